@@ -1,0 +1,17 @@
+"""One training loop for dense and sparse models, and what it needs."""
+
+from moe_lessons.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from moe_lessons.training.evaluate import Evaluation, evaluate, mean_nats_per_byte
+from moe_lessons.training.history import History
+from moe_lessons.training.loop import train
+
+__all__ = [
+    "Checkpoint",
+    "Evaluation",
+    "History",
+    "evaluate",
+    "load_checkpoint",
+    "mean_nats_per_byte",
+    "save_checkpoint",
+    "train",
+]

@@ -1,0 +1,195 @@
+"""Frozen, keyword-only descriptions of a model and of a training run; each refuses nonsense in one sentence."""
+
+import tomllib
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from typing import Any, Literal, Self
+
+from moe_lessons.resources import data_path
+
+
+def _require(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise ValueError(sentence)
+
+
+def _require_positive(config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        _require(whole and value >= 1, f"{name} is {value!r}, but must be a whole number of at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionConfig:
+    """Grouped-query attention with rotary positions (arXiv:2305.13245, arXiv:2104.09864)."""
+
+    n_heads: int
+    n_kv_heads: int | None = None  # None: one key-value head for each query head
+    head_dim: int | None = None  # None: dim / n_heads
+    rope_theta: float = 10_000.0
+    qk_norm: bool = False  # RMSNorm over head_dim on queries and keys, before the rotation
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "n_heads")
+        if self.n_kv_heads is None:
+            object.__setattr__(self, "n_kv_heads", self.n_heads)
+        _require_positive(self, "n_kv_heads")
+        _require(
+            self.n_heads % self.n_kv_heads == 0,
+            f"n_heads is {self.n_heads} and n_kv_heads is {self.n_kv_heads}; "
+            "n_heads must be a multiple of n_kv_heads, so choose a divisor",
+        )
+        if self.head_dim is not None:
+            _require_positive(self, "head_dim")
+            _require(
+                self.head_dim % 2 == 0,
+                f"head_dim is {self.head_dim}, but rotary positions turn pairs, so choose an even number",
+            )
+        _require(self.rope_theta > 0, f"rope_theta is {self.rope_theta}, but must be above 0; 10000 is usual")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoEConfig:
+    """A mixture of experts in place of the feed-forward layers (arXiv:2101.03961, arXiv:2401.06066)."""
+
+    n_routed_experts: int
+    top_k: int
+    hidden_dim: int  # of one expert
+    n_shared_experts: int = 0  # always at work, beside the routed ones
+    n_dense_layers: int = 0  # the first layers keep a dense feed-forward of ModelConfig.hidden_dim
+    score_function: Literal["softmax", "sigmoid"] = "softmax"
+    normalize: bool = True  # weights of the chosen experts sum to 1
+    route_scale: float = 1.0
+    expert_bias: bool = False  # a bias per expert that takes part in the choice only (arXiv:2408.15664)
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "n_routed_experts", "top_k", "hidden_dim")
+        _require(
+            self.top_k <= self.n_routed_experts,
+            f"top_k is {self.top_k}, but there are only n_routed_experts = {self.n_routed_experts} experts "
+            "to choose from; lower top_k or add experts",
+        )
+        for name in ("n_shared_experts", "n_dense_layers"):
+            value = getattr(self, name)
+            _require(value >= 0, f"{name} is {value}, but must be 0 or more")
+        _require(
+            self.score_function in ("softmax", "sigmoid"),
+            f"score_function is {self.score_function!r}, but must be 'softmax' or 'sigmoid'",
+        )
+        _require(self.route_scale > 0, f"route_scale is {self.route_scale}, but must be above 0; 1 is usual")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A LLaMA-style transformer, dense (`moe` is None) or sparse."""
+
+    vocab_size: int
+    dim: int
+    n_layers: int
+    hidden_dim: int  # of the dense feed-forward layers
+    max_length: int  # longest sequence, in tokens
+    attention: AttentionConfig
+    moe: MoEConfig | None = None
+    norm_eps: float = 1e-5
+    tie_embeddings: bool = True
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "vocab_size", "dim", "n_layers", "hidden_dim", "max_length")
+        if self.attention.head_dim is None:
+            heads = self.attention.n_heads
+            _require(
+                self.dim % heads == 0,
+                f"dim is {self.dim}, which attention.n_heads = {heads} does not divide; "
+                f"choose a multiple of {heads} or set attention.head_dim",
+            )
+            object.__setattr__(self, "attention", replace(self.attention, head_dim=self.dim // heads))
+        if self.moe is not None:
+            _require(
+                self.moe.n_dense_layers < self.n_layers,
+                f"moe.n_dense_layers is {self.moe.n_dense_layers}, but must be below n_layers = {self.n_layers}, "
+                "or no layer is left for the experts",
+            )
+
+    def is_sparse(self, layer: int) -> bool:
+        """Whether a layer's feed-forward is a mixture of experts."""
+        return self.moe is not None and layer >= self.moe.n_dense_layers
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested values, for JSON and TOML."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`; an unknown or missing name is a ValueError that says which."""
+        values = dict(values)
+        values["attention"] = _build(AttentionConfig, values.get("attention", {}), "attention.")
+        if values.get("moe") is not None:
+            values["moe"] = _build(MoEConfig, values["moe"], "moe.")
+        return _build(cls, values, "")
+
+    @classmethod
+    def from_card(cls, name: str) -> Self:
+        """The sizes in `data/models/<name>.toml`; an unknown name is a ValueError that lists the known ones."""
+        folder = data_path("models")
+        path = folder / f"{name}.toml"
+        if not path.is_file():
+            known = ", ".join(sorted(card.stem for card in folder.glob("*.toml")))
+            raise ValueError(f"there is no model card {name!r}; the cards are: {known}")
+        return cls.from_dict(tomllib.loads(path.read_text(encoding="utf-8"))["config"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run: how long, on how much at once, how fast, from which seed.
+
+    Exactly one of `steps` and `seconds` ends the run; with `seconds`, the learning rate follows the clock.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+    batch_size: int = 16  # sequences a step
+    seq_len: int = 256  # tokens a sequence
+    optimizer: Literal["muon", "adamw"] = "muon"  # muon: for matrices; the rest is AdamW's either way
+    matrix_lr: float = 0.02  # Muon's
+    lr: float = 3e-3  # AdamW's
+    weight_decay: float = 0.01
+    warmup: float = 0.05  # share of the run
+    final_lr: float = 0.0  # share of the peak at the end
+    gradient_clip: float = 1.0
+    balance_loss: float = 0.0  # weight of Switch's auxiliary loss
+    z_loss: float = 0.0  # weight of ST-MoE's router z-loss
+    bias_rate: float = 0.0  # step of the loss-free expert bias
+    seed: int = 0
+    evaluate_every: int = 0  # steps; 0: at the end only
+    checkpoint_every: int = 0  # steps; 0: at the end only
+
+    def __post_init__(self) -> None:
+        _require(
+            (self.steps is None) != (self.seconds is None),
+            f"steps is {self.steps} and seconds is {self.seconds}; give exactly one of them",
+        )
+        _require(self.steps is None or self.steps >= 0, f"steps is {self.steps}, but must be 0 or more")
+        _require(self.seconds is None or self.seconds > 0, f"seconds is {self.seconds}, but must be above 0")
+        _require_positive(self, "batch_size", "seq_len")
+        _require(
+            self.optimizer in ("muon", "adamw"),
+            f"optimizer is {self.optimizer!r}, but must be 'muon' or 'adamw'",
+        )
+        for name in ("matrix_lr", "lr", "gradient_clip"):
+            value = getattr(self, name)
+            _require(value > 0, f"{name} is {value}, but must be above 0")
+        for name in ("warmup", "final_lr"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"{name} is {value}, but is a share and must lie between 0 and 1")
+        for name in ("weight_decay", "balance_loss", "z_loss", "bias_rate", "evaluate_every", "checkpoint_every"):
+            value = getattr(self, name)
+            _require(value >= 0, f"{name} is {value}, but must be 0 or more")
+
+
+def _build(cls: type, values: dict[str, Any], prefix: str) -> Any:
+    known = {f.name: f for f in fields(cls)}
+    for name in values:
+        _require(name in known, f"{cls.__name__} has no field {prefix}{name}; it has: {', '.join(known)}")
+    for name, f in known.items():
+        _require(f.default is not MISSING or name in values, f"{cls.__name__} needs {prefix}{name}, which is not given")
+    return cls(**values)

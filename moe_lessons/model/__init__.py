@@ -1,0 +1,1 @@
+"""The model, one idea a file: each is what one lesson builds."""

@@ -1,0 +1,60 @@
+"""Causal grouped-query attention (Ainslie et al., arXiv:2305.13245) with rotary positions."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from moe_lessons.config import ModelConfig
+from moe_lessons.model.cache import KVCache
+from moe_lessons.model.norm import RMSNorm
+from moe_lessons.model.rope import Rotation, rotate
+
+
+class Attention(nn.Module):
+    """Each token gathers the values of the tokens up to itself, weighted by how well query and key agree."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        heads = config.attention
+        self.layer = layer
+        self.n_heads, self.n_kv_heads, self.head_dim = heads.n_heads, heads.n_kv_heads, heads.head_dim
+        self.query = nn.Linear(config.dim, heads.n_heads * heads.head_dim, bias=False)
+        self.key = nn.Linear(config.dim, heads.n_kv_heads * heads.head_dim, bias=False)
+        self.value = nn.Linear(config.dim, heads.n_kv_heads * heads.head_dim, bias=False)
+        self.output = nn.Linear(heads.n_heads * heads.head_dim, config.dim, bias=False)
+        self.query_norm = RMSNorm(heads.head_dim, config.norm_eps) if heads.qk_norm else nn.Identity()
+        self.key_norm = RMSNorm(heads.head_dim, config.norm_eps) if heads.qk_norm else nn.Identity()
+
+    def forward(
+        self, hidden: Float[Tensor, "batch time dim"], by: Rotation, cache: KVCache | None = None
+    ) -> Float[Tensor, "batch time dim"]:
+        split = "batch time (heads head_dim) -> batch heads time head_dim"
+        queries = rearrange(self.query(hidden), split, head_dim=self.head_dim)
+        keys = rearrange(self.key(hidden), split, head_dim=self.head_dim)
+        values = rearrange(self.value(hidden), split, head_dim=self.head_dim)
+        queries, keys = rotate(self.query_norm(queries), by), rotate(self.key_norm(keys), by)
+        if cache is not None:
+            keys, values = cache.update(self.layer, keys, values)
+        mixed = attend(queries, keys, values)
+        return self.output(rearrange(mixed, "batch heads time head_dim -> batch time (heads head_dim)"))
+
+
+def attend(
+    queries: Float[Tensor, "batch heads new head_dim"],
+    keys: Float[Tensor, "batch kv_heads time head_dim"],
+    values: Float[Tensor, "batch kv_heads time head_dim"],
+) -> Float[Tensor, "batch heads new head_dim"]:
+    """softmax(q . k / sqrt(head_dim)) v over the past; the queries are the last `new` of `time` positions."""
+    new, time = queries.shape[2], keys.shape[2]
+    if keys.shape[1] != queries.shape[1]:
+        # Several query heads share one key-value head; the fused CPU kernel wants them side by side.
+        share = queries.shape[1] // keys.shape[1]
+        keys, values = keys.repeat_interleave(share, dim=1), values.repeat_interleave(share, dim=1)
+    if new == time:
+        return F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+    if new == 1:
+        return F.scaled_dot_product_attention(queries, keys, values)
+    visible = torch.ones(new, time, dtype=torch.bool, device=queries.device).tril(time - new)
+    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=visible)

@@ -1,0 +1,69 @@
+"""Writing text: temperature, top-p and the key-value cache."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from moe_lessons.model.cache import KVCache
+from moe_lessons.model.transformer import Transformer
+
+
+def next_token_distribution(
+    logits: Float[Tensor, "*batch vocab"], temperature: float = 1.0, top_p: float = 1.0
+) -> Float[Tensor, "*batch vocab"]:
+    """Probabilities after temperature and nucleus sampling (Holtzman et al., arXiv:1904.09751).
+
+    The nucleus is the smallest set of most likely tokens whose probability reaches top_p; the token that crosses
+    the line belongs to it. Temperature 0 puts everything on the most likely token.
+    Raises ValueError for a negative temperature or a top_p outside (0, 1].
+    """
+    if temperature < 0:
+        raise ValueError(f"temperature is {temperature}, but must be 0 (always the likeliest token) or more")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p is {top_p}, but must be above 0 and at most 1")
+    if temperature == 0:
+        return torch.zeros_like(logits).scatter(-1, logits.argmax(dim=-1, keepdim=True), 1.0)
+    probabilities = (logits / temperature).softmax(dim=-1)
+    if top_p < 1:
+        ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+        before = ordered.cumsum(dim=-1) - ordered
+        ordered = ordered.masked_fill(before >= top_p, 0.0)
+        probabilities = torch.zeros_like(probabilities).scatter(-1, order, ordered)
+        probabilities = probabilities / probabilities.sum(dim=-1, keepdim=True)
+    return probabilities
+
+
+@torch.inference_mode()
+def generate(
+    model: Transformer,
+    tokens: Int[Tensor, "batch time"],
+    n_new: int,
+    *,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    use_cache: bool = True,
+) -> Int[Tensor, "batch longer"]:
+    """Append `n_new` sampled tokens to each sequence; the same seed gives the same text, cached or not.
+
+    Raises ValueError for an empty prompt, or when prompt and new tokens exceed the model's max_length.
+    """
+    if tokens.shape[1] == 0:
+        raise ValueError("the prompt is empty, but the model needs at least one token; start with <|doc|>")
+    total = tokens.shape[1] + n_new
+    if total > model.config.max_length:
+        raise ValueError(
+            f"prompt and new tokens make {total}, but the model reads at most max_length = "
+            f"{model.config.max_length}; shorten the prompt or ask for fewer tokens"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    dtype = model.embedding.weight.dtype
+    cache = KVCache(model.config, len(tokens), total, device=tokens.device, dtype=dtype) if use_cache else None
+    new = tokens
+    for _ in range(n_new):
+        logits = model(new if use_cache else tokens, cache)[:, -1]
+        distribution = next_token_distribution(logits.float(), temperature, top_p)
+        # Drawn on the CPU, so that a seed means the same text on every device.
+        new = torch.multinomial(distribution.cpu(), 1, generator=generator).to(tokens.device)
+        tokens = torch.cat([tokens, new], dim=1)
+    return tokens

@@ -1,0 +1,99 @@
+"""A LLaMA-style language model (Touvron et al., arXiv:2302.13971), dense or with mixtures of experts."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from moe_lessons.config import ModelConfig
+from moe_lessons.model.attention import Attention
+from moe_lessons.model.cache import KVCache
+from moe_lessons.model.feed_forward import SwiGLU
+from moe_lessons.model.moe import MoE
+from moe_lessons.model.norm import RMSNorm
+from moe_lessons.model.rope import Rotation, rotation
+
+
+class Block(nn.Module):
+    """Tokens talk to each other, then each thinks for itself; both only add to the stream that passes through."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
+        self.attention = Attention(config, layer)
+        self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
+        sparse = config.is_sparse(layer)
+        self.feed_forward = MoE(config.dim, config.moe) if sparse else SwiGLU(config.dim, config.hidden_dim)
+
+    def forward(
+        self, hidden: Float[Tensor, "batch time dim"], by: Rotation, cache: KVCache | None = None
+    ) -> Float[Tensor, "batch time dim"]:
+        hidden = hidden + self.attention(self.attention_norm(hidden), by, cache)
+        return hidden + self.feed_forward(self.feed_forward_norm(hidden))
+
+
+class Transformer(nn.Module):
+    """Token ids in, logits for each next token out.
+
+    On the `meta` device nothing is allocated, so a model of any size can be built and counted.
+    """
+
+    def __init__(self, config: ModelConfig, *, device: torch.device | str | None = None, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        with torch.device(device or "cpu"):
+            self.embedding = nn.Embedding(config.vocab_size, config.dim)
+            self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
+            self.norm = RMSNorm(config.dim, config.norm_eps)
+            self.head = nn.Linear(config.dim, config.vocab_size, bias=False)
+        if config.tie_embeddings:
+            self.head.weight = self.embedding.weight
+        self.reset_parameters(seed)
+
+    @torch.no_grad()
+    def reset_parameters(self, seed: int = 0) -> None:
+        """Draw all weights again, the same on every device: they are drawn on the CPU."""
+        generator = torch.Generator().manual_seed(seed)
+        for name, parameter in self.named_parameters():
+            if parameter.is_meta or parameter.ndim == 1:
+                continue  # gains of norms start at 1
+            # Variance-preserving matrices; those that write into the residual stream start smaller, so that
+            # its size does not grow with depth (GPT-2's rule).
+            std = parameter.shape[-1] ** -0.5
+            if name.endswith(("attention.output.weight", "down", "down.weight")):
+                std *= (2 * self.config.n_layers) ** -0.5
+            if name in ("embedding.weight", "head.weight"):
+                std = 0.02 if self.config.tie_embeddings else std
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
+
+    def forward(
+        self, tokens: Int[Tensor, "batch time"], cache: KVCache | None = None
+    ) -> Float[Tensor, "batch time vocab"]:
+        """Logits of the token after each position.
+
+        With a cache, `tokens` continue what it holds. Raises ValueError past `max_length`.
+        """
+        past = cache.length if cache is not None else 0
+        end = past + tokens.shape[1]
+        if end > self.config.max_length:
+            raise ValueError(
+                f"the text has {end} tokens, but the model reads at most max_length = {self.config.max_length}; "
+                "shorten the text"
+            )
+        heads = self.config.attention
+        positions = torch.arange(past, end, device=tokens.device)
+        by = rotation(positions, heads.head_dim, heads.rope_theta)
+        hidden = self.embedding(tokens)
+        for block in self.blocks:
+            hidden = block(hidden, by, cache)
+        if cache is not None:
+            cache.advance(tokens.shape[1])
+        return self.head(self.norm(hidden))
+
+    def extra_repr(self) -> str:
+        return f"{sum(p.numel() for p in self.parameters()):,} parameters"
+
+
+def next_token_loss(logits: Float[Tensor, "batch time vocab"], targets: Int[Tensor, "batch time"]) -> Float[Tensor, ""]:
+    """Mean cross-entropy in nats per token, in float32."""
+    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())

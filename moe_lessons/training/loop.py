@@ -1,0 +1,192 @@
+"""The training loop: dense or sparse, CPU or GPU, stopped and continued."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from tqdm.auto import tqdm
+
+from moe_lessons.config import TrainConfig
+from moe_lessons.model.load_balance import balance_loss, expert_load, update_bias, z_loss
+from moe_lessons.model.transformer import Transformer, next_token_loss
+from moe_lessons.text.corpus import Corpus
+from moe_lessons.tracing.record import find_routers, observe_routing
+from moe_lessons.training.batches import Batches
+from moe_lessons.training.checkpoint import require_writable, save_checkpoint
+from moe_lessons.training.evaluate import evaluate
+from moe_lessons.training.history import History
+from moe_lessons.training.optimizers import build_optimizers
+from moe_lessons.training.resume import read_resume, write_resume
+from moe_lessons.training.schedule import learning_rate_factor
+
+
+class Board(Protocol):
+    """What a live picture of the run must understand; `widgets.TrainingBoard` does."""
+
+    def start(self, total: float, unit: str) -> None: ...
+    def point(self, *, step: int, seconds: float, loss: float, tokens: int, lr: float) -> None: ...
+    def evaluation(self, step: int, values: dict[str, float]) -> None: ...
+    def finish(self) -> None: ...
+
+
+def train(
+    model: Transformer,
+    corpus: Corpus,
+    config: TrainConfig,
+    *,
+    board: Board | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    notes: dict[str, Any] | None = None,
+) -> History:
+    """Train `model` in place on `corpus.train` and return what happened.
+
+    Ctrl-C, or the notebook's stop button, ends the run after the current step: the model is whole, the checkpoint
+    is written, `History.interrupted` says so. With `checkpoint`, a model file and a resume file lie at that path;
+    `resume` continues the latter, to the bit on the same machine when the run is counted in steps.
+
+    Raises ValueError where the corpus or the resume file does not fit, OSError where the checkpoint cannot be
+    written (before the first step, so that nothing is lost).
+    """
+    if len(corpus.tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"the tokenizer has {len(corpus.tokenizer)} pieces, but the model's vocab_size is "
+            f"{model.config.vocab_size}; build the model for this tokenizer"
+        )
+    if config.seq_len > model.config.max_length:
+        raise ValueError(
+            f"seq_len is {config.seq_len}, but the model reads at most max_length = {model.config.max_length}; lower it"
+        )
+    batches = Batches(corpus.train.ids, config.batch_size, config.seq_len, config.seed)
+    optimizers = build_optimizers(model, config)
+    history = History()
+    resume_path = Path(checkpoint).with_suffix(".resume.safetensors") if checkpoint else None
+    if resume:
+        if resume_path is None:
+            raise ValueError("resume is asked for without a checkpoint path; say where the run was saved")
+        history = read_resume(resume_path, model, optimizers, config, corpus)
+    elif resume_path is not None:
+        require_writable(resume_path)
+
+    def save() -> None:
+        if checkpoint:
+            write_resume(resume_path, model, optimizers, config, corpus, history)
+            save_checkpoint(checkpoint, model, {**(notes or {}), "train": asdict(config), **_summary(history)})
+
+    def measure() -> None:
+        values = {name: e.nats_per_token for name, e in evaluate(model, corpus, max_tokens=30_000).items()}
+        history.evaluations.append({"step": history.steps, **values})
+        if board:
+            board.evaluation(history.steps, values)
+
+    device = model.embedding.weight.device
+    total, unit = (config.steps, "steps") if config.steps is not None else (config.seconds, "seconds")
+    if board:
+        board.start(total, unit)
+    model.train()
+    bar = tqdm(total=total, unit=unit[:-1], disable=not progress, desc="training", bar_format=_BAR)
+    bar.update(history.steps if unit == "steps" else history.seconds)
+    with _stop_between_steps() as stop, bar:
+        clock = time.perf_counter() - history.seconds
+        while (history.steps if unit == "steps" else history.seconds) < total and not stop.is_set():
+            share = (history.steps if unit == "steps" else history.seconds) / total
+            factor = learning_rate_factor(share + (1 / total if unit == "steps" else 0), config.warmup, config.final_lr)
+            inputs, targets = batches(history.steps)
+            loss = _step(model, optimizers, inputs.to(device), targets.to(device), config, factor)
+            history.steps += 1
+            history.tokens += inputs.numel()
+            before, history.seconds = history.seconds, time.perf_counter() - clock
+            point = {"step": history.steps, "seconds": history.seconds, "loss": loss, "tokens": history.tokens}
+            history.points.append(point | {"lr": factor})
+            if board:
+                board.point(**history.points[-1])
+            bar.update(1 if unit == "steps" else min(history.seconds, total) - min(before, total))
+            bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+            pause = time.perf_counter()
+            if config.evaluate_every and history.steps % config.evaluate_every == 0:
+                measure()
+            if config.checkpoint_every and history.steps % config.checkpoint_every == 0:
+                save()
+            clock += time.perf_counter() - pause  # the run's clock stands still meanwhile
+        history.interrupted = stop.is_set()
+    model.eval()
+    if not history.interrupted:
+        measure()
+    save()
+    if board:
+        board.finish()
+    return history
+
+
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit}s [{elapsed}<{remaining}{postfix}]"
+
+
+def _step(
+    model: Transformer, optimizers: list[Optimizer], inputs: Tensor, targets: Tensor, config: TrainConfig, factor: float
+) -> float:
+    """One forward pass, one backward pass, one update; returns the next-token loss alone."""
+    device = inputs.device.type
+    sparse = model.config.moe is not None
+    with observe_routing(model) if sparse else nullcontext({}) as routings:
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+            loss = next_token_loss(model(inputs), targets)
+    objective = loss
+    for routing in routings.values():
+        if config.balance_loss:
+            objective = objective + config.balance_loss * balance_loss(routing.scores, routing.experts)
+        if config.z_loss:
+            objective = objective + config.z_loss * z_loss(routing.logits)
+    objective.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = factor * group["initial_lr"]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    if sparse and config.bias_rate and model.config.moe.expert_bias:
+        routers = find_routers(model)
+        for layer, routing in routings.items():
+            update_bias(routers[layer], expert_load(routing.experts, routing.scores.shape[1]), config.bias_rate)
+    return loss.item()
+
+
+@contextmanager
+def _stop_between_steps() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into a flag, so that no weight is left half updated; the second one interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # signals reach the main thread only
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    def handle(number: int, frame: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _summary(history: History) -> dict[str, Any]:
+    """The run in few numbers; the curve is thinned to about 200 points."""
+    stride = max(1, len(history.points) // 200)
+    return {
+        "steps": history.steps,
+        "tokens": history.tokens,
+        "seconds": round(history.seconds, 1),
+        "interrupted": history.interrupted,
+        "curve": [[p["step"], round(p["seconds"], 2), round(p["loss"], 4)] for p in history.points[::stride]],
+        "evaluations": history.evaluations,
+    }

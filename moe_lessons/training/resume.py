@@ -1,0 +1,64 @@
+"""An unfinished run on disk: weights, optimizer, history and what they belong to, in one safetensors file."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from moe_lessons.config import TrainConfig
+from moe_lessons.model.transformer import Transformer
+from moe_lessons.text.corpus import Corpus
+from moe_lessons.training.checkpoint import read_tensors, restore, write_atomically
+from moe_lessons.training.history import History
+
+
+def write_resume(
+    path: Path, model: Transformer, optimizers: list[Optimizer], config: TrainConfig, corpus: Corpus, history: History
+) -> None:
+    tensors = {f"model.{name}": tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+    for i, optimizer in enumerate(optimizers):
+        for j, state in optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                tensors[f"optimizer.{i}.{j}.{key}"] = torch.as_tensor(value).detach().cpu().clone()
+    header = {
+        "format": "moe-lessons-resume-1",
+        "train": json.dumps(asdict(config)),
+        "corpus": corpus.fingerprint,
+        "history": json.dumps(asdict(history)),
+    }
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+
+
+def read_resume(
+    path: Path, model: Transformer, optimizers: list[Optimizer], config: TrainConfig, corpus: Corpus
+) -> History:
+    tensors, header = read_tensors(path)
+    if header.get("format") != "moe-lessons-resume-1":
+        raise ValueError(f"{path.name} does not hold an unfinished run; start again without resume")
+    if header["corpus"] != corpus.fingerprint:
+        raise ValueError(f"{path.name} was trained on another text; resume with that text or start again")
+    before, now = json.loads(header["train"]), asdict(config)
+    # A run may be made longer, and looked at more often; anything else would be another run.
+    free = {"steps", "seconds", "evaluate_every", "checkpoint_every"}
+    changed = [name for name in now if name not in free and before.get(name) != now[name]]
+    if changed:
+        name = changed[0]
+        raise ValueError(
+            f"{path.name} was trained with {name} = {before.get(name)!r}, not {now[name]!r}; use that value"
+        )
+    weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    if model.config.tie_embeddings:
+        weights.pop("head.weight", None)
+    restore(model, weights, path.name)
+    for i, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith(f"optimizer.{i}."):
+                _, _, j, key = name.split(".", 3)
+                state.setdefault(int(j), {})[key] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return History(**{**json.loads(header["history"]), "interrupted": False})
