@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +11,9 @@ import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colors, told apart by color-blind readers, then the same hues lightened for experts 9 to 16.
-PALETTE = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#56B4E9",
-    "#CC79A7",
-    "#8C7A00",
-    "#6B6B6B",
-    "#80B9D9",
-    "#F3CF80",
-    "#80CFB9",
-    "#EAAF80",
-    "#ABDAF4",
-    "#E6BCD3",
-    "#C6BD80",
-    "#B5B5B5",
-)
+from moe_lessons.figures.style import PALETTE
+
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./common\.js";$', re.MULTILINE)
 
 
 class View(anywidget.AnyWidget):
@@ -62,10 +47,18 @@ class View(anywidget.AnyWidget):
         return data, metadata
 
 
-def front_end(python_file: str) -> tuple[Path, Path]:
-    """The ES module and the style sheet that lie beside a widget's Python file."""
+def front_end(python_file: str) -> tuple[str, str]:
+    """The ES module and the style sheet that lie beside a widget's Python file, each behind what all widgets share.
+
+    Browsers get one module per widget, without a bundler: a line `import { ... } from "./common.js";` is replaced
+    by that file. Node's tests import the files as they are.
+    """
     path = Path(python_file)
-    return path.with_suffix(".js"), path.with_suffix(".css")
+    script = path.with_suffix(".js").read_text(encoding="utf-8")
+    shared = path.with_name("common.js").read_text(encoding="utf-8").replace("export ", "")
+    script = _IMPORT.sub(lambda _: shared, script, count=1)
+    styles = [path.with_name("common.css"), path.with_suffix(".css")]
+    return script, "\n".join(style.read_text(encoding="utf-8") for style in styles if style.is_file())
 
 
 def png(figure: Figure, dpi: int = 100) -> str:

@@ -1,0 +1,98 @@
+"""How every figure of the course looks: one palette, quiet axes, labels beside the lines they name."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+# Okabe and Ito's colors, told apart by color-blind readers, then the same hues lightened for experts 9 to 16.
+PALETTE = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+    "#8C7A00",
+    "#6B6B6B",
+    "#80B9D9",
+    "#F3CF80",
+    "#80CFB9",
+    "#EAAF80",
+    "#ABDAF4",
+    "#E6BCD3",
+    "#C6BD80",
+    "#B5B5B5",
+)
+INK = "#2B2B2B"  # text and what the eye should find
+MUTED = "#6E6E6E"  # axes and notes
+RULE = "#DDDDDD"  # grid lines and outlines
+WIDEST = 7.0  # inches; JupyterLab shrinks wider figures until their labels are unreadable
+
+
+def new_figure(width: float = WIDEST, height: float = 3.2) -> Figure:
+    """An empty white figure, in inches, made without pyplot so that a callback may draw it.
+
+    Raises ValueError for a width above 7 inches.
+    """
+    if width > WIDEST:
+        raise ValueError(f"width is {width} inches, but JupyterLab shrinks figures above {WIDEST:g}; make it narrower")
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def clean(axis: Axes, grid: str = "y") -> Axes:
+    """Leave only what is read: no box, a thin baseline, small gray ticks, grid lines along `grid` ("x", "y", "")."""
+    for side in ("top", "right", "left"):
+        axis.spines[side].set_visible(False)
+    axis.spines["bottom"].set_color(RULE)
+    axis.tick_params(length=0, labelsize=8, labelcolor=MUTED)
+    axis.xaxis.label.set(size=8.5, color=MUTED)
+    axis.yaxis.label.set(size=8.5, color=MUTED)
+    axis.title.set(size=10, color=INK)
+    axis.set_axisbelow(True)
+    if grid:
+        axis.grid(axis=grid, color=RULE, linewidth=0.6)
+    return axis
+
+
+def heading(axis: Axes, text: str) -> None:
+    """A left-aligned title that says what is seen."""
+    axis.set_title(text, loc="left", fontsize=10, color=INK)
+
+
+def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]], size: float = 8.5) -> None:
+    """Write names beside the ends of lines, moved apart where they would overlap.
+
+    `ends` holds (x, y, text, color). Call it after the limits and the scale are set.
+    """
+    low, high = axis.transAxes.inverted().transform(axis.transData.transform([(0, y) for y in axis.get_ylim()]))[:, 1]
+    step = size * 1.25 / 72 / (axis.figure.get_figheight() * axis.get_position().height)
+    taken = low - step
+    points = [(axis.transAxes.inverted().transform(axis.transData.transform((x, y))), *rest) for x, y, *rest in ends]
+    for (x, y), text, color in sorted(points, key=lambda point: point[0][1]):
+        taken = max(min(y, high), taken + step)
+        axis.annotate(
+            text,
+            (x, taken),
+            xycoords="axes fraction",
+            xytext=(4, 0),
+            textcoords="offset points",
+            color=color,
+            fontsize=size,
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def printable(text: str) -> str:
+    """Text that the figures' font can draw: spaces and line ends made visible, other unknown signs as escapes."""
+    marks = {"\n": "↵", "\t": "→", " ": "·"}
+    shown = (marks.get(sign, sign) for sign in text)
+    return "".join(s if ord(s) in _signs() else s.encode("unicode_escape").decode() for s in shown).replace("$", r"\$")
+
+
+@cache
+def _signs() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans Mono"))).get_charmap())

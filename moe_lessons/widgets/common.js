@@ -1,0 +1,110 @@
+// What the widgets share: elements, knobs, drawing once a frame. `front_end` in view.py puts it before each module.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An HTML element; `on...` attributes are listeners, `undefined` and `false` leave an attribute out. */
+export function element(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/** An SVG element. */
+export function shape(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "style") node.style.cssText = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+/** Prepare a widget's root: its classes, its name for screen readers, and no key reaches JupyterLab's shortcuts. */
+export function openView(el, name, label) {
+  el.classList.add("moe-view", name);
+  el.setAttribute("role", "group");
+  el.setAttribute("aria-label", label);
+  el.addEventListener("keydown", (event) => event.stopPropagation());
+}
+
+/** However often the result is called, `draw` runs once, in the next animation frame. */
+export function onFrame(draw) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      draw();
+    });
+  };
+}
+
+/** Call `draw` when the width of `el` changes; returns what ends it. */
+export function onWidth(el, draw) {
+  let width = -1;
+  const observer = new ResizeObserver(() => {
+    if (el.clientWidth !== width) draw();
+    width = el.clientWidth;
+  });
+  observer.observe(el);
+  return () => observer.disconnect();
+}
+
+/** Keep listeners on a model, and take them all off again with the returned function. */
+export function listen(model, handlers) {
+  for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
+  return () => Object.entries(handlers).forEach(([event, handler]) => model.off(event, handler));
+}
+
+/** A labeled range input; `show` turns its number into the words beside it. */
+export function slider({ label, min, max, step = 1, value, show = String, change }) {
+  const output = element("output", {}, show(value));
+  const words = () => input.setAttribute("aria-valuetext", (output.textContent = show(Number(input.value))));
+  const input = element("input", { type: "range", min, max, step, "aria-label": label });
+  input.addEventListener("input", () => {
+    words();
+    change(Number(input.value));
+  });
+  const set = (number) => {
+    input.value = number;
+    words();
+  };
+  set(value);
+  return { root: element("label", { class: "moe-knob" }, element("span", {}, label), input, output), input, set };
+}
+
+/** A labeled select; `change` gets the index of the chosen name. */
+export function choice({ label, names, value = 0, change }) {
+  const select = element("select", { "aria-label": label, onchange: () => change(select.selectedIndex) });
+  select.append(...names.map((name) => element("option", {}, name)));
+  select.selectedIndex = value;
+  return { root: element("label", { class: "moe-knob" }, element("span", {}, label), select), select };
+}
+
+/** A line for one sentence about what went wrong; gone while there is none. */
+export function messageLine() {
+  const line = element("div", { class: "moe-message", role: "status", hidden: "" });
+  return { line, say: (sentence) => ((line.textContent = sentence), (line.hidden = !sentence)) };
+}
+
+/** A bytes trait as a typed array: it arrives as a DataView that need not be aligned. */
+export function numbers(view, Type) {
+  return new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+/** A piece of text with its blanks made visible. */
+export function visible(piece) {
+  return piece.replace(/ /g, "·").replace(/\n/g, "↵").replace(/\t/g, "→").replace(/\r/g, "␍");
+}
+
+/** A count in three digits with its unit: 1234567 is "1.23 M". */
+export function brief(count) {
+  const units = ["", " k", " M", " B", " T"];
+  const power = count > 0 ? Math.min(4, Math.max(0, Math.floor(Math.log10(Number(count.toPrecision(3))) / 3))) : 0;
+  return (power ? (count / 1000 ** power).toPrecision(3) : String(Math.round(count))) + units[power];
+}
