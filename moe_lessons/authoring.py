@@ -5,7 +5,7 @@
     python -m moe_lessons.authoring run                    # every notebook again, in place
     python -m moe_lessons.authoring clean                  # without running anything
 
-A lesson's source is jupytext's percent format: `# %% [markdown]` and `# %% tags=["nbval-ignore-output"]`. A built
+A lesson's source is jupytext's percent format: `# %% [markdown]` and `# %% tags=["nbval-ignore-output"]`. A
 notebook differs from the one built before it in nothing but what its cells printed: no clocks, no random ids.
 """
 
@@ -13,7 +13,6 @@ import argparse
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +26,9 @@ PROMISED = 120.0  # seconds that the course promises on two CPU cores
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 # Folders that tell where a notebook was made: a learner's machine has none of them.
-ABSOLUTE = re.compile(r"(?<![\w.:/])/(?:home|root|work|tmp|usr|opt|Users|private|mnt|var|content)/[\w.]|[A-Z]:\\\\?Users")
+ABSOLUTE = re.compile(
+    r"(?<![\w.:/])/(?:home|root|work|tmp|usr|opt|Users|private|mnt|var|content)/[\w.]|[A-Z]:\\\\?Users"
+)
 
 
 class Timing(NamedTuple):
@@ -38,7 +39,7 @@ class Timing(NamedTuple):
 
 
 def from_text(source: str) -> NotebookNode:
-    """The notebook, without outputs, that a percent-format source describes; only tags survive as cell metadata."""
+    """The notebook, without outputs, that a percent-format source describes; tags stay, other metadata goes."""
     import jupytext
 
     return _bare(jupytext.reads(source, fmt="py:percent"))
@@ -111,7 +112,7 @@ def execute(notebook: NotebookNode, folder: Path) -> Timing:
     except CellExecutionError as error:
         raise RuntimeError(f"{_cell_name(notebook, started)} failed:\n{_traceback(error)}") from error
     except CellTimeoutError as error:
-        message = f"{_cell_name(notebook, started)} was still running after {STOP_AFTER:.0f} s; make it smaller"
+        message = f"{_cell_name(notebook, started)} still ran after {STOP_AFTER:.0f} s; make it smaller"
         raise TimeoutError(message) from error
     except DeadKernelError as error:
         message = f"{_cell_name(notebook, started)} killed its kernel; it probably ran out of memory"
@@ -134,8 +135,9 @@ def _cell_name(notebook: NotebookNode, started: dict[int, float]) -> str:
 def clean(notebook: NotebookNode) -> NotebookNode:
     """A copy that holds nothing random or local: fixed ids, no clocks, no widget state, whole streams.
 
-    A widget's model id is dropped with its state: without it a reader sees the widget's still picture, with it
-    "model not found". nbval does not compare that part. Raises ValueError where an output shows an absolute path.
+    A widget's model id is dropped with its state: without it a reader sees the widget's still picture, with
+    it "model not found". nbval does not compare that part. Raises ValueError where an output shows an
+    absolute path.
     """
     fresh = nbformat.v4.new_notebook(metadata=_metadata())
     for number, cell in enumerate(notebook.cells, start=1):
@@ -147,9 +149,7 @@ def clean(notebook: NotebookNode) -> NotebookNode:
             for line in _texts(copy["outputs"]):
                 if found := ABSOLUTE.search(line):
                     where = line[max(0, found.start() - 40) : found.end() + 60].strip()
-                    raise ValueError(
-                        f"cell {number} shows an absolute path, ...{where!r}...; print a name or a relative path"
-                    )
+                    raise ValueError(f"cell {number} shows an absolute path: {where!r}; print a relative one")
         fresh.cells.append(copy)
     fresh.nbformat_minor = 5
     nbformat.validate(fresh)
@@ -170,7 +170,7 @@ def _clean_outputs(outputs: Sequence[NotebookNode], count: int | None) -> Iterat
             output["text"] = _as_on_screen(output.text)
         elif output.output_type in ("display_data", "execute_result"):
             output["data"] = {kind: data for kind, data in sorted(output.data.items()) if kind != WIDGET}
-            output["metadata"] = {kind: m for kind, m in sorted(output.metadata.items()) if kind in output["data"]}
+            output["metadata"] = {kind: m for kind, m in output.metadata.items() if kind in output["data"]}
             if not output["data"]:
                 continue
         if "execution_count" in output:
@@ -199,10 +199,12 @@ def _texts(outputs: Sequence[NotebookNode]) -> Iterator[str]:
 def write(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook whole or not at all, with a newline at its end."""
     text = nbformat.writes(notebook, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> NotebookNode:
@@ -210,7 +212,7 @@ def read(path: Path) -> NotebookNode:
     try:
         return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
     except (nbformat.reader.NotJSONError, UnicodeDecodeError, AttributeError) as error:
-        raise ValueError(f"{path.name} is not a notebook; restore it with `git checkout {path.name}`") from error
+        raise ValueError(f"{path.name} is not a notebook; restore it with git") from error
 
 
 def make(notebook: NotebookNode, target: Path) -> Timing:
@@ -226,7 +228,7 @@ def _report(name: str, timing: Timing) -> bool:
     detail = "".join(f", cell {index + 1}: {seconds:.0f} s" for seconds, index in slow)
     print(f"{name}: {timing.total:.0f} s{detail}", flush=True)
     if timing.total > PROMISED:
-        print(f"{name} took {timing.total:.0f} s, above the promised {PROMISED:.0f} s; train for less", flush=True)
+        print(f"{name} took longer than the promised {PROMISED:.0f} s; train for less", flush=True)
     return timing.total <= PROMISED
 
 
@@ -238,11 +240,14 @@ def _targets(given: Sequence[Path]) -> list[Path]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m moe_lessons.authoring", description=__doc__.split("\n")[0])
+    summary = (__doc__ or "").split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m moe_lessons.authoring", description=summary)
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="percent-format sources -> executed, clean notebooks")
     build.add_argument("files", nargs="+", type=Path, metavar="FILE.py")
-    build.add_argument("--into", type=Path, default=NOTEBOOKS, help="folder of the notebooks (default: notebooks/)")
+    build.add_argument(
+        "--into", type=Path, default=NOTEBOOKS, help="folder to write to (default: notebooks/)"
+    )
     for name, what in (("run", "execute again, in place"), ("clean", "clean in place, without executing")):
         sub = commands.add_parser(name, help=what)
         sub.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/")
