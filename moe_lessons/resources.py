@@ -13,7 +13,7 @@ def data_path(name: str = "") -> Path:
     """
     package = Path(__file__).parent
     for folder in (package / "data", package.parent / "data"):
-        if (folder / name).exists() and (folder / "claims.toml").exists():
+        if (folder / name).exists() and (folder / "models" / "course-dense.toml").exists():
             return folder / name
     raise FileNotFoundError(f"data/{name} is missing from this installation of moe-lessons; install it again")
 

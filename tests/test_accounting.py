@@ -1,0 +1,77 @@
+"""Formulas against what is really there: tensors for parameters, torch's counter for FLOPs."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons.accounting import count_parameters, forward_flops, parameter_table, training_flops_per_token
+
+moes = st.none() | st.builds(
+    MoEConfig,
+    n_routed_experts=st.integers(2, 6),
+    top_k=st.integers(1, 2),
+    hidden_dim=st.integers(1, 9),
+    n_shared_experts=st.integers(0, 2),
+    n_dense_layers=st.integers(0, 1),
+    expert_bias=st.booleans(),
+)
+configs = st.builds(
+    ModelConfig,
+    vocab_size=st.integers(3, 40),
+    dim=st.sampled_from([8, 16]),
+    n_layers=st.integers(2, 3),
+    hidden_dim=st.integers(1, 20),
+    max_length=st.just(16),
+    attention=st.builds(
+        AttentionConfig, n_heads=st.just(4), n_kv_heads=st.sampled_from([1, 2, 4]), qk_norm=st.booleans()
+    ),
+    moe=moes,
+    tie_embeddings=st.booleans(),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(configs)
+def test_the_formula_counts_what_the_module_holds(config):
+    assert count_parameters(config) == count_parameters(Transformer(config, device="meta"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(configs)
+def test_active_parameters_are_those_that_a_token_moves(config):
+    """One token's loss leaves a gradient on every active parameter but the embedding's other rows, and on no other."""
+    model = Transformer(config, seed=1)
+    model(torch.tensor([[1]])).logsumexp(-1).sum().backward()
+    used = 0
+    for name, parameter in model.named_parameters():
+        if ".experts." in name:
+            used += int(parameter.grad.flatten(1).abs().sum(1).gt(0).sum()) * parameter[0].numel()
+        else:
+            used += parameter.numel()
+    used += sum(buffer.numel() for buffer in model.buffers())
+    assert used == count_parameters(config).active
+
+
+@settings(max_examples=15, deadline=None)
+@given(configs, st.integers(1, 3), st.integers(2, 16))
+def test_forward_flops_equal_torchs_counter(config, batch, time):
+    model, x = Transformer(config), torch.zeros(batch, time, dtype=torch.long)
+    # Only the plain backend is counted on the CPU: the fused one is a single unknown operation to the counter.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model(x)
+    assert forward_flops(config, batch, time) == counter.get_total_flops()
+
+
+def test_a_training_step_costs_three_forward_passes():
+    config = ModelConfig.from_card("course-dense")
+    assert training_flops_per_token(config, 128) == 3 * forward_flops(config, 1, 128) / 128
+
+
+def test_the_table_names_every_part_once_a_layer():
+    config = ModelConfig.from_card("course-moe")
+    names = [(part.layer, part.name) for part in parameter_table(config)]
+    assert len(names) == len(set(names))
+    assert sum(part.total for part in parameter_table(config)) == count_parameters(config).total

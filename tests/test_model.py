@@ -1,0 +1,243 @@
+"""The model against slow, obvious and independent calculations, and against Hugging Face's."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons.model.attention import attend
+from moe_lessons.model.cache import KVCache
+from moe_lessons.model.feed_forward import SwiGLU
+from moe_lessons.model.generate import generate, next_token_distribution
+from moe_lessons.model.norm import RMSNorm
+from moe_lessons.model.rope import rotate, rotation
+
+
+def small(**changes) -> ModelConfig:
+    values = {
+        "vocab_size": 61,
+        "dim": 24,
+        "n_layers": 2,
+        "hidden_dim": 40,
+        "max_length": 64,
+        "attention": AttentionConfig(n_heads=4, n_kv_heads=2, qk_norm=True),
+    }
+    return ModelConfig(**(values | changes))
+
+
+def sparse(**changes) -> ModelConfig:
+    return small(moe=MoEConfig(n_routed_experts=5, top_k=2, hidden_dim=16, n_shared_experts=1), **changes)
+
+
+def tokens(config: ModelConfig, batch: int = 2, time: int = 17, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, config.vocab_size, (batch, time), generator=torch.Generator().manual_seed(seed))
+
+
+def test_rms_norm_divides_by_the_root_mean_square():
+    x = torch.randn(3, 5, dtype=torch.float64)
+    norm = RMSNorm(5, eps=1e-3).double()
+    norm.weight.data = torch.arange(1.0, 6.0, dtype=torch.float64)
+    for row, result in zip(x, norm(x), strict=True):
+        size = math.sqrt(sum(float(v) ** 2 for v in row) / 5 + 1e-3)
+        assert torch.allclose(result, row / size * norm.weight)
+
+
+def test_swiglu_is_one_product_gated_by_another():
+    layer, x = SwiGLU(4, 6), torch.randn(4)
+    gate, up = layer.gate.weight @ x, layer.up.weight @ x
+    gated = torch.stack([g / (1 + torch.exp(-g)) * u for g, u in zip(gate, up, strict=True)])
+    assert torch.allclose(layer(x), layer.down.weight @ gated, atol=1e-6)
+
+
+def test_rotation_is_a_complex_phase():
+    x = torch.randn(1, 1, 7, 8, dtype=torch.float64)
+    turned = rotate(x, rotation(torch.arange(7), 8, 100.0))
+    for position in range(7):
+        for i in range(4):
+            phase = position * 100.0 ** (-2 * i / 8)
+            z = complex(x[0, 0, position, i], x[0, 0, position, i + 4]) * complex(math.cos(phase), math.sin(phase))
+            assert abs(complex(turned[0, 0, position, i], turned[0, 0, position, i + 4]) - z) < 1e-5
+
+
+def test_rotated_products_depend_on_distance_alone():
+    q, k = torch.randn(1, 1, 1, 16).expand(-1, -1, 30, -1), torch.randn(1, 1, 1, 16).expand(-1, -1, 30, -1)
+    by = rotation(torch.arange(30), 16, 10_000.0)
+    products = rotate(q, by)[0, 0] @ rotate(k, by)[0, 0].T
+    for distance in range(-20, 21, 5):
+        assert products.diagonal(distance).std() < 1e-4
+
+
+@pytest.mark.parametrize(("new", "time"), [(6, 6), (1, 6), (3, 6)])
+def test_attention_equals_the_sum_over_the_past(new, time):
+    q, k, v = torch.randn(2, 4, new, 8), torch.randn(2, 2, time, 8), torch.randn(2, 2, time, 8)
+    result = attend(q, k, v)
+    for batch in range(2):
+        for head in range(4):
+            for row in range(new):
+                seen = time - new + row + 1
+                scores = k[batch, head // 2, :seen] @ q[batch, head, row] / math.sqrt(8)
+                expected = scores.softmax(0) @ v[batch, head // 2, :seen]
+                assert torch.allclose(result[batch, head, row], expected, atol=1e-6)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    groups=st.sampled_from([(4, 4), (4, 2), (6, 1), (1, 1)]),
+    tied=st.booleans(),
+    theta=st.sampled_from([10_000.0, 500_000.0]),
+    time=st.sampled_from([1, 2, 33, 700]),
+    seed=st.integers(0, 10_000),
+)
+def test_logits_equal_hugging_faces_llama(groups, tied, theta, time, seed):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from moe_lessons.published import from_hugging_face
+
+    torch.manual_seed(seed)
+    theirs = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=61,
+            hidden_size=24,
+            intermediate_size=40,
+            num_hidden_layers=3,
+            num_attention_heads=groups[0],
+            num_key_value_heads=groups[1],
+            max_position_embeddings=1024,
+            rope_parameters={"rope_theta": theta, "rope_type": "default"},
+            tie_word_embeddings=tied,
+            initializer_range=0.1,
+        )
+    ).eval()
+    ours = from_hugging_face(theirs)
+    x = torch.randint(0, 61, (2, time))
+    with torch.no_grad():
+        assert (ours(x) - theirs(x).logits).abs().max() < 1e-5
+
+
+def test_logits_equal_hugging_faces_mixtral():
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    from moe_lessons.published import from_hugging_face
+
+    torch.manual_seed(0)
+    theirs = MixtralForCausalLM(
+        MixtralConfig(
+            vocab_size=61,
+            hidden_size=24,
+            intermediate_size=40,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            num_local_experts=5,
+            num_experts_per_tok=2,
+            initializer_range=0.1,
+        )
+    ).eval()
+    x = torch.randint(0, 61, (2, 33))
+    with torch.no_grad():
+        assert (from_hugging_face(theirs)(x) - theirs(x).logits).abs().max() < 1e-5
+
+
+def test_a_model_with_options_we_do_not_teach_is_refused():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from moe_lessons.published import from_hugging_face
+
+    config = LlamaConfig(
+        vocab_size=9,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        attention_bias=True,
+    )
+    with pytest.raises(ValueError, match="attention_bias"):
+        from_hugging_face(LlamaForCausalLM(config))
+
+
+@pytest.mark.parametrize("config", [small(), sparse(), small(tie_embeddings=False)], ids=["dense", "sparse", "untied"])
+class TestTransformer:
+    def test_an_untouched_prefix_keeps_its_logits(self, config):
+        model = Transformer(config)
+        x = tokens(config)
+        y = x.clone()
+        y[:, 9:] = (y[:, 9:] + 1) % config.vocab_size
+        assert torch.allclose(model(x)[:, :9], model(y)[:, :9], atol=1e-6)
+        assert not torch.allclose(model(x)[:, 9:], model(y)[:, 9:], atol=1e-3)
+
+    def test_permuting_the_batch_permutes_the_result(self, config):
+        model, x = Transformer(config), tokens(config, batch=5)
+        order = torch.tensor([3, 1, 4, 0, 2])
+        assert torch.allclose(model(x)[order], model(x[order]), atol=1e-6)
+
+    def test_reading_in_pieces_through_the_cache_changes_nothing(self, config):
+        model, x = Transformer(config), tokens(config)
+        cache = KVCache(config, batch_size=2)
+        pieces = [model(x[:, a:b], cache) for a, b in ((0, 5), (5, 6), (6, 12), (12, 17))]
+        assert torch.allclose(torch.cat(pieces, dim=1), model(x), atol=1e-5)
+
+    def test_generation_with_and_without_cache_gives_the_same_tokens(self, config):
+        model, x = Transformer(config), tokens(config, time=6)
+        for temperature in (0.0, 1.0):
+            arguments = {"temperature": temperature, "top_p": 0.9, "seed": 3}
+            cached = generate(model, x, 30, **arguments)
+            assert torch.equal(cached, generate(model, x, 30, use_cache=False, **arguments))
+            assert torch.equal(cached[:, :6], x)
+
+    def test_the_same_seed_gives_the_same_weights(self, config):
+        first, again, other = Transformer(config, seed=1), Transformer(config, seed=1), Transformer(config, seed=2)
+        x = tokens(config)
+        assert torch.equal(first(x), again(x))
+        assert not torch.equal(first(x), other(x))
+
+    def test_a_text_beyond_the_context_is_refused(self, config):
+        model = Transformer(config)
+        with pytest.raises(ValueError, match="max_length = 64"):
+            model(tokens(config, time=65))
+        with pytest.raises(ValueError, match="max_length = 64"):
+            generate(model, tokens(config, time=60), 5)
+
+    def test_the_meta_device_allocates_nothing(self, config):
+        assert all(p.is_meta for p in Transformer(config, device="meta").parameters())
+
+
+def test_a_first_loss_is_that_of_a_uniform_guess():
+    config = small(vocab_size=512)
+    x = tokens(config, batch=8, time=64)
+    loss = F.cross_entropy(Transformer(config)(x)[:, :-1].flatten(0, 1), x[:, 1:].flatten())
+    assert abs(loss.item() - math.log(512)) < 0.3
+
+
+def test_an_empty_prompt_is_refused():
+    with pytest.raises(ValueError, match="prompt is empty"):
+        generate(Transformer(small()), torch.zeros(1, 0, dtype=torch.long), 3)
+
+
+def test_a_full_cache_is_refused():
+    config = small()
+    with pytest.raises(ValueError, match="room for 4 positions"):
+        Transformer(config)(tokens(config, time=5), KVCache(config, 2, max_length=4))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-8, 8), min_size=2, max_size=12), st.floats(0.05, 1.0), st.floats(0.2, 3.0))
+def test_top_p_keeps_the_smallest_set_that_reaches_p(values, top_p, temperature):
+    logits = torch.tensor(values, dtype=torch.float64)
+    kept = next_token_distribution(logits, temperature, top_p)
+    assert kept.sum() == pytest.approx(1)
+    full = (logits / temperature).softmax(0)
+    chosen = kept > 0
+    assert full[chosen].sum() >= top_p - 1e-9
+    weakest = full[chosen].min()
+    assert full[chosen].sum() - weakest < top_p + 1e-9
+    assert (full[~chosen] <= weakest + 1e-12).all()
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(-1.0, 1.0), (1.0, 0.0), (1.0, 1.5)])
+def test_impossible_sampling_settings_are_refused(temperature, top_p):
+    with pytest.raises(ValueError, match="must be"):
+        next_token_distribution(torch.zeros(3), temperature, top_p)
