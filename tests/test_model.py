@@ -15,6 +15,7 @@ from moe_lessons.model.feed_forward import SwiGLU
 from moe_lessons.model.generate import generate, next_token_distribution
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.rope import rotate, rotation
+from moe_lessons.tracing.attention import record_attention
 
 
 def small(**changes) -> ModelConfig:
@@ -203,6 +204,21 @@ class TestTransformer:
 
     def test_the_meta_device_allocates_nothing(self, config):
         assert all(p.is_meta for p in Transformer(config, device="meta").parameters())
+
+
+def test_recorded_attention_is_what_the_layer_mixes_values_with():
+    model = Transformer(small())
+    x = tokens(model.config)
+    captured = []
+    handle = model.blocks[1].attention.register_forward_hook(lambda module, inputs, output: captured.append((inputs, output)))
+    with record_attention(model) as trace:
+        model(x)
+    handle.remove()
+    (inputs, output), layer = captured[0], model.blocks[1].attention
+    values = layer.project(*inputs[:2]).values.repeat_interleave(2, dim=1)
+    mixed = torch.from_numpy(trace.layers[1]) @ values
+    assert torch.allclose(layer.output(mixed.transpose(1, 2).flatten(2)), output, atol=1e-5)
+    assert trace.weights.shape == (2, 4, 17, 17)
 
 
 def test_a_first_loss_is_that_of_a_uniform_guess():

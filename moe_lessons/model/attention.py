@@ -1,5 +1,7 @@
 """Causal grouped-query attention (Ainslie et al., arXiv:2305.13245) with rotary positions."""
 
+from typing import NamedTuple
+
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -10,6 +12,14 @@ from moe_lessons.config import ModelConfig
 from moe_lessons.model.cache import KVCache
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.rope import Rotation, rotate
+
+
+class Projections(NamedTuple):
+    """What attention compares (queries with keys) and what it passes on (values)."""
+
+    queries: Float[Tensor, "batch heads time head_dim"]
+    keys: Float[Tensor, "batch kv_heads time head_dim"]
+    values: Float[Tensor, "batch kv_heads time head_dim"]
 
 
 class Attention(nn.Module):
@@ -30,15 +40,19 @@ class Attention(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch time dim"], by: Rotation, cache: KVCache | None = None
     ) -> Float[Tensor, "batch time dim"]:
-        split = "batch time (heads head_dim) -> batch heads time head_dim"
-        queries = rearrange(self.query(hidden), split, head_dim=self.head_dim)
-        keys = rearrange(self.key(hidden), split, head_dim=self.head_dim)
-        values = rearrange(self.value(hidden), split, head_dim=self.head_dim)
-        queries, keys = rotate(self.query_norm(queries), by), rotate(self.key_norm(keys), by)
+        queries, keys, values = self.project(hidden, by)
         if cache is not None:
             keys, values = cache.update(self.layer, keys, values)
         mixed = attend(queries, keys, values)
         return self.output(rearrange(mixed, "batch heads time head_dim -> batch time (heads head_dim)"))
+
+    def project(self, hidden: Float[Tensor, "batch time dim"], by: Rotation) -> Projections:
+        """Queries, keys and values by head, the first two turned by their positions."""
+        split = "batch time (heads head_dim) -> batch heads time head_dim"
+        queries = rearrange(self.query(hidden), split, head_dim=self.head_dim)
+        keys = rearrange(self.key(hidden), split, head_dim=self.head_dim)
+        values = rearrange(self.value(hidden), split, head_dim=self.head_dim)
+        return Projections(rotate(self.query_norm(queries), by), rotate(self.key_norm(keys), by), values)
 
 
 def attend(
@@ -58,3 +72,13 @@ def attend(
         return F.scaled_dot_product_attention(queries, keys, values)
     visible = torch.ones(new, time, dtype=torch.bool, device=queries.device).tril(time - new)
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=visible)
+
+
+def attention_weights(
+    queries: Float[Tensor, "batch heads time head_dim"], keys: Float[Tensor, "batch kv_heads time head_dim"]
+) -> Float[Tensor, "batch heads time time"]:
+    """What `attend` multiplies the values with, written out: rows are queries and sum to 1, the future is 0."""
+    keys = keys.repeat_interleave(queries.shape[1] // keys.shape[1], dim=1)
+    scores = queries @ keys.mT / queries.shape[-1] ** 0.5
+    future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    return scores.masked_fill(future, float("-inf")).softmax(dim=-1)

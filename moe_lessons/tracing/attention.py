@@ -1,0 +1,48 @@
+"""Watching where a model looks, through hooks on its attention layers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from moe_lessons.model.attention import Attention, attention_weights
+
+
+class AttentionTrace:
+    """The attention weights of the last forward pass, layer by layer."""
+
+    def __init__(self) -> None:
+        self.layers: list[np.ndarray] = []  # each float32 [batch, heads, time, time]
+
+    @property
+    def weights(self) -> Float[np.ndarray, "layers heads time time"]:
+        """The first sequence's weights; rows are queries."""
+        return np.stack([layer[0] for layer in self.layers])
+
+
+@contextmanager
+def record_attention(model: nn.Module) -> Iterator[AttentionTrace]:
+    """Record the weights of each attention layer during one whole forward pass without a cache.
+
+    Raises ValueError for a model without attention layers of this package.
+    """
+    trace = AttentionTrace()
+    layers = [module for module in model.modules() if isinstance(module, Attention)]
+    if not layers:
+        raise ValueError("the model has no attention layer of moe_lessons to record; pass a Transformer")
+
+    @torch.no_grad()
+    def keep(module: Attention, inputs: tuple, output: object) -> None:
+        queries, keys, _ = module.project(*inputs[:2])
+        trace.layers.append(attention_weights(queries, keys).float().cpu().numpy())
+
+    handles = [model.register_forward_pre_hook(lambda *_: trace.layers.clear())]
+    handles += [layer.register_forward_hook(keep) for layer in layers]
+    try:
+        yield trace
+    finally:
+        for handle in handles:
+            handle.remove()
