@@ -18,6 +18,18 @@ def data_path(name: str = "") -> Path:
     raise FileNotFoundError(f"data/{name} is missing from this installation of moe-lessons; install it again")
 
 
+def notebooks_path() -> Path:
+    """The folder of the lessons, in a checkout as in an installed wheel.
+
+    Raises FileNotFoundError where the installation has none.
+    """
+    package = Path(__file__).parent
+    for folder in (package / "notebooks", package.parent / "notebooks"):
+        if any(folder.glob("[0-9]*.ipynb")):
+            return folder
+    raise FileNotFoundError("the lessons are missing from this installation of moe-lessons; install it again")
+
+
 def cache_dir() -> Path:
     """The folder for what can be made again (corpora, runs); MOE_LESSONS_CACHE moves it. Not created here."""
     override = os.environ.get("MOE_LESSONS_CACHE")

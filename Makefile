@@ -1,0 +1,44 @@
+# make lab and make test are all that most people need; `make help` names the rest.
+.DEFAULT_GOAL := help
+.PHONY: help lab test lint notebooks doctor clean
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+FIRST ?= notebooks/00_start_here.ipynb
+# more arguments for pytest: make test ARGS="-k router"
+ARGS ?=
+# Another interpreter or another place for PyTorch: make lab PYTHON=python3.12 TORCH_INDEX=https://...
+export PYTHON TORCH_INDEX
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+lab: .venv/ready  ## set up if need be, then open lesson 00 in JupyterLab
+	@echo "Opening lesson 00 in your browser; Ctrl-C here stops JupyterLab."
+	@$(BIN)/jupyter lab --log-level=ERROR --ServerApp.ip=127.0.0.1 \
+		$$(test "$$(id -u)" != 0 || echo --allow-root) $(FIRST)
+
+test: .venv/ready-test lint  ## every check: style, package, browser, all notebooks compared with what they show
+	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(ARGS)
+
+lint: .venv/ready-test  ## style alone
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet moe_lessons tests
+
+notebooks: .venv/ready-test  ## execute every notebook again, in place
+	@$(BIN)/python -m moe_lessons.authoring run
+
+doctor: .venv/ready  ## what this machine has, and what to do about what it lacks
+	@$(BIN)/moe-lessons doctor
+
+clean:  ## remove .venv, caches and built files; lessons stay
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/ready: pyproject.toml constraints.txt tools/setup.sh tools/overrides.json
+	@if test -e .venv/ready-test; then sh tools/setup.sh test; else sh tools/setup.sh; fi
+	@touch $@
+
+.venv/ready-test: pyproject.toml constraints.txt tools/setup.sh tools/overrides.json
+	@sh tools/setup.sh test
+	@touch .venv/ready $@

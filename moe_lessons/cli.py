@@ -1,0 +1,48 @@
+"""The command `moe-lessons`: each sub-command is a module of moe_lessons.commands, loaded when it is asked for.
+
+Such a module has `add_arguments(parser)` and `run(args) -> int`, the exit status. Bad input raises ValueError or
+OSError with one sentence, which is all that the user sees of it.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from moe_lessons import __version__
+
+COMMANDS = {
+    "doctor": "check this machine, and say what to do about each problem",
+    "copy": "make a working copy of the lessons; never overwrites a file",
+    "train": "train a small dense or sparse model on a text",
+    "count": "count a published model's parameters, in all and at work on one token",
+    "bench": "measure this machine: ratios, side by side in one run",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 where all went well, 1 after a sentence that says what did not."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="moe-lessons", description="A course from the dense transformer to the mixture of experts."
+    )
+    parser.add_argument("--version", action="version", version=f"moe-lessons {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if argv[:1] == [name]:
+            module = import_module(f"moe_lessons.commands.{name}")
+            module.add_arguments(sub)
+    args = parser.parse_args(argv)
+    try:
+        return module.run(args)
+    except KeyboardInterrupt:
+        print("moe-lessons: stopped", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"moe-lessons: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
