@@ -1,0 +1,1 @@
+"""Where the course's text comes from, and how it becomes tokens."""
