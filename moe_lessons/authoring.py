@@ -4,6 +4,7 @@
     python -m moe_lessons.authoring build /tmp/01_text_to_tokens.py
     python -m moe_lessons.authoring run                    # every notebook again, in place
     python -m moe_lessons.authoring clean                  # without running anything
+    python -m moe_lessons.authoring table                  # the lessons' titles and minutes into README.md
 
 A lesson's source is jupytext's percent format: `# %% [markdown]` and `# %% tags=["nbval-ignore-output"]`. A
 notebook differs from the one built before it in nothing but what its cells printed: no clocks, no random ids.
@@ -223,6 +224,36 @@ def make(notebook: NotebookNode, target: Path) -> Timing:
     return timing
 
 
+def header(notebook: NotebookNode) -> tuple[str, int]:
+    """A lesson's title and minutes, as its first cell says them; ValueError where it does not."""
+    text = notebook.cells[0].source if notebook.cells else ""
+    title = re.search(r"^# (.+)$", text, re.MULTILINE)
+    minutes = re.search(r"(\d+)\**\s+minutes", text)
+    if not title or not minutes:
+        raise ValueError("the first cell must hold '# a title' and 'about 30 minutes'")
+    return title.group(1).strip(), int(minutes.group(1))
+
+
+def lesson_table() -> str:
+    """The lessons as the README lists them, from the notebooks' own headers."""
+    lines = ["| lesson | minutes |", "| --- | ---: |"]
+    for path in _targets([]):
+        title, minutes = header(read(path))
+        lines.append(f"| [{title}](notebooks/{path.name}) | {minutes} |")
+    return "\n".join(lines)
+
+
+def write_table() -> None:
+    """Put the table of lessons between its marks in README.md."""
+    readme = NOTEBOOKS.parent / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition("<!-- lessons -->\n")
+    _, end, after = rest.partition("<!-- end of lessons -->")
+    if not begin or not end:
+        raise ValueError("README.md lacks the marks <!-- lessons --> and <!-- end of lessons -->; put them back")
+    readme.write_text(f"{before}{begin}{lesson_table()}\n{end}{after}", encoding="utf-8")
+
+
 def _report(name: str, timing: Timing) -> bool:
     slow = sorted(((s, i) for i, s in timing.cells.items() if s >= 5), reverse=True)[:4]
     detail = "".join(f", cell {index + 1}: {seconds:.0f} s" for seconds, index in slow)
@@ -245,12 +276,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="percent-format sources -> executed, clean notebooks")
     build.add_argument("files", nargs="+", type=Path, metavar="FILE.py")
-    build.add_argument(
-        "--into", type=Path, default=NOTEBOOKS, help="folder to write to (default: notebooks/)"
-    )
+    build.add_argument("--into", type=Path, default=NOTEBOOKS, help="folder to write to (default: notebooks/)")
     for name, what in (("run", "execute again, in place"), ("clean", "clean in place, without executing")):
         sub = commands.add_parser(name, help=what)
         sub.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/")
+    commands.add_parser("table", help="the lessons' titles and minutes into README.md")
     text = commands.add_parser("text", help="a notebook's percent-format source, for editing")
     text.add_argument("notebook", type=Path)
     text.add_argument("-o", "--output", type=Path, help="default: standard output")
@@ -266,6 +296,9 @@ def _run(args: argparse.Namespace) -> bool:
             args.output.write_text(source, encoding="utf-8")
         else:
             print(source, end="")
+        return True
+    if args.command == "table":
+        write_table()
         return True
     if args.command == "clean":
         for path in _targets(args.notebooks):

@@ -1,0 +1,68 @@
+"""What all tests share: shapes are checked, and in continuous integration no browser or Node may be missing."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+# Before anything imports the package: every annotated shape is checked while tests run, and free at run time.
+install_import_hook("moe_lessons", "beartype.beartype")
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = os.environ.get("CI") == "true"
+MUST_RUN = re.compile(r"chromium|browser|node", re.IGNORECASE)
+
+settings.register_profile(
+    "course", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("course")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The path of Node, which runs the widgets' own JavaScript."""
+    return _program("nodejs", "node", "nodejs")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium, which shows JupyterLab."""
+    return _program("chromium", "chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def _program(package: str, *names: str) -> str:
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip(f"{package} is not installed; on Debian: apt-get install {package}")
+    return path
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """In continuous integration a missing browser or Node is a failure, not a skipped test."""
+    report = (yield).get_result()
+    if CI and report.skipped and isinstance(report.longrepr, tuple) and MUST_RUN.search(report.longrepr[2]):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where nothing may be missing: {report.longrepr[2]}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a GPU run wherever there is one."""
+    if not any(item.get_closest_marker("gpu") for item in items):
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA GPU here"))

@@ -1,0 +1,123 @@
+"""Who imports whom, read from the source: the package stays a stack, not a knot."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "moe_lessons"
+BASE = {"axes", "config", "device", "resources"}
+LIBRARY = BASE | {"model", "text", "tracing", "training", "accounting", "published", "figures"}
+# Part of the package -> the parts that it may import; its own part is always allowed.
+ALLOWED = {
+    "__init__": set(),
+    "__main__": {"cli"},
+    "axes": set(),
+    "config": {"axes", "resources"},
+    "device": set(),
+    "resources": set(),
+    "model": BASE,
+    "text": BASE,
+    "tracing": BASE | {"model"},
+    "training": BASE | {"model", "text", "tracing"},  # expert load is observed, not computed again
+    "accounting": BASE | {"model"},
+    "published": BASE | {"model"},
+    "figures": {"axes", "resources", "tracing"},
+    "widgets": {"axes", "config", "resources", "tracing", "figures", "accounting"},  # never model, text, training
+    "ledger": BASE | {"figures", "widgets"},
+    "exercises": LIBRARY | {"widgets", "ledger"},
+    "authoring": {"resources"},
+    "commands": LIBRARY | {"widgets", "ledger"},
+    "cli": {"__init__", "commands"},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(source: str) -> set[str]:
+    """Every module that a source imports, also inside functions; not what only a type checker reads."""
+
+    class Collect(ast.NodeVisitor):
+        found: set[str] = set()
+
+        def visit_If(self, node: ast.If) -> None:
+            if "TYPE_CHECKING" in ast.unparse(node.test):
+                for other in node.orelse:
+                    self.visit(other)
+            else:
+                self.generic_visit(node)
+
+        def visit_Import(self, node: ast.Import) -> None:
+            self.found |= {alias.name for alias in node.names}
+
+        def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+            assert node.level == 0, "relative imports hide who imports whom"
+            self.found |= {f"{node.module}.{alias.name}" for alias in node.names}
+
+    collect = Collect()
+    collect.found = set()
+    collect.visit(ast.parse(source))
+    return collect.found
+
+
+def part(path: Path) -> str:
+    """The part of the package that a file belongs to: its folder below the package, or itself."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_part_imports_only_what_lies_below_it(path):
+    parts = {each.stem for each in PACKAGE.iterdir()}
+    own = part(path)
+    assert own in ALLOWED, f"{own} is new: say in ALLOWED what it may import"
+    for module in imported(path.read_text(encoding="utf-8")):
+        names = module.split(".")
+        assert names[0] not in ("notebooks", "tests"), f"{path.name} imports {module}"
+        if names[0] == "moe_lessons":
+            target = names[1] if len(names) > 1 and names[1] in parts else "__init__"
+            assert target == own or target in ALLOWED[own], f"{own} imports {module}"
+
+
+@pytest.mark.parametrize("folder", ["figures", "widgets"])
+def test_pictures_are_drawn_without_pyplot_and_without_torch(folder):
+    for path in (PACKAGE / folder).rglob("*.py"):
+        for module in imported(path.read_text(encoding="utf-8")):
+            assert not module.startswith("matplotlib.pyplot"), f"{path.name} imports {module}"
+            assert module.split(".")[0] != "torch", f"{path.name} imports {module}"
+
+
+def test_the_reader_of_imports_sees_functions_but_not_type_checking():
+    source = "import a.b\nif TYPE_CHECKING:\n    import c\nelse:\n    import d\ndef f():\n    from e import g\n"
+    assert imported(source) == {"a.b", "d", "e.g"}
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in run.stdout.split()}
+
+
+def test_importing_the_package_loads_neither_torch_nor_matplotlib():
+    assert not loaded_after("import moe_lessons") & {"torch", "matplotlib", "numpy", "IPython"}
+
+
+def test_asking_for_help_loads_neither_torch_nor_matplotlib():
+    statement = "from moe_lessons.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    assert not loaded_after(statement) & {"torch", "matplotlib", "numpy", "IPython"}
+
+
+def test_every_axis_name_in_a_shape_is_in_the_legend():
+    from moe_lessons.axes import AXES
+
+    unknown = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_shape = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple)
+            if is_shape and ast.unparse(node.value).split(".")[-1] in {"Float", "Int", "Bool", "Num", "Shaped", "UInt"}:
+                shape = node.slice.elts[-1]
+                for axis in shape.value.split() if isinstance(shape, ast.Constant) else []:
+                    name = axis.lstrip("*#?")
+                    if name.isidentifier() and name not in AXES and name != "_":
+                        unknown[name] = path.name
+    assert not unknown, f"name these in moe_lessons/axes.py, or use its words: {unknown}"
