@@ -1,0 +1,239 @@
+"""What a new user meets first: set-up, the wheel, the environment files and the shell commands."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from moe_lessons import cli, resources
+from moe_lessons.commands import doctor
+from moe_lessons.commands.copy import copy_lessons
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+needs_shell = pytest.mark.skipif(os.name != "posix", reason="make lab is for POSIX shells")
+
+
+def pins() -> dict[str, Version]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {re.sub(r"[-_.]+", "-", name).lower(): Version(version) for name, version in found}
+
+
+def test_every_dependency_is_pinned_within_the_range_that_the_project_allows():
+    pinned = pins()
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    for requirement in map(Requirement, wanted):
+        assert pinned[requirement.name.lower()] in requirement.specifier, requirement.name
+
+
+def test_the_pins_hold_on_every_platform():
+    assert pins()["torch"] == Version("2.13.0")
+    assert pins()["ipykernel"] < Version("7")
+    for name, version in pins().items():
+        assert version.local is None, f"{name}=={version} is one platform's build"
+        assert not name.startswith(("nvidia", "cuda", "triton")), f"{name} is for NVIDIA's GPUs alone"
+
+
+def test_the_conda_environment_installs_what_pyproject_says_with_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *conda, last = environment["dependencies"]
+    assert environment["name"] == PROJECT["name"]
+    python, pip = conda
+    assert pip == "pip"
+    assert Version(python.removeprefix("python=")) in Requirement(f"python{PROJECT['requires-python']}").specifier
+    assert last["pip"] == ["--extra-index-url https://download.pytorch.org/whl/cpu", "-c constraints.txt", "-e ."]
+
+
+def test_the_version_is_the_same_everywhere():
+    from moe_lessons import __version__
+
+    assert __version__ == PROJECT["version"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """A wheel of this tree, unpacked, built without the network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = f"from hatchling.build import build_wheel; print(build_wheel({str(folder)!r}))"
+    run = subprocess.run([sys.executable, "-c", build], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    (built,) = folder.glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def in_wheel(wheel: Path, folder: Path, code: str) -> str:
+    """What code prints when it runs with the unpacked wheel first on the path, away from the checkout."""
+    start = f"import sys; sys.path.insert(0, {str(wheel)!r})\n"
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", start + code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_a_wheel_carries_the_data_and_the_lessons_and_finds_them(wheel, tmp_path):
+    package = wheel / "moe_lessons"
+    assert package.joinpath("data", "claims.toml").exists()
+    assert not [p for p in wheel.rglob("*") if p.name in ("tests", ".venv", "__pycache__", "data.py")]
+    said = in_wheel(wheel, tmp_path, "from moe_lessons.resources import data_path\nprint(data_path('claims.toml'))")
+    assert Path(said).resolve() == (package / "data" / "claims.toml").resolve()
+    for path in (ROOT / "data").rglob("*"):
+        relative = path.relative_to(ROOT / "data")
+        if path.is_file() and relative.parts[0] != "pictures" and not path.name.startswith("."):
+            assert (package / "data" / relative).exists(), relative
+    for path in LESSONS:
+        assert (package / "notebooks" / path.name).exists()
+
+
+def test_the_front_ends_of_the_widgets_are_in_the_wheel(wheel):
+    for path in (ROOT / "moe_lessons" / "widgets").glob("*.[jc]s*"):
+        assert (wheel / "moe_lessons" / "widgets" / path.name).exists(), path.name
+
+
+def test_the_commands_work_from_a_wheel(wheel, tmp_path):
+    said = in_wheel(wheel, tmp_path, "from moe_lessons.cli import main\nmain(['doctor', '--json'])")
+    assert {check["name"] for check in json.loads(said)} >= {"Python", "PyTorch", "device", "cache", "widgets"}
+
+
+def stand_in(folder: Path, name: str, script: str) -> str:
+    """An executable that plays a Python of another machine."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def set_up(folder: Path, **environment: str) -> subprocess.CompletedProcess:
+    shutil.copytree(ROOT / "tools", folder / "tools", dirs_exist_ok=True)
+    return subprocess.run(
+        ["sh", "tools/setup.sh"],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@needs_shell
+def test_an_old_python_is_refused_in_one_sentence_that_says_what_to_do(tmp_path):
+    old = stand_in(tmp_path, "old", 'case "$2" in *exit*) exit 1;; *) echo 3.10.4;; esac')
+    run = set_up(tmp_path, PYTHON=old)
+    assert run.returncode == 1 and not (tmp_path / ".venv").exists()
+    assert "Python 3.11, 3.12 or 3.13 is needed and 3.10.4 was found" in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
+@needs_shell
+def test_a_debian_without_venv_is_told_the_package_to_install(tmp_path):
+    bare = stand_in(tmp_path, "bare", 'case "$2" in *ensurepip*) exit 1;; *print*) echo 3.11;; esac')
+    run = set_up(tmp_path, PYTHON=bare)
+    assert run.returncode == 1 and not (tmp_path / ".venv").exists()
+    assert "apt-get install python3.11-venv" in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
+@needs_shell
+def test_something_else_called_venv_is_not_removed(tmp_path):
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "mine.txt").write_text("keep", encoding="utf-8")
+    run = set_up(tmp_path)
+    assert run.returncode == 1 and "move it elsewhere" in run.stderr
+    assert (tmp_path / ".venv" / "mine.txt").exists()
+
+
+def test_no_news_popup_covers_the_first_lesson():
+    settings = json.loads((ROOT / "tools" / "overrides.json").read_text(encoding="utf-8"))
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+
+
+def test_every_command_has_a_module_with_arguments_and_a_summary():
+    from importlib import import_module
+
+    for name, summary in cli.COMMANDS.items():
+        module = import_module(f"moe_lessons.commands.{name}")
+        assert callable(module.add_arguments) and callable(module.run) and summary
+
+
+def test_a_healthy_machine_passes_the_doctor(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "not yet there"))
+    for check in (
+        doctor.check_python,
+        doctor.check_torch,
+        doctor.check_cache,
+        doctor.check_jupyter,
+        doctor.check_widgets,
+    ):
+        assert check().remedy == "", check()
+    assert cli.main(["doctor"]) in (0, 1)
+    assert "PyTorch" in capsys.readouterr().out
+
+
+def test_the_doctor_names_the_remedy_for_each_problem(monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr(doctor, "MEMORY_NEEDED", 1e9)
+    monkeypatch.setattr(doctor.metadata, "version", lambda name: "7.4.0")
+    assert "MOE_LESSONS_CACHE" in doctor.check_cache().remedy
+    assert "close" in doctor.check_memory().remedy
+    assert "ipykernel<7" in doctor.check_jupyter().remedy
+    monkeypatch.setattr(doctor, "data_path", lambda name: (_ for _ in ()).throw(FileNotFoundError(f"no {name}")))
+    assert doctor.check_course().remedy == doctor.REINSTALL
+    assert cli.main(["doctor"]) == 1
+    assert "PROBLEM" in capsys.readouterr().out
+
+
+@pytest.fixture
+def course(tmp_path) -> Path:
+    folder = tmp_path / "course"
+    folder.mkdir()
+    for name in ("00_a.ipynb", "01_b.ipynb"):
+        (folder / name).write_text(name, encoding="utf-8")
+    return folder
+
+
+def test_a_copy_never_overwrites_what_a_learner_wrote(course, tmp_path):
+    mine = tmp_path / "a" / "mine"
+    assert copy_lessons(mine, course).new == ["00_a.ipynb", "01_b.ipynb"]
+    (mine / "01_b.ipynb").write_text("my answers", encoding="utf-8")
+    (course / "02_c.ipynb").write_text("new", encoding="utf-8")
+    again = copy_lessons(mine, course)
+    assert again == (["02_c.ipynb"], ["00_a.ipynb"], ["01_b.ipynb"])
+    assert (mine / "01_b.ipynb").read_text(encoding="utf-8") == "my answers"
+
+
+def test_a_copy_refuses_a_file_and_the_course_itself(course, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(ValueError, match="which is a file"):
+        copy_lessons(tmp_path / "file", course)
+    with pytest.raises(ValueError, match="own folder"):
+        copy_lessons(course, course)
+
+
+def test_a_failing_command_prints_one_sentence_and_no_traceback(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setattr("moe_lessons.commands.copy.notebooks_path", lambda: tmp_path)
+    assert cli.main(["copy", str(tmp_path / "file")]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and said.err.startswith("moe-lessons: DIR is")
+
+
+def test_missing_lessons_are_reported_by_name(monkeypatch, tmp_path):
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "package" / "resources.py"))
+    with pytest.raises(FileNotFoundError, match="lessons are missing"):
+        resources.notebooks_path()
