@@ -1,0 +1,294 @@
+"""Lesson 07: routing, the balance loss, and what is at work in a sparse layer."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.func import functional_call
+
+from moe_lessons.accounting.parameters import swiglu_parameters
+from moe_lessons.config import MoEConfig
+from moe_lessons.exercises.exercise import Exercise
+from moe_lessons.model import load_balance
+from moe_lessons.model.router import Router, choose
+
+
+def route(
+    logits: Float[Tensor, "tokens experts"], top_k: int
+) -> tuple[Float[Tensor, "tokens top_k"], Int[Tensor, "tokens top_k"]]:
+    """Weights and indices of each token's top_k experts, best first; a token's weights sum to 1."""
+    n_experts = logits.shape[1]
+    router = Router(n_experts, MoEConfig(n_routed_experts=n_experts, top_k=top_k, hidden_dim=1))
+    # With the identity as its matrix, the package's router passes the logits through.
+    routing = functional_call(router, {"weight": torch.eye(n_experts)}, logits)
+    return routing.weights, routing.experts
+
+
+def biased_route(
+    scores: Float[Tensor, "tokens experts"], bias: Float[Tensor, " experts"], top_k: int
+) -> tuple[Float[Tensor, "tokens top_k"], Int[Tensor, "tokens top_k"]]:
+    """Choose by scores + bias, best first, but weigh by the scores alone, normalized over the chosen."""
+    experts = choose(scores + bias, top_k)
+    weights = scores.gather(1, experts)
+    return weights / weights.sum(dim=-1, keepdim=True), experts
+
+
+def max_over_mean(experts: Int[Tensor, "tokens top_k"], n_experts: int) -> float:
+    """The busiest expert's number of tokens over the mean of all experts, idle ones included."""
+    return load_balance.max_over_mean(load_balance.expert_load(experts, n_experts))
+
+
+def balance_loss(scores: Float[Tensor, "tokens experts"], experts: Int[Tensor, "tokens top_k"]) -> Float[Tensor, ""]:
+    """experts * sum over experts of (share of all choices) * (mean probability); `scores` are probabilities."""
+    return load_balance.balance_loss(scores, experts)
+
+
+def active_parameters(dim: int, hidden_dim: int, n_routed_experts: int, n_shared_experts: int, top_k: int) -> int:
+    """Parameters of one mixture layer that work on one token: router, chosen experts, shared experts."""
+    return n_routed_experts * dim + (top_k + n_shared_experts) * swiglu_parameters(dim, hidden_dim)
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
+    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+
+def _logits(rng: np.random.Generator) -> Iterator[tuple]:
+    yield torch.tensor([[2.0, 1.0, 0.0, -1.0]]), 2
+    for tokens, n_experts, top_k in ((3, 4, 2), (5, 8, 1), (6, 8, 3), (4, 4, 4)):
+        yield 2 * _normal(rng, tokens, n_experts), top_k
+
+
+def _scores_and_bias(rng: np.random.Generator) -> Iterator[tuple]:
+    yield torch.tensor([[0.9, 0.5, 0.4, 0.1]]), torch.tensor([-0.6, 0.0, 0.0, 0.5]), 2
+    for tokens, n_experts, top_k in ((4, 4, 2), (6, 8, 3)):
+        yield _normal(rng, tokens, n_experts).sigmoid(), 0.5 * _normal(rng, n_experts), top_k
+
+
+def _choices(rng: np.random.Generator, tokens: int, n_experts: int, top_k: int) -> Tensor:
+    return torch.from_numpy(np.stack([rng.permutation(n_experts)[:top_k] for _ in range(tokens)]))
+
+
+def _loads(rng: np.random.Generator) -> Iterator[tuple]:
+    yield torch.tensor([[0, 1], [0, 2], [0, 1]]), 4
+    for tokens, n_experts, top_k in ((4, 16, 1), (40, 8, 2), (30, 4, 4)):
+        yield _choices(rng, tokens, n_experts, top_k), n_experts
+
+
+def _probabilities(rng: np.random.Generator) -> Iterator[tuple]:
+    yield torch.tensor([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4]]), torch.tensor([[0], [0]])
+    for tokens, n_experts, top_k in ((6, 4, 2), (10, 8, 3)):
+        scores = (2 * _normal(rng, tokens, n_experts)).softmax(dim=-1)
+        yield scores, choose(scores, top_k)
+
+
+def _sizes(rng: np.random.Generator) -> Iterator[tuple]:
+    yield 4, 8, 8, 1, 2
+    yield 64, 32, 16, 0, 4
+    for _ in range(3):
+        n_experts = int(rng.integers(4, 32))
+        yield int(rng.integers(8, 64)), int(rng.integers(8, 64)), n_experts, int(rng.integers(1, 3)), n_experts // 3
+
+
+def _chosen(scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    experts = choose(scores, top_k)
+    return scores.gather(1, experts), experts
+
+
+def _normalized(weights: Tensor, experts: Tensor) -> tuple[Tensor, Tensor]:
+    return weights / weights.sum(dim=-1, keepdim=True), experts
+
+
+def _share(scores: Tensor, experts: Tensor) -> Tensor:
+    return load_balance.expert_load(experts, scores.shape[1]) / experts.numel()
+
+
+def _over_chosen_only(scores: Tensor, experts: Tensor) -> Tensor:
+    kept = torch.zeros_like(scores).scatter(1, experts, scores.gather(1, experts))
+    return load_balance.balance_loss(kept, experts)
+
+
+def _load(experts: Tensor, n_experts: int) -> Tensor:
+    return load_balance.expert_load(experts, n_experts).float()
+
+
+def _biased_weights(scores: Tensor, bias: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    return _normalized(*_chosen(scores + bias, top_k))
+
+
+def _unnormalized(scores: Tensor, bias: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    experts = choose(scores + bias, top_k)
+    return scores.gather(1, experts), experts
+
+
+def _experts_at_work(dim: int, hidden_dim: int, n_experts: int) -> int:
+    return n_experts * swiglu_parameters(dim, hidden_dim)
+
+
+EXERCISES = (
+    Exercise(
+        name="route",
+        task="Return (weights, experts) of each token's top_k experts, best first, from its logits. "
+        "Weights come from a softmax over all experts and are then divided by their sum over the chosen ones.",
+        reference=route,
+        inputs=_logits,
+        mistakes={
+            "The weights are not normalized: divide them by their sum, so that each token's weights make 1.": (
+                lambda logits, top_k: _chosen(logits.softmax(dim=-1), top_k)
+            ),
+            "The softmax runs over the tokens; it runs over the experts (dim=-1).": lambda logits, top_k: _normalized(
+                *_chosen(logits.softmax(dim=0), top_k)
+            ),
+            "You normalize raw logits, which may be negative; take the softmax first.": lambda logits, top_k: _normalized(
+                *_chosen(logits, top_k)
+            ),
+            "You return the logits themselves as weights; take the softmax and normalize.": _chosen,
+            "You choose the experts with the lowest scores; choose the highest.": lambda logits, top_k: (
+                logits.softmax(dim=-1).gather(1, choose(-logits, top_k))
+                / logits.softmax(dim=-1).gather(1, choose(-logits, top_k)).sum(dim=-1, keepdim=True),
+                choose(-logits, top_k),
+            ),
+            "All chosen experts weigh the same; the scores should say how much each one counts.": lambda logits, top_k: (
+                torch.full((len(logits), top_k), 1 / top_k),
+                choose(logits, top_k),
+            ),
+            "You take a second softmax, of probabilities, which makes the weights nearly equal; divide by the sum.": (
+                lambda logits, top_k: (
+                    _chosen(logits.softmax(dim=-1), top_k)[0].softmax(dim=-1),
+                    choose(logits, top_k),
+                )
+            ),
+            "The weights are sigmoids, normalized; this router scores with a softmax over all experts.": (
+                lambda logits, top_k: _normalized(*_chosen(logits.sigmoid(), top_k))
+            ),
+        },
+        success="Normalized over the chosen, a softmax over all experts equals a softmax over the chosen alone.",
+        difficulty=2,
+        minutes=10,
+        differentiable=True,
+        sources=("moe_lessons.model.router.Router", "moe_lessons.model.router.choose"),
+    ),
+    Exercise(
+        name="biased_route",
+        task="Find the bug that real inference engines shipped: choose top_k experts by scores + bias, best first, but "
+        "weigh them by the scores alone. Weights are divided by their sum; return (weights, experts).",
+        reference=biased_route,
+        inputs=_scores_and_bias,
+        mistakes={
+            "The weights come from the biased scores; the bias is for choosing only, so gather the raw scores.": (
+                _biased_weights
+            ),
+            "The bias takes no part in the choice; choose by scores + bias.": lambda scores, bias, top_k: _normalized(
+                *_chosen(scores, top_k)
+            ),
+            "The weights are not normalized: divide them by their sum.": _unnormalized,
+            "The bias is subtracted; it is added, so that an idle expert with a positive bias is chosen more often.": (
+                lambda scores, bias, top_k: biased_route(scores, -bias, top_k)
+            ),
+            "The weights are the biased scores and are not normalized; gather the raw scores and divide by their sum.": (
+                lambda scores, bias, top_k: _chosen(scores + bias, top_k)
+            ),
+        },
+        success="The bias moves tokens to idle experts and leaves what each expert contributes alone.",
+        difficulty=2,
+        minutes=8,
+        sources=("moe_lessons.model.router.Router",),
+    ),
+    Exercise(
+        name="max_over_mean",
+        task="Return the busiest expert's number of tokens divided by the mean over all n_experts. "
+        "Idle experts count in the mean; 1 is perfect balance.",
+        reference=max_over_mean,
+        inputs=_loads,
+        mistakes={
+            "Idle experts are missing from the mean; bincount takes a `minlength`.": lambda experts, n_experts: float(
+                _load(experts, 0).max() / _load(experts, 0).mean()
+            ),
+            "You take the mean over the experts that were chosen; idle ones count too, with 0.": (
+                lambda experts, n_experts: float(
+                    _load(experts, n_experts).max() / _load(experts, n_experts)[_load(experts, n_experts) > 0].mean()
+                )
+            ),
+            "That is the busiest expert's share of the tokens; divide its load by the mean load.": (
+                lambda experts, n_experts: float(_load(experts, n_experts).max() / len(experts))
+            ),
+            "That is the busiest expert's share of all choices; divide its load by the mean load.": (
+                lambda experts, n_experts: float(_load(experts, n_experts).max() / experts.numel())
+            ),
+            "You count first choices only; all top_k choices are work.": lambda experts, n_experts: float(
+                _load(experts[:, :1], n_experts).max() / _load(experts[:, :1], n_experts).mean()
+            ),
+        },
+        success="On machines that wait for each other, this is how many times longer the step takes than it could.",
+        difficulty=1,
+        minutes=5,
+        sources=("moe_lessons.model.load_balance.expert_load", "moe_lessons.model.load_balance.max_over_mean"),
+    ),
+    Exercise(
+        name="balance_loss",
+        task="Return n_experts times the sum over experts of f * p: f is the expert's share of all choices, p its mean "
+        "probability over all tokens. `scores` [tokens, experts] are softmax probabilities already.",
+        reference=balance_loss,
+        inputs=_probabilities,
+        mistakes={
+            "The factor n_experts is missing; with it, perfect balance gives 1 for any number of experts.": (
+                lambda scores, experts: load_balance.balance_loss(scores, experts) / scores.shape[1]
+            ),
+            "You take the softmax a second time; the scores are probabilities already.": lambda scores, experts: (
+                load_balance.balance_loss(scores.softmax(dim=-1), experts)
+            ),
+            "p is taken over the chosen experts only; the idle ones need its gradient most, so use all probabilities.": (
+                _over_chosen_only
+            ),
+            "f is the share of tokens, so it sums to top_k; divide by all choices, tokens times top_k.": (
+                lambda scores, experts: load_balance.balance_loss(scores, experts) * experts.shape[1]
+            ),
+            "You use the mean probability twice; f counts choices.": lambda scores, experts: (
+                scores.shape[1] * scores.mean(dim=0).square().sum()
+            ),
+            "You use the counts twice, which no gradient can pass; p is the mean probability.": lambda scores, experts: (
+                scores.shape[1] * _share(scores, experts).square().sum()
+            ),
+            "f counts first choices only; count all top_k of them.": lambda scores, experts: load_balance.balance_loss(
+                scores, experts[:, :1]
+            ),
+            "p is summed over the tokens; take the mean, or the loss grows with the batch.": lambda scores, experts: (
+                load_balance.balance_loss(scores, experts) * len(scores)
+            ),
+        },
+        success="f cannot be differentiated and p can: the busy experts' probabilities are what the gradient pushes down.",
+        difficulty=3,
+        minutes=12,
+        differentiable=True,
+        sources=("moe_lessons.model.load_balance.balance_loss",),
+    ),
+    Exercise(
+        name="active_parameters",
+        task="Count the parameters of one mixture-of-experts layer that work on one token: a router of n_routed_experts "
+        "rows, top_k routed experts, all shared experts. Each expert is a SwiGLU of three dim x hidden_dim matrices.",
+        reference=active_parameters,
+        inputs=_sizes,
+        mistakes={
+            "You count every routed expert; only top_k of them work on one token.": lambda dim, hidden, n, shared, top_k: (
+                n * dim + _experts_at_work(dim, hidden, n + shared)
+            ),
+            "The shared experts are missing: they always work.": lambda dim, hidden, n, shared, top_k: (
+                n * dim + _experts_at_work(dim, hidden, top_k)
+            ),
+            "The router is missing: it scores every expert for every token.": lambda dim, hidden, n, shared, top_k: (
+                _experts_at_work(dim, hidden, top_k + shared)
+            ),
+            "The router scores all experts, not just the chosen ones: n_routed_experts times dim.": (
+                lambda dim, hidden, n, shared, top_k: top_k * dim + _experts_at_work(dim, hidden, top_k + shared)
+            ),
+            "An expert has three matrices: gate, up and down.": lambda dim, hidden, n, shared, top_k: (
+                n * dim + (top_k + shared) * 2 * dim * hidden
+            ),
+        },
+        success="The total grows with the number of experts, this number hardly: that is the whole trick.",
+        difficulty=1,
+        minutes=6,
+        sources=("moe_lessons.accounting.parameters.parameter_table",),
+    ),
+)

@@ -1,0 +1,63 @@
+"""Which exercises have been passed on this machine. A convenience: losing it costs nothing, so no failure is shown."""
+
+import contextlib
+import html
+import json
+import os
+from pathlib import Path
+
+from moe_lessons.exercises.catalog import declared, lessons
+from moe_lessons.resources import cache_dir
+
+
+def remember(name: str) -> None:
+    """Note that an exercise was passed."""
+    passed = remembered() | {name}
+    path = _path()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f"{path.name}.{os.getpid()}")
+        scratch.write_text(json.dumps(sorted(passed)), encoding="utf-8")
+        scratch.replace(path)
+
+
+def remembered() -> set[str]:
+    """The names of the exercises passed so far; none where the file is missing or spoiled."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return {str(name) for name in json.loads(_path().read_text(encoding="utf-8"))}
+    return set()
+
+
+class Progress(dict):
+    """Per lesson, each exercise's name and whether it has been passed."""
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{lesson}  {self._counts(lesson)}  {self._names(lesson)}" for lesson in self)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{lesson}</td><td>{self._counts(lesson)}</td>"
+            f"<td style='text-align:left'>{html.escape(self._names(lesson))}</td></tr>"
+            for lesson in self
+        )
+        head = "<tr><th>lesson</th><th>passed</th><th style='text-align:left'>exercises</th></tr>"
+        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+    def _counts(self, lesson: str) -> str:
+        return f"{sum(self[lesson].values())} of {len(self[lesson])}"
+
+    def _names(self, lesson: str) -> str:
+        return "  ".join(f"{'✓' if done else '·'} {name}" for name, done in self[lesson].items())
+
+
+def progress() -> Progress:
+    """What has been passed so far, lesson by lesson. It depends on this machine's past, so tag its cell for nbval."""
+    passed = remembered()
+    return Progress(
+        (lesson, {exercise.name: f"{lesson}.{exercise.name}" in passed for exercise in declared(lesson)})
+        for lesson in lessons()
+    )
+
+
+def _path() -> Path:
+    return cache_dir() / "progress.json"
