@@ -2,7 +2,7 @@
 
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from moe_lessons.resources import data_path
 
@@ -119,7 +119,7 @@ class ModelConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """The inverse of `to_dict`; an unknown or missing name is a ValueError that says which."""
         values = dict(values)
         values["attention"] = _build(AttentionConfig, values.get("attention", {}), "attention.")
@@ -128,7 +128,7 @@ class ModelConfig:
         return _build(cls, values, "")
 
     @classmethod
-    def from_card(cls, name: str) -> Self:
+    def from_card(cls, name: str) -> "ModelConfig":
         """The sizes in `data/models/<name>.toml`; an unknown name is a ValueError that lists the known ones."""
         folder = data_path("models")
         path = folder / f"{name}.toml"

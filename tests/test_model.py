@@ -210,7 +210,9 @@ def test_recorded_attention_is_what_the_layer_mixes_values_with():
     model = Transformer(small())
     x = tokens(model.config)
     captured = []
-    handle = model.blocks[1].attention.register_forward_hook(lambda module, inputs, output: captured.append((inputs, output)))
+    handle = model.blocks[1].attention.register_forward_hook(
+        lambda module, inputs, output: captured.append((inputs, output))
+    )
     with record_attention(model) as trace:
         model(x)
     handle.remove()

@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from moe_lessons.tracing.trace import RoutingTrace
 from torch import Tensor, nn
 
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Router, Routing
+from moe_lessons.tracing.trace import RoutingTrace
+
+
+@runtime_checkable
+class Pieces(Protocol):
+    """A tokenizer, as far as a trace needs one."""
+
+    def pieces(self, ids: list[int]) -> list[str]: ...
 
 
 @contextmanager
@@ -45,19 +53,18 @@ def find_routers(model: nn.Module) -> dict[int, Router]:
 
 
 @contextmanager
-def record_routing(model: nn.Module, tokenizer: object | None = None) -> Iterator[RoutingTrace]:
-    """Record every forward pass inside the block as a RoutingTrace, which is complete when the block ends.
+def record_routing(model: nn.Module, tokenizer: Pieces | None = None) -> Iterator[RoutingTrace]:
+    """Record every forward pass inside the block as one RoutingTrace, which is complete when the block ends.
 
     `tokenizer.pieces(ids)` gives the tokens their text. Several passes are laid one after the other.
     Raises ValueError for a model without a router, or when no forward pass was made.
     """
     routers = find_routers(model)
-    trace = RoutingTrace.blank()
     passes: list[dict[int, Routing]] = []
-    ids: list[Tensor] = []
+    batches: list[Tensor] = []
 
     def begin(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        ids.append(inputs[0].detach().cpu())
+        batches.append(inputs[0].detach().cpu())
         passes.append({})
 
     def keep(layer: int):
@@ -68,6 +75,8 @@ def record_routing(model: nn.Module, tokenizer: object | None = None) -> Iterato
 
     handles = [model.register_forward_pre_hook(begin)]
     handles += [router.register_forward_hook(keep(layer)) for layer, router in routers.items()]
+    # The trace exists from the start, so that the block can name it, and gets its content at the end.
+    trace = RoutingTrace.__new__(RoutingTrace)
     try:
         yield trace
     finally:
@@ -75,38 +84,34 @@ def record_routing(model: nn.Module, tokenizer: object | None = None) -> Iterato
             handle.remove()
     if not passes:
         raise ValueError("no forward pass was made inside record_routing; call the model in the block")
-    trace.fill(**_arrays(model, routers, ids, passes, tokenizer))
+    trace.__init__(**_contents(routers, batches, passes, tokenizer), model=type(model).__name__)
 
 
-def _arrays(model, routers, ids, passes, tokenizer) -> dict:
+def _contents(
+    routers: dict[int, Router], batches: list[Tensor], passes: list[dict[int, Routing]], tokenizer: Pieces | None
+) -> dict[str, Any]:
     layers = sorted(routers)
     first = routers[layers[0]]
 
     def stacked(part: str) -> np.ndarray:
-        return np.stack([torch.cat([getattr(p[layer], part) for p in passes]).numpy() for layer in layers])
+        return np.stack([torch.cat([getattr(one[layer], part) for one in passes]).numpy() for layer in layers])
 
-    token_ids = torch.cat([batch.flatten() for batch in ids]).numpy()
-    sequence, position, start = [], [], 0
-    for batch in ids:
-        rows, time = batch.shape
-        sequence.append(np.repeat(np.arange(start, start + rows), time))
-        position.append(np.tile(np.arange(time), rows))
-        start += rows
+    token_ids = torch.cat([batch.flatten() for batch in batches]).tolist()
+    rows = [row for batch in batches for row in batch]
+    no_bias = torch.zeros(len(first.weight))
     biases = [routers[layer].expert_bias for layer in layers]
-    n_experts = len(first.weight)
     return {
-        "logits": stacked("logits").astype(np.float32),
-        "bias": np.stack([np.zeros(n_experts) if b is None else b.cpu().numpy() for b in biases]).astype(np.float32),
-        "experts": stacked("experts").astype(np.int64),
-        "weights": stacked("weights").astype(np.float32),
-        "token_ids": token_ids.astype(np.int64),
-        "pieces": tokenizer.pieces(token_ids.tolist()) if tokenizer else [str(i) for i in token_ids.tolist()],
-        "position": np.concatenate(position).astype(np.int64),
-        "sequence": np.concatenate(sequence).astype(np.int64),
+        "logits": stacked("logits"),
+        "bias": np.stack([(no_bias if bias is None else bias).cpu().numpy() for bias in biases]),
+        "experts": stacked("experts"),
+        "weights": stacked("weights"),
+        "token_ids": np.array(token_ids),
+        "pieces": tokenizer.pieces(token_ids) if tokenizer else [str(token) for token in token_ids],
+        "position": np.concatenate([np.arange(len(row)) for row in rows]),
+        "sequence": np.repeat(np.arange(len(rows)), [len(row) for row in rows]),
         "layers": tuple(layers),
         "top_k": first.top_k,
         "score_function": first.score_function,
         "normalize": first.normalize,
         "route_scale": first.route_scale,
-        "model": type(model).__name__,
     }

@@ -1,0 +1,19 @@
+"""What happens inside a model, observed from outside: routing and attention."""
+
+from importlib import import_module
+
+# Recording needs torch and the model; reading a trace needs neither.
+_HOMES = {
+    "RoutingTrace": "trace",
+    "record_routing": "record",
+    "observe_routing": "record",
+    "find_routers": "record",
+    "record_attention": "attention",
+}
+__all__ = ["RoutingTrace", "find_routers", "observe_routing", "record_attention", "record_routing"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"moe_lessons.tracing.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'moe_lessons.tracing' has no attribute {name!r}")
