@@ -1,6 +1,7 @@
 """What a router did to a text: every layer, every token, every expert, as plain arrays."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
+from moe_lessons.tracing.rule import check_rule, route
+
 _FORMAT = "moe-lessons-trace-1"
 _ARRAYS = ("logits", "bias", "experts", "weights", "token_ids", "position", "sequence")
 
 
-@dataclass
+@dataclass(eq=False)
 class RoutingTrace:
     """The routing of a text through a mixture of experts, whoever built the model.
 
@@ -48,12 +51,9 @@ class RoutingTrace:
         if self.logits.ndim != 3:
             raise ValueError(f"logits has {self.logits.ndim} dimensions, but must be layers x tokens x experts")
         layers, tokens, experts = self.logits.shape
-        if experts == 0:
-            raise ValueError("logits has zero experts; a trace needs at least one")
-        if not 1 <= self.top_k <= experts:
-            raise ValueError(f"top_k is {self.top_k}, but must lie between 1 and the {experts} experts of the trace")
-        if self.score_function not in ("softmax", "sigmoid"):
-            raise ValueError(f"score_function is {self.score_function!r}, but must be 'softmax' or 'sigmoid'")
+        if layers == 0:
+            raise ValueError("logits has zero layers; a trace needs at least one with a router")
+        check_rule(experts, self.top_k, self.score_function)
         shapes = {
             "bias": (layers, experts),
             "experts": (layers, tokens, self.top_k),
@@ -70,11 +70,60 @@ class RoutingTrace:
                 f"pieces and layers number {len(self.pieces)} and {len(self.layers)}, "
                 f"but the logits ask for {tokens} and {layers}"
             )
+        if len(set(self.layers)) != layers:
+            raise ValueError(f"layers is {self.layers}, but must name each layer once")
         for name in ("logits", "bias", "weights"):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} has values that are not finite; the model is broken or was trained too fast")
         if self.experts.size and (self.experts.min() < 0 or self.experts.max() >= experts):
             raise ValueError(f"experts names an expert outside 0 to {experts - 1}; the trace belongs to another model")
+        if (np.diff(np.sort(self.experts, axis=-1), axis=-1) == 0).any():
+            raise ValueError("experts names an expert twice for one token; the choices of a token must differ")
+
+    @classmethod
+    def from_logits(
+        cls,
+        logits: np.ndarray,
+        pieces: Sequence[str],
+        *,
+        top_k: int = 2,
+        bias: np.ndarray | None = None,
+        score_function: str = "softmax",
+        normalize: bool = True,
+        route_scale: float = 1.0,
+        **rest: Any,
+    ) -> "RoutingTrace":
+        """A trace whose choices follow the routing rule, for logits that come from anywhere."""
+        logits = np.asarray(logits, dtype=np.float32)
+        if logits.ndim != 3:
+            raise ValueError(f"logits has {logits.ndim} dimensions, but must be layers x tokens x experts")
+        layers, tokens, experts = logits.shape
+        bias = np.zeros((layers, experts), np.float32) if bias is None else np.asarray(bias, dtype=np.float32)
+        if bias.shape != (layers, experts):
+            raise ValueError(f"bias has shape {bias.shape}, but the logits ask for {(layers, experts)}")
+        rule = route(logits, bias[:, None], top_k, score_function, normalize, route_scale)
+        fields = {
+            "token_ids": np.full(tokens, -1),
+            "position": np.arange(tokens),
+            "sequence": np.zeros(tokens),
+            "layers": tuple(range(layers)),
+        } | rest
+        return cls(
+            logits=logits,
+            bias=bias,
+            experts=rule.experts,
+            weights=rule.weights,
+            pieces=list(pieces),
+            top_k=top_k,
+            score_function=score_function,
+            normalize=normalize,
+            route_scale=route_scale,
+            **fields,
+        )
+
+    @property
+    def n_layers(self) -> int:
+        return self.logits.shape[0]
 
     @property
     def n_experts(self) -> int:
@@ -88,17 +137,30 @@ class RoutingTrace:
         """How many tokens each expert received: int64 [layers, experts]."""
         return np.stack([np.bincount(layer.ravel(), minlength=self.n_experts) for layer in self.experts])
 
-    def select(self, tokens: slice | np.ndarray) -> "RoutingTrace":
-        """The same trace for some of its tokens."""
+    def row(self, layer: int) -> int:
+        """The row of a layer, given by its number in the model; ValueError where the trace lacks it."""
+        if layer not in self.layers:
+            raise ValueError(f"layer is {layer}, but this trace has the layers {', '.join(map(str, self.layers))}")
+        return self.layers.index(layer)
+
+    def select(
+        self, layers: Iterable[int] | None = None, tokens: slice | Sequence[int] | np.ndarray | None = None
+    ) -> "RoutingTrace":
+        """The same trace with fewer layers (their numbers in the model) or tokens (a slice, indices or a mask)."""
+        rows = list(range(self.n_layers)) if layers is None else [self.row(layer) for layer in layers]
+        columns = np.arange(self.n_tokens)[slice(None) if tokens is None else tokens]
+        cut = np.ix_(rows, columns)
         return replace(
             self,
-            logits=self.logits[:, tokens],
-            experts=self.experts[:, tokens],
-            weights=self.weights[:, tokens],
-            token_ids=self.token_ids[tokens],
-            position=self.position[tokens],
-            sequence=self.sequence[tokens],
-            pieces=list(np.array(self.pieces, dtype=object)[tokens]),
+            logits=self.logits[cut],
+            bias=self.bias[rows],
+            experts=self.experts[cut],
+            weights=self.weights[cut],
+            token_ids=self.token_ids[columns],
+            position=self.position[columns],
+            sequence=self.sequence[columns],
+            pieces=[self.pieces[column] for column in columns],
+            layers=tuple(self.layers[row] for row in rows),
         )
 
     def save(self, path: str | Path) -> Path:
