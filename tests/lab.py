@@ -141,7 +141,15 @@ def open_notebook(page: Page, address: str, name: str, *, alone: bool = False) -
     """Load a notebook and wait for its kernel. `alone`: without JupyterLab's side bars."""
     page.goto(f"{address}/{'doc' if alone else 'lab'}/tree/{name}?token={TOKEN}")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
+    # The page says "idle" before there is a kernel, and cells run then raise a dialog; so ask the server.
+    for _ in range(300):
+        sessions = page.request.get(f"{address}/api/sessions?token={TOKEN}").json()
+        if any(one["kernel"]["connections"] and one["kernel"]["execution_state"] == "idle" for one in sessions):
+            break
+        page.wait_for_timeout(200)
+    else:
+        raise TimeoutError(f"no kernel was ready for {name} after a minute")
+    page.wait_for_timeout(500)
 
 
 def run_all(page: Page, *, seconds: float = 180) -> None:
