@@ -67,12 +67,12 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]], size: 
 
     `ends` holds (x, y, text, color). Call it after the limits and the scale are set.
     """
-    low, high = axis.transAxes.inverted().transform(axis.transData.transform([(0, y) for y in axis.get_ylim()]))[:, 1]
-    step = size * 1.25 / 72 / (axis.figure.get_figheight() * axis.get_position().height)
-    taken = low - step
-    points = [(axis.transAxes.inverted().transform(axis.transData.transform((x, y))), *rest) for x, y, *rest in ends]
-    for (x, y), text, color in sorted(points, key=lambda point: point[0][1]):
-        taken = max(min(y, high), taken + step)
+    to_axes = axis.transData + axis.transAxes.inverted()
+    step = size * 1.25 / 72 * axis.figure.dpi / axis.bbox.height
+    taken = -step
+    placed = sorted((*to_axes.transform((x, y)), text, color) for x, y, text, color in ends)
+    for x, y, text, color in sorted(placed, key=lambda end: end[1]):
+        taken = max(min(y, 1.0), taken + step)
         axis.annotate(
             text,
             (x, taken),

@@ -102,9 +102,10 @@ export function visible(piece) {
   return piece.replace(/ /g, "·").replace(/\n/g, "↵").replace(/\t/g, "→").replace(/\r/g, "␍");
 }
 
-/** A count in three digits with its unit: 1234567 is "1.23 M". */
-export function brief(count) {
-  const units = ["", " k", " M", " B", " T"];
-  const power = count > 0 ? Math.min(4, Math.max(0, Math.floor(Math.log10(Number(count.toPrecision(3))) / 3))) : 0;
-  return (power ? (count / 1000 ** power).toPrecision(3) : String(Math.round(count))) + units[power];
+/** A count in three digits with its unit: 1234567 is "1.23 M"; for FLOPs, `units` is "kMGT". */
+export function brief(count, units = "kMBT") {
+  let power = 0;
+  for (; count >= 999.5 && power < units.length; power++) count /= 1000;
+  if (!power) return count.toFixed(0);
+  return `${count.toFixed(count < 9.995 ? 2 : count < 99.95 ? 1 : 0)} ${units[power - 1]}`;
 }

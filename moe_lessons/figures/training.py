@@ -1,0 +1,104 @@
+"""Training curves: loss of one or several runs, floors, and held-out loss by domain."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, label_ends, new_figure
+
+
+class Curve(NamedTuple):
+    """One run: rows of (step, seconds, loss, tokens, learning rate), and what was evaluated when."""
+
+    name: str
+    points: Sequence[Sequence[float | None]]
+    evaluations: Sequence[Mapping[str, Any]]  # step, seconds, tokens, and values by domain
+
+
+_COLUMN = {"steps": 0, "seconds": 1, "tokens": 3}
+_FIELD = {"steps": "step", "seconds": "seconds", "tokens": "tokens"}
+
+
+def smooth(losses: np.ndarray) -> np.ndarray:
+    """A running mean over about a thirtieth of the run, and less at its start, where the loss falls fast."""
+    mean, smoothed = 0.0, np.empty(len(losses))
+    for i, loss in enumerate(losses):
+        mean += (loss - mean) / max(1.0, min(i / 6, len(losses) / 30))
+        smoothed[i] = mean
+    return smoothed
+
+
+def draw_training(
+    curves: Sequence[Curve],
+    domains: Sequence[str] = (),
+    floors: Mapping[str, float] | None = None,
+    *,
+    x: str = "steps",
+    unit: str = "nats per token",
+    title: str = "",
+) -> Figure:
+    """Training loss on top, its floors dashed; below, one panel for each domain with held-out loss and floor."""
+    floors = floors or {}
+    seen = {name for curve in curves for one in curve.evaluations for name in one["values"]}
+    names = [*domains, *sorted(seen - set(domains))]
+    names = [name for name in names if name in seen or name in floors]
+    rows = -(-len(names) // 4)
+    heights = [2.6] + [1.35] * rows
+    figure = new_figure(WIDEST, sum(heights))
+    if rows:
+        top, bottom = figure.subfigures(2, 1, height_ratios=[heights[0], sum(heights[1:])])
+        panels = bottom.subplots(rows, min(4, len(names)), sharex=True, squeeze=False).flat
+    else:
+        top, panels = figure, []
+    _draw_loss(clean(top.subplots()), curves, floors, x, unit, title)
+    for axis, name in zip(panels, [*names, *[None] * 4], strict=False):
+        if name is None:
+            axis.axis("off")
+        else:
+            _draw_domain(clean(axis), curves, name, floors.get(name), x)
+    return figure
+
+
+def _draw_loss(axis, curves: Sequence[Curve], floors: Mapping[str, float], x: str, unit: str, title: str) -> None:
+    ends = []
+    for number, curve in enumerate(curves):
+        rows = np.array([row for row in curve.points if row[2] is not None], dtype=float)
+        if not len(rows):
+            continue
+        color, places = PALETTE[number % len(PALETTE)], rows[:, _COLUMN[x]]
+        smoothed = smooth(rows[:, 2])
+        axis.plot(places, rows[:, 2], color=color, alpha=0.22, linewidth=0.7)
+        axis.plot(places, smoothed, color=color, linewidth=1.8)
+        ends.append((places[-1], smoothed[-1], f"{curve.name} {smoothed[-1]:.2f}".strip(), color))
+    for floor in floors.values():
+        axis.axhline(floor, color=MUTED, linewidth=0.8, dashes=(4, 3))
+    axis.set_ylim(bottom=0)
+    right = max((curve.points[-1][_COLUMN[x]] for curve in curves if curve.points), default=1)
+    axis.set_xlim(0, right)
+    ends += [(right, floor, f"{name.replace('_', ' ')} floor", MUTED) for name, floor in floors.items()]
+    if not curves or not ends:
+        axis.text(0.5, 0.5, "no steps yet", transform=axis.transAxes, ha="center", color=MUTED)
+    label_ends(axis, [(right, y, text, color) for _, y, text, color in ends])
+    axis.set(xlabel=x, ylabel=unit)
+    heading(axis, title or "training loss")
+
+
+def _draw_domain(axis, curves: Sequence[Curve], name: str, floor: float | None, x: str) -> None:
+    lowest = None
+    for number, curve in enumerate(curves):
+        found = [one for one in curve.evaluations if one["values"].get(name) is not None]
+        places, values = [one[_FIELD[x]] for one in found], [one["values"][name] for one in found]
+        axis.plot(places, values, color=PALETTE[number % len(PALETTE)], linewidth=1.4, marker="o", markersize=2.5)
+        if values:
+            lowest = values[-1] if lowest is None else min(lowest, values[-1])
+    if floor is not None:
+        axis.axhline(floor, color=MUTED, linewidth=0.8, dashes=(4, 3))
+    axis.set_ylim(bottom=0)
+    axis.set_xlim(left=0)
+    axis.tick_params(labelsize=7)
+    words = "" if lowest is None else f" {lowest:.2f}"
+    note = "" if floor is None else f"  floor {floor:.2f}"
+    axis.set_title(f"{name.replace('_', ' ')}{words}", loc="left", fontsize=8.5, color=INK)
+    axis.set_title(note, loc="right", fontsize=7, color=MUTED)
