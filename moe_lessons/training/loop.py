@@ -57,9 +57,9 @@ def train(
     Raises ValueError where the corpus or the resume file does not fit, OSError where the checkpoint cannot be
     written (before the first step, so that nothing is lost).
     """
-    if len(corpus.tokenizer) > model.config.vocab_size:
+    if corpus.tokenizer.vocab_size > model.config.vocab_size:
         raise ValueError(
-            f"the tokenizer has {len(corpus.tokenizer)} pieces, but the model's vocab_size is "
+            f"the tokenizer has {corpus.tokenizer.vocab_size} pieces, but the model's vocab_size is "
             f"{model.config.vocab_size}; build the model for this tokenizer"
         )
     if config.seq_len > model.config.max_length:
