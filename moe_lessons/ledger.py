@@ -88,14 +88,18 @@ class Ledger(tuple[Line, ...]):
             for line in self
         )
         head = "".join(f"<th scope='col'>{name}</th>" for name in ("The claim", "State", "Lessons", "Measured here"))
-        return f"{_STYLE}<div class='moe-ledger'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        return (
+            f"{_STYLE}<div class='moe-ledger'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        )
 
 
 class Claims(Ledger):
     """The claims and their questions, without results: the same on every machine."""
 
     def __repr__(self) -> str:
-        return "\n".join(f"{claim.id}: {claim.claim} [{_lesson_list(claim)}]\n    {claim.question}" for claim, _ in self)
+        return "\n".join(
+            f"{claim.id}: {claim.claim} [{_lesson_list(claim)}]\n    {claim.question}" for claim, _ in self
+        )
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -103,12 +107,12 @@ class Claims(Ledger):
             for claim, _ in self
         )
         head = "".join(f"<th scope='col'>{name}</th>" for name in ("The claim", "What we shall measure", "Lessons"))
-        return f"{_STYLE}<div class='moe-ledger'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        return (
+            f"{_STYLE}<div class='moe-ledger'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        )
 
 
-def settle(
-    claim_id: str, value: float, unit: str, verdict: str, where: str, show: str = "{:.3g}"
-) -> LedgerEntry:
+def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, show: str = "{:.3g}") -> LedgerEntry:
     """Record what a lesson measured and return the entry; a later run of the same lesson replaces it.
 
     `show` is how the value appears: a format such as "{:.1f}", or a statement such as "below 2" for a number whose
@@ -137,7 +141,9 @@ def show() -> Ledger:
     """The whole ledger with this machine's results. It depends on what was run before: tag its cell for nbval."""
     entries = _read()
     return Ledger(
-        Line(claim, tuple(e for lesson in claim.lessons for e in entries if (e.claim_id, e.where) == (claim.id, lesson)))
+        Line(
+            claim, tuple(e for lesson in claim.lessons for e in entries if (e.claim_id, e.where) == (claim.id, lesson))
+        )
         for claim in _book().values()
     )
 
@@ -177,11 +183,11 @@ def _path() -> Path:
 
 
 def _read() -> list[LedgerEntry]:
-    """The entries so far. A file that makes no sense is renamed, so that nothing in it is lost, and a warning says so."""
+    """The entries so far; a file that makes no sense is renamed, so that nothing is lost, and a warning says so."""
     path = _path()
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, UnicodeDecodeError):
@@ -221,7 +227,9 @@ def _write(entries: list[LedgerEntry]) -> None:
         scratch.write_text(json.dumps({"entries": [asdict(e) for e in entries]}, indent=1), encoding="utf-8")
         scratch.replace(path)
     except OSError as error:
-        warnings.warn(f"the ledger cannot be kept in {path} ({error.strerror}); the entry is shown, not saved", stacklevel=3)
+        warnings.warn(
+            f"the ledger cannot be kept in {path} ({error.strerror}); the entry is shown, not saved", stacklevel=3
+        )
 
 
 def _lesson_list(claim: Claim) -> str:
@@ -243,7 +251,8 @@ def _answers(line: Line) -> str:
     if not line.entries:
         return f"<i>{html.escape(line.claim.question)}</i>"
     return "<br>".join(
-        f"{e.where}: <b>{html.escape(e.shown)}</b> {html.escape(e.unit)}. {html.escape(e.verdict)}" for e in line.entries
+        f"{e.where}: <b>{html.escape(e.shown)}</b> {html.escape(e.unit)}. {html.escape(e.verdict)}"
+        for e in line.entries
     )
 
 

@@ -46,7 +46,9 @@ def lessons() -> list[str]:
 def declared(lesson: str) -> tuple[Exercise, ...]:
     """What `lesson_NN.py` declares. Raises ValueError where there is no such file."""
     if not (isinstance(lesson, str) and find_spec(f"moe_lessons.exercises.lesson_{lesson}")):
-        raise ValueError(f"there is no lesson {lesson!r} with exercises; the lessons with exercises are: {', '.join(lessons())}")
+        raise ValueError(
+            f"there is no lesson {lesson!r} with exercises; the lessons with exercises are: {', '.join(lessons())}"
+        )
     return import_module(f"moe_lessons.exercises.lesson_{lesson}").EXERCISES
 
 

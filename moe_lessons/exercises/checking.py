@@ -1,4 +1,4 @@
-"""`check`: tells a learner in a sentence or two that an attempt is right or which mistake it makes. It never raises for one."""
+"""`check`: tells a learner in a sentence or two that an attempt is right, or which mistake it makes."""
 
 import contextlib
 import dis

@@ -63,7 +63,8 @@ EXERCISES = (
                 len(np.unique(experts)) * (len(np.unique(experts)) - 1) // 2
             ),
         },
-        success="A few experts make many pairs, and each token has its own: that is where a sparse layer's variety lies.",
+        success="A few experts make many pairs, and each token has its own: that is where a sparse "
+        "layer's variety lies.",
         difficulty=1,
         minutes=5,
     ),
@@ -74,23 +75,25 @@ EXERCISES = (
         reference=expert_load,
         inputs=_layers_and_sizes,
         mistakes={
-            "Idle experts at the end are missing; np.bincount takes a `minlength`.": lambda experts, n_experts: np.bincount(
-                experts.ravel()
+            "Idle experts at the end are missing; np.bincount takes a `minlength`.": lambda experts, n_experts: (
+                np.bincount(experts.ravel())
             ),
             "You list only experts that were chosen; an idle one has load 0.": lambda experts, n_experts: np.unique(
                 experts, return_counts=True
             )[1],
-            "You count each token's first choice only; all top_k choices are work.": lambda experts, n_experts: np.bincount(
-                experts[:, 0], minlength=n_experts
+            "You count each token's first choice only; all top_k choices are work.": lambda experts, n_experts: (
+                np.bincount(experts[:, 0], minlength=n_experts)
             ),
         },
-        success="The sum of the loads is tokens times top_k: no token is lost, but some experts work much more than others.",
+        success="The sum of the loads is tokens times top_k: no token is lost, but some experts work "
+        "much more than others.",
         difficulty=1,
         minutes=5,
     ),
     Exercise(
         name="active_share",
-        task="A model has `common` parameters that every token uses, and n_experts experts of per_expert parameters each, "
+        task="A model has `common` parameters that every token uses, and n_experts experts of "
+        "per_expert parameters each, "
         "of which a token uses top_k. Return the share (0 to 1) of all parameters that works on one token.",
         reference=active_share,
         inputs=_sizes,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def tokens_per_word(text: str, tokens: list[int]) -> float:
 
 def most_frequent_pair(ids: list[int]) -> tuple[int, int]:
     """The pair of neighbors that occurs most often; of equally frequent ones, the one seen first."""
-    counts = Counter(zip(ids, ids[1:], strict=False))
+    counts = Counter(pairwise(ids))
     return max(counts, key=counts.get)  # a Counter keeps the order of first sight, and max takes the first
 
 
@@ -110,17 +111,17 @@ def _most_frequent_step_two(ids: list[int]) -> tuple[int, int]:
 
 
 def _most_frequent_unordered(ids: list[int]) -> tuple[int, int]:
-    counts = Counter(tuple(sorted(pair)) for pair in zip(ids, ids[1:], strict=False))
+    counts = Counter(tuple(sorted(pair)) for pair in pairwise(ids))
     return max(counts, key=counts.get)
 
 
 def _most_frequent_last_tie(ids: list[int]) -> tuple[int, int]:
-    counts = Counter(zip(ids, ids[1:], strict=False))
+    counts = Counter(pairwise(ids))
     return max(reversed(counts), key=counts.get)
 
 
 def _most_frequent_largest_tie(ids: list[int]) -> tuple[int, int]:
-    counts = Counter(zip(ids, ids[1:], strict=False))
+    counts = Counter(pairwise(ids))
     return max(counts, key=lambda pair: (counts[pair], pair))
 
 
@@ -143,7 +144,9 @@ EXERCISES = (
             "That is tokens per byte; turn the fraction over.": lambda text, tokens: (
                 len(tokens) / len(text.encode("utf-8"))
             ),
-            "You count words; count the bytes of the encoded text.": lambda text, tokens: len(text.split()) / len(tokens),
+            "You count words; count the bytes of the encoded text.": lambda text, tokens: (
+                len(text.split()) / len(tokens)
+            ),
             "That rounds down; divide with / and keep the fraction.": lambda text, tokens: (
                 len(text.encode("utf-8")) // len(tokens)
             ),
@@ -181,7 +184,9 @@ EXERCISES = (
         mistakes={
             "You look at positions 0-1, 2-3, 4-5; a pair may also start at an odd position.": _most_frequent_step_two,
             "(2, 1) and (1, 2) are different pairs: the order of neighbors matters.": _most_frequent_unordered,
-            "Of equally frequent pairs you return the one seen last; return the one seen first.": _most_frequent_last_tie,
+            "Of equally frequent pairs you return the one seen last; return the one seen first.": (
+                _most_frequent_last_tie
+            ),
             "Of equally frequent pairs you return the largest; return the one seen first.": _most_frequent_largest_tie,
             "You return the two most frequent ids; they need not stand next to each other.": _most_frequent_ids,
         },

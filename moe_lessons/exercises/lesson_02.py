@@ -1,4 +1,4 @@
-"""Lesson 02: who looks at whom, heads that share keys, and positions as turns."""
+"""Lesson 02: who looks at whom, what must be remembered, and positions as turns."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from moe_lessons.exercises.exercise import Exercise
-from moe_lessons.model.attention import attend
+from moe_lessons.model import attention
 from moe_lessons.model.rope import Rotation, rotate
 
 
@@ -16,22 +16,26 @@ def attention_weights(
     queries: Float[Tensor, "heads time head_dim"], keys: Float[Tensor, "heads time head_dim"]
 ) -> Float[Tensor, "heads time time"]:
     """How much each position (row) takes from each position (column) up to itself; rows sum to 1."""
-    n_heads, time, _ = queries.shape
-    one_hot = torch.eye(time).expand(1, n_heads, time, time)  # the package mixes values: one-hot ones show the weights
-    return attend(queries[None], keys[None], one_hot)[0]
+    return attention.attention_weights(queries[None], keys[None])[0]
 
 
-def repeat_kv(keys: Float[Tensor, "kv_heads time head_dim"], n_heads: int) -> Float[Tensor, "heads time head_dim"]:
-    """Give every query head its own copy of the key head that its group shares."""
-    return keys.repeat_interleave(n_heads // keys.shape[0], dim=0)
+def window_weights(
+    queries: Float[Tensor, "heads time head_dim"], keys: Float[Tensor, "heads time head_dim"], window: int
+) -> Float[Tensor, "heads time time"]:
+    """As `attention_weights`, but a position sees only the last `window` positions, itself included."""
+    return _masked(_scaled(queries, keys), _band(queries.shape[1], window))
 
 
-def rotate_pairs(
+def cache_bytes(n_layers: int, n_heads: int, n_kv_heads: int, head_dim: int, tokens: int, bytes_per_number: int) -> int:
+    """Size of the key-value cache of one conversation."""
+    return 2 * n_layers * n_kv_heads * head_dim * tokens * bytes_per_number
+
+
+def rotate_neighbors(
     vectors: Float[Tensor, "time head_dim"], angles: Float[Tensor, "time pairs"]
 ) -> Float[Tensor, "time head_dim"]:
-    """Turn each pair (entry i, entry i + head_dim / 2) by its angle: (a, b) -> (a cos - b sin, b cos + a sin)."""
-    both = torch.cat([angles, angles], dim=-1)
-    return rotate(vectors[None, None], Rotation(both.cos(), both.sin()))[0, 0]
+    """Turn each pair of neighbors (entry 2i, entry 2i + 1) by its angle: (a, b) -> (a cos - b sin, b cos + a sin)."""
+    return torch.stack(_turned(vectors[:, 0::2], vectors[:, 1::2], angles), dim=-1).flatten(1)
 
 
 def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
@@ -43,9 +47,16 @@ def _queries_and_keys(rng: np.random.Generator) -> Iterator[tuple]:
         yield _normal(rng, *shape), _normal(rng, *shape)
 
 
-def _grouped(rng: np.random.Generator) -> Iterator[tuple]:
-    for kv_heads, n_heads in ((2, 4), (2, 6), (1, 4), (3, 3)):
-        yield _normal(rng, kv_heads, 4, 4), n_heads
+def _with_windows(rng: np.random.Generator) -> Iterator[tuple]:
+    for shape, window in (((1, 4, 4), 2), ((2, 6, 8), 3), ((2, 5, 4), 1), ((1, 3, 4), 8)):
+        yield _normal(rng, *shape), _normal(rng, *shape), window
+
+
+def _sizes(rng: np.random.Generator) -> Iterator[tuple]:
+    yield 4, 4, 2, 32, 1, 4
+    yield 32, 32, 8, 128, 1_000, 2
+    yield 80, 64, 8, 128, 8_192, 2
+    yield 3, 6, 6, 16, 10, 1
 
 
 def _vectors_and_angles(rng: np.random.Generator) -> Iterator[tuple]:
@@ -56,6 +67,10 @@ def _vectors_and_angles(rng: np.random.Generator) -> Iterator[tuple]:
 
 def _past(time: int) -> Tensor:
     return torch.ones(time, time, dtype=torch.bool).tril()
+
+
+def _band(time: int, window: int) -> Tensor:
+    return _past(time) & _past(time).triu(1 - window)
 
 
 def _products(queries: Tensor, keys: Tensor) -> Tensor:
@@ -74,21 +89,25 @@ def _turned(a: Tensor, b: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
     return a * angles.cos() - b * angles.sin(), b * angles.cos() + a * angles.sin()
 
 
-def _rotate_neighbors(vectors: Tensor, angles: Tensor) -> Tensor:
-    pairs = _turned(vectors[:, 0::2], vectors[:, 1::2], angles)
-    return torch.stack(pairs, dim=-1).flatten(1)
+def _rotate_halves(vectors: Tensor, angles: Tensor) -> Tensor:
+    both = torch.cat([angles, angles], dim=-1)
+    return rotate(vectors[None, None], Rotation(both.cos(), both.sin()))[0, 0]
 
 
 def _rotate_without_minus(vectors: Tensor, angles: Tensor) -> Tensor:
-    first, second = vectors.chunk(2, dim=-1)
-    both = torch.cat([angles, angles], dim=-1)
-    return vectors * both.cos() + torch.cat([second, first], dim=-1) * both.sin()
+    a, b = vectors[:, 0::2], vectors[:, 1::2]
+    pairs = a * angles.cos() + b * angles.sin(), b * angles.cos() + a * angles.sin()
+    return torch.stack(pairs, dim=-1).flatten(1)
 
 
 def _rotate_in_sequence(vectors: Tensor, angles: Tensor) -> Tensor:
-    a, b = vectors.chunk(2, dim=-1)
+    a, b = vectors[:, 0::2], vectors[:, 1::2]
     a = a * angles.cos() - b * angles.sin()
-    return torch.cat([a, b * angles.cos() + a * angles.sin()], dim=-1)
+    return torch.stack([a, b * angles.cos() + a * angles.sin()], dim=-1).flatten(1)
+
+
+def _rotate_unwoven(vectors: Tensor, angles: Tensor) -> Tensor:
+    return torch.cat(_turned(vectors[:, 0::2], vectors[:, 1::2], angles), dim=-1)
 
 
 EXERCISES = (
@@ -99,9 +118,8 @@ EXERCISES = (
         reference=attention_weights,
         inputs=_queries_and_keys,
         mistakes={
-            "The scale is missing: divide the products by sqrt(head_dim), or long vectors make the softmax too sharp.": (
-                lambda q, k: _masked(_products(q, k), _past(q.shape[1]))
-            ),
+            "The scale is missing: divide the products by sqrt(head_dim), or long vectors make "
+            "the softmax too sharp.": (lambda q, k: _masked(_products(q, k), _past(q.shape[1]))),
             "You divide by head_dim; divide by its square root.": (
                 lambda q, k: _masked(_products(q, k) / q.shape[-1], _past(q.shape[1]))
             ),
@@ -112,9 +130,8 @@ EXERCISES = (
             "You mask with 0, but e^0 is 1, so later positions keep a weight; mask with -inf.": (
                 lambda q, k: _scaled(q, k).masked_fill(~_past(q.shape[1]), 0.0).softmax(dim=-1)
             ),
-            "The softmax runs over the queries; each row belongs to one query and must sum to 1 over the keys (dim=-1).": (
-                lambda q, k: _masked(_scaled(q, k), _past(q.shape[1]), axis=-2)
-            ),
+            "The softmax runs over the queries; each row belongs to one query and must sum to 1 "
+            "over the keys (dim=-1).": (lambda q, k: _masked(_scaled(q, k), _past(q.shape[1]), axis=-2)),
             "Your mask is the wrong way round: each position sees the future and not its past.": (
                 lambda q, k: _masked(_scaled(q, k), _past(q.shape[1]).mT)
             ),
@@ -129,50 +146,96 @@ EXERCISES = (
         difficulty=2,
         minutes=12,
         differentiable=True,
-        sources=("moe_lessons.model.attention.attend",),
+        sources=("moe_lessons.model.attention.attention_weights",),
     ),
     Exercise(
-        name="repeat_kv",
-        task="Repeat the key heads so that every one of n_heads query heads has one. "
-        "Neighboring query heads share a key head: with 2 key heads and 4 query heads, the order is 0 0 1 1.",
-        reference=repeat_kv,
-        inputs=_grouped,
+        name="window_weights",
+        task="Return the weights of attention with a sliding window: a position sees the last `window` positions, "
+        "itself included, and nothing later. With window 2 that is itself and the one before.",
+        reference=window_weights,
+        inputs=_with_windows,
         mistakes={
-            "That gives 0 1 0 1, but neighbors share a key head: 0 0 1 1. It is repeat_interleave, not repeat.": (
-                lambda keys, n_heads: keys.repeat(n_heads // keys.shape[0], 1, 1)
+            "The window is not used yet: every position sees its whole past.": (
+                lambda q, k, window: _masked(_scaled(q, k), _past(q.shape[1]))
             ),
-            "You repeat positions, not heads; the heads are dimension 0.": (
-                lambda keys, n_heads: keys.repeat_interleave(n_heads // keys.shape[0], dim=1)
+            "Your window is one too wide: the position itself counts as one of the `window`.": (
+                lambda q, k, window: _masked(_scaled(q, k), _band(q.shape[1], window + 1))
             ),
-            "Each key head is repeated n_heads times; n_heads / kv_heads times is enough.": (
-                lambda keys, n_heads: keys.repeat_interleave(n_heads, dim=0)
+            "The window reaches into the future: a position must not see later ones.": (
+                lambda q, k, window: _masked(_scaled(q, k), _band(q.shape[1], window) | _band(q.shape[1], window).mT)
+            ),
+            "You mask after the softmax, so the rows no longer sum to 1; mask the scores before it.": (
+                lambda q, k, window: _scaled(q, k).softmax(dim=-1) * _band(q.shape[1], window)
+            ),
+            "You mask with 0, but e^0 is 1, so hidden positions keep a weight; mask with -inf.": (
+                lambda q, k, window: _scaled(q, k).masked_fill(~_band(q.shape[1], window), 0.0).softmax(dim=-1)
+            ),
+            "The scale is missing: divide the products by sqrt(head_dim).": (
+                lambda q, k, window: _masked(_products(q, k), _band(q.shape[1], window))
+            ),
+            "That hides what is inside the window and shows what is before it; it is the other way round.": (
+                lambda q, k, window: _masked(
+                    _scaled(q, k), _past(q.shape[1]) & ~_band(q.shape[1], window) | torch.eye(q.shape[1]).bool()
+                )
             ),
         },
-        success="Only the key heads are kept in the cache: this repetition costs no memory that lasts.",
-        difficulty=1,
-        minutes=5,
+        success="Mistral 7B did this: the cache never holds more than `window` tokens, however long the text.",
+        difficulty=2,
+        minutes=10,
         differentiable=True,
-        sources=("moe_lessons.model.attention.attend",),
+        sources=("moe_lessons.model.attention.attention_weights",),
     ),
     Exercise(
-        name="rotate_pairs",
-        task="Turn each pair of entries (i, i + head_dim / 2) of every vector by its angle, counterclockwise. "
-        "A pair (a, b) becomes (a cos - b sin, b cos + a sin).",
-        reference=rotate_pairs,
+        name="cache_bytes",
+        task="Return how many bytes the key-value cache of one conversation takes. "
+        "Each layer keeps one key and one value of head_dim numbers per key-value head and token.",
+        reference=cache_bytes,
+        inputs=_sizes,
+        mistakes={
+            "You count keys or values; the cache holds both.": lambda *sizes: cache_bytes(*sizes) // 2,
+            "You count query heads; queries are not kept, only the heads of keys and values are.": (
+                lambda n_layers, n_heads, n_kv_heads, *rest: cache_bytes(n_layers, n_heads, n_heads, *rest)
+            ),
+            "The layers are missing: each has keys and values of its own.": (
+                lambda n_layers, *rest: cache_bytes(1, *rest)
+            ),
+            "You count numbers; each takes bytes_per_number bytes.": lambda *sizes: cache_bytes(*sizes[:-1], 1),
+            "That is the size of one token; the cache holds all of them.": (
+                lambda n_layers, n_heads, n_kv_heads, head_dim, tokens, bytes_per_number: cache_bytes(
+                    n_layers, n_heads, n_kv_heads, head_dim, 1, bytes_per_number
+                )
+            ),
+            "The attention weights are not kept, so nothing grows with the square of the tokens.": (
+                lambda n_layers, n_heads, n_kv_heads, head_dim, tokens, bytes_per_number: cache_bytes(
+                    n_layers, n_heads, n_kv_heads, head_dim, tokens**2, bytes_per_number
+                )
+            ),
+        },
+        success="This one line is what lesson 10 makes smaller.",
+        difficulty=1,
+        minutes=5,
+        sources=("moe_lessons.model.cache.KVCache",),
+    ),
+    Exercise(
+        name="rotate_neighbors",
+        task="Turn each pair of neighbors, entries (2i, 2i + 1), of every vector by its angle, as the RoPE paper does. "
+        "A pair (a, b) becomes (a cos - b sin, b cos + a sin) and stays in its place.",
+        reference=rotate_neighbors,
         inputs=_vectors_and_angles,
         mistakes={
-            "You turn the other way: the sign of both sines is reversed.": lambda vectors, angles: rotate_pairs(
-                vectors, -angles
+            "You pair entry i with i + head_dim / 2, as the lesson does; here neighbors (0, 1), (2, 3) are paired.": (
+                _rotate_halves
             ),
-            "You pair neighbors (0, 1), (2, 3), as the paper does; this layout pairs entry i with i + head_dim / 2.": (
-                _rotate_neighbors
+            "You turn the other way: the sign of both sines is reversed.": (
+                lambda vectors, angles: rotate_neighbors(vectors, -angles)
             ),
             "A minus is missing: without it the lengths change, and it is no turn.": _rotate_without_minus,
             "The second line uses the first entry after it was turned; keep the old a until b is done.": (
                 _rotate_in_sequence
             ),
+            "The turned pairs are right, but not back in their places: weave them, a0 b0 a1 b1.": _rotate_unwoven,
         },
-        success="A turn keeps lengths, and q . k then depends on the distance between the positions only.",
+        success="The two layouts differ by the order of the entries only, and mixing them up ruins a model.",
         difficulty=2,
         minutes=10,
         differentiable=True,

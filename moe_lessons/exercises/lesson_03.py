@@ -16,7 +16,9 @@ from moe_lessons.model.feed_forward import SwiGLU
 from moe_lessons.model.norm import RMSNorm
 
 
-def rms_norm(hidden: Float[Tensor, "tokens dim"], weight: Float[Tensor, " dim"], eps: float) -> Float[Tensor, "tokens dim"]:
+def rms_norm(
+    hidden: Float[Tensor, "tokens dim"], weight: Float[Tensor, " dim"], eps: float
+) -> Float[Tensor, "tokens dim"]:
     """Divide each vector by the root of its mean square (plus eps, inside the root), then multiply by weight."""
     return functional_call(RMSNorm(hidden.shape[-1], eps), {"weight": weight}, hidden)
 
@@ -79,7 +81,13 @@ def _mean_square(hidden: Tensor, axis: int = -1) -> Tensor:
 
 
 def _parameters(
-    config: ModelConfig, *, matrices: int = 3, kv_heads: int | None = None, norms: int = 2, final: int = 1, head: bool | None = None
+    config: ModelConfig,
+    *,
+    matrices: int = 3,
+    kv_heads: int | None = None,
+    norms: int = 2,
+    final: int = 1,
+    head: bool | None = None,
 ) -> int:
     heads = config.attention
     kv = heads.n_kv_heads if kv_heads is None else kv_heads
@@ -98,9 +106,7 @@ EXERCISES = (
         inputs=_vectors,
         mistakes={
             "You subtract the mean first: that is LayerNorm, and RMSNorm saves this step.": lambda h, w, eps: (
-                (h - h.mean(dim=-1, keepdim=True))
-                / (_mean_square(h - h.mean(dim=-1, keepdim=True)) + eps).sqrt()
-                * w
+                (h - h.mean(dim=-1, keepdim=True)) / (_mean_square(h - h.mean(dim=-1, keepdim=True)) + eps).sqrt() * w
             ),
             "eps is outside the root; inside it, a vector of zeros still has a finite gradient.": lambda h, w, eps: (
                 h / (_mean_square(h).sqrt() + eps) * w
@@ -112,7 +118,9 @@ EXERCISES = (
             "You take the sum of the squares; take their mean, so that the size does not shrink as dim grows.": (
                 lambda h, w, eps: h / (h.square().sum(dim=-1, keepdim=True) + eps).sqrt() * w
             ),
-            "The root is missing: divide by the root of the mean square.": lambda h, w, eps: h / (_mean_square(h) + eps) * w,
+            "The root is missing: divide by the root of the mean square.": lambda h, w, eps: (
+                h / (_mean_square(h) + eps) * w
+            ),
             "The weight is missing: multiply the normalized vector by it.": lambda h, w, eps: (
                 h / (_mean_square(h) + eps).sqrt()
             ),
@@ -136,23 +144,23 @@ EXERCISES = (
             "You use the sigmoid; silu(z) is z * sigmoid(z), which F.silu computes.": lambda x, gate, up, down: (
                 F.linear(F.linear(x, gate).sigmoid() * F.linear(x, up), down)
             ),
-            "Gate and up are exchanged: silu belongs on the gate's side.": lambda x, gate, up, down: (
-                swiglu(x, up, gate, down)
+            "Gate and up are exchanged: silu belongs on the gate's side.": lambda x, gate, up, down: swiglu(
+                x, up, gate, down
             ),
-            "silu covers the whole product; it belongs on the gate only.": lambda x, gate, up, down: (
-                F.linear(F.silu(F.linear(x, gate) * F.linear(x, up)), down)
+            "silu covers the whole product; it belongs on the gate only.": lambda x, gate, up, down: F.linear(
+                F.silu(F.linear(x, gate) * F.linear(x, up)), down
             ),
-            "You add gate and up; the gate multiplies, so that it can close.": lambda x, gate, up, down: (
-                F.linear(F.silu(F.linear(x, gate)) + F.linear(x, up), down)
+            "You add gate and up; the gate multiplies, so that it can close.": lambda x, gate, up, down: F.linear(
+                F.silu(F.linear(x, gate)) + F.linear(x, up), down
             ),
-            "silu is missing: without it the gate is just another product.": lambda x, gate, up, down: (
-                F.linear(F.linear(x, gate) * F.linear(x, up), down)
+            "silu is missing: without it the gate is just another product.": lambda x, gate, up, down: F.linear(
+                F.linear(x, gate) * F.linear(x, up), down
             ),
             "You use relu; LLaMA's gate is silu, which lets a little through below zero.": lambda x, gate, up, down: (
                 F.linear(F.relu(F.linear(x, gate)) * F.linear(x, up), down)
             ),
-            "`up` is not used: the gate decides how much of up(x) passes.": lambda x, gate, up, down: (
-                F.linear(F.silu(F.linear(x, gate)), down)
+            "`up` is not used: the gate decides how much of up(x) passes.": lambda x, gate, up, down: F.linear(
+                F.silu(F.linear(x, gate)), down
             ),
         },
         success="One such network is what lesson 07 calls an expert.",

@@ -114,9 +114,11 @@ EXERCISES = (
             "A nat is more than a bit: divide by ln 2 instead of multiplying.": lambda nats, tokens, size: (
                 nats * tokens * math.log(2) / size
             ),
-            "That is bits per token; spread the text's bits over its bytes.": lambda nats, tokens, size: nats / math.log(2),
-            "Tokens and bytes are exchanged: the text's bits are bits per token times tokens.": lambda nats, tokens, size: (
-                nats / math.log(2) * size / tokens
+            "That is bits per token; spread the text's bits over its bytes.": lambda nats, tokens, size: (
+                nats / math.log(2)
+            ),
+            "Tokens and bytes are exchanged: the text's bits are bits per token times tokens.": (
+                lambda nats, tokens, size: nats / math.log(2) * size / tokens
             ),
             "You divide by the number of tokens as well; the loss is a mean already, so multiply by it.": (
                 lambda nats, tokens, size: nats / math.log(2) / size
@@ -162,7 +164,9 @@ EXERCISES = (
                 entropy_floor(choices, n_tokens) / math.log(2)
             ),
             "You divide by the number of choices; most tokens involve no choice, but they count too.": _mean_entropy,
-            "That is the whole text's entropy; divide by its tokens.": lambda choices, n_tokens: entropy_floor(choices, 1),
+            "That is the whole text's entropy; divide by its tokens.": lambda choices, n_tokens: entropy_floor(
+                choices, 1
+            ),
             "That is the loss of the likeliest text; weigh every outcome's -log p with its probability.": (
                 lambda choices, n_tokens: -sum(math.log(max(choice)) for choice in choices) / n_tokens
             ),
@@ -172,8 +176,8 @@ EXERCISES = (
             "An outcome of probability 0 never happens and adds nothing; leave it out, as its log does not exist.": (
                 lambda choices, n_tokens: -sum(p * math.log(p) for choice in choices for p in choice) / n_tokens
             ),
-            "The sign is reversed: logs of probabilities are negative, and a loss is positive.": lambda choices, n_tokens: (
-                -entropy_floor(choices, n_tokens)
+            "The sign is reversed: logs of probabilities are negative, and a loss is positive.": (
+                lambda choices, n_tokens: -entropy_floor(choices, n_tokens)
             ),
         },
         success="No model, however large, gets below this line: what is left is the dice, not a lack of skill.",
@@ -182,7 +186,8 @@ EXERCISES = (
     ),
     Exercise(
         name="learning_rate",
-        task="Return the share of the peak learning rate at a share `progress` of the run: a straight line from 0 at the "
+        task="Return the share of the peak learning rate at a share `progress` of the run: a "
+        "straight line from 0 at the "
         "start to 1 at `warmup`, then a straight line to `final` at the end. Past the end it stays at `final`; "
         "a warmup of 0 means none.",
         reference=learning_rate,
@@ -191,22 +196,22 @@ EXERCISES = (
             "The warm-up is missing: the rate starts at 0 and reaches 1 at `warmup`.": lambda progress, warmup, final: (
                 1.0 if progress < warmup else learning_rate_factor(progress, warmup, final)
             ),
-            "The line down starts at `warmup`, not at 0; measure progress from there.": lambda progress, warmup, final: (
-                progress / warmup if progress < warmup else 1 - (1 - final) * min(progress, 1)
+            "The line down starts at `warmup`, not at 0; measure progress from there.": (
+                lambda progress, warmup, final: (
+                    progress / warmup if progress < warmup else 1 - (1 - final) * min(progress, 1)
+                )
             ),
             "The line down has 1 - warmup to go; divide by that, or it ends above `final`.": (
                 lambda progress, warmup, final: (
                     progress / warmup if progress < warmup else 1 - (1 - final) * (min(progress, 1) - warmup)
                 )
             ),
-            "The line down ends at 0; it should end at `final`.": lambda progress, warmup, final: (
-                learning_rate_factor(progress, warmup, 0.0)
+            "The line down ends at 0; it should end at `final`.": lambda progress, warmup, final: learning_rate_factor(
+                progress, warmup, 0.0
             ),
             "`final` is a floor here, but the line should reach it only at the end, less steeply.": (
                 lambda progress, warmup, final: (
-                    progress / warmup
-                    if progress < warmup
-                    else max(learning_rate_factor(progress, warmup, 0.0), final)
+                    progress / warmup if progress < warmup else max(learning_rate_factor(progress, warmup, 0.0), final)
                 )
             ),
             "Past the end the rate goes on falling; keep it at `final`.": lambda progress, warmup, final: (

@@ -40,9 +40,9 @@ def max_over_mean(experts: Int[Tensor, "tokens top_k"], n_experts: int) -> float
     return load_balance.max_over_mean(load_balance.expert_load(experts, n_experts))
 
 
-def balance_loss(scores: Float[Tensor, "tokens experts"], experts: Int[Tensor, "tokens top_k"]) -> Float[Tensor, ""]:
-    """experts * sum over experts of (share of all choices) * (mean probability); `scores` are probabilities."""
-    return load_balance.balance_loss(scores, experts)
+def balance_loss(logits: Float[Tensor, "tokens experts"], experts: Int[Tensor, "tokens top_k"]) -> Float[Tensor, ""]:
+    """experts * sum over experts of (share of all choices) * (mean probability)."""
+    return load_balance.balance_loss(logits.softmax(dim=-1), experts)
 
 
 def active_parameters(dim: int, hidden_dim: int, n_routed_experts: int, n_shared_experts: int, top_k: int) -> int:
@@ -76,11 +76,11 @@ def _loads(rng: np.random.Generator) -> Iterator[tuple]:
         yield _choices(rng, tokens, n_experts, top_k), n_experts
 
 
-def _probabilities(rng: np.random.Generator) -> Iterator[tuple]:
-    yield torch.tensor([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4]]), torch.tensor([[0], [0]])
+def _logits_and_choices(rng: np.random.Generator) -> Iterator[tuple]:
+    yield torch.tensor([[2.0, 1.0, 0.0], [1.0, -1.0, 0.5]]), torch.tensor([[0], [0]])
     for tokens, n_experts, top_k in ((6, 4, 2), (10, 8, 3)):
-        scores = (2 * _normal(rng, tokens, n_experts)).softmax(dim=-1)
-        yield scores, choose(scores, top_k)
+        logits = 2 * _normal(rng, tokens, n_experts)
+        yield logits, choose(logits, top_k)
 
 
 def _sizes(rng: np.random.Generator) -> Iterator[tuple]:
@@ -100,11 +100,12 @@ def _normalized(weights: Tensor, experts: Tensor) -> tuple[Tensor, Tensor]:
     return weights / weights.sum(dim=-1, keepdim=True), experts
 
 
-def _share(scores: Tensor, experts: Tensor) -> Tensor:
-    return load_balance.expert_load(experts, scores.shape[1]) / experts.numel()
+def _share(logits: Tensor, experts: Tensor) -> Tensor:
+    return load_balance.expert_load(experts, logits.shape[1]) / experts.numel()
 
 
-def _over_chosen_only(scores: Tensor, experts: Tensor) -> Tensor:
+def _over_chosen_only(logits: Tensor, experts: Tensor) -> Tensor:
+    scores = logits.softmax(dim=-1)
     kept = torch.zeros_like(scores).scatter(1, experts, scores.gather(1, experts))
     return load_balance.balance_loss(kept, experts)
 
@@ -140,8 +141,8 @@ EXERCISES = (
             "The softmax runs over the tokens; it runs over the experts (dim=-1).": lambda logits, top_k: _normalized(
                 *_chosen(logits.softmax(dim=0), top_k)
             ),
-            "You normalize raw logits, which may be negative; take the softmax first.": lambda logits, top_k: _normalized(
-                *_chosen(logits, top_k)
+            "You normalize raw logits, which may be negative; take the softmax first.": lambda logits, top_k: (
+                _normalized(*_chosen(logits, top_k))
             ),
             "You return the logits themselves as weights; take the softmax and normalize.": _chosen,
             "You choose the experts with the lowest scores; choose the highest.": lambda logits, top_k: (
@@ -149,9 +150,11 @@ EXERCISES = (
                 / logits.softmax(dim=-1).gather(1, choose(-logits, top_k)).sum(dim=-1, keepdim=True),
                 choose(-logits, top_k),
             ),
-            "All chosen experts weigh the same; the scores should say how much each one counts.": lambda logits, top_k: (
-                torch.full((len(logits), top_k), 1 / top_k),
-                choose(logits, top_k),
+            "All chosen experts weigh the same; the scores should say how much each one counts.": (
+                lambda logits, top_k: (
+                    torch.full((len(logits), top_k), 1 / top_k),
+                    choose(logits, top_k),
+                )
             ),
             "You take a second softmax, of probabilities, which makes the weights nearly equal; divide by the sum.": (
                 lambda logits, top_k: (
@@ -186,9 +189,8 @@ EXERCISES = (
             "The bias is subtracted; it is added, so that an idle expert with a positive bias is chosen more often.": (
                 lambda scores, bias, top_k: biased_route(scores, -bias, top_k)
             ),
-            "The weights are the biased scores and are not normalized; gather the raw scores and divide by their sum.": (
-                lambda scores, bias, top_k: _chosen(scores + bias, top_k)
-            ),
+            "The weights are the biased scores and are not normalized; gather the raw scores and "
+            "divide by their sum.": (lambda scores, bias, top_k: _chosen(scores + bias, top_k)),
         },
         success="The bias moves tokens to idle experts and leaves what each expert contributes alone.",
         difficulty=2,
@@ -228,36 +230,49 @@ EXERCISES = (
     Exercise(
         name="balance_loss",
         task="Return n_experts times the sum over experts of f * p: f is the expert's share of all choices, p its mean "
-        "probability over all tokens. `scores` [tokens, experts] are softmax probabilities already.",
+        "probability over all tokens. A token's probabilities are the softmax of its logits over the experts.",
         reference=balance_loss,
-        inputs=_probabilities,
+        inputs=_logits_and_choices,
         mistakes={
             "The factor n_experts is missing; with it, perfect balance gives 1 for any number of experts.": (
-                lambda scores, experts: load_balance.balance_loss(scores, experts) / scores.shape[1]
+                lambda logits, experts: balance_loss(logits, experts) / logits.shape[1]
             ),
-            "You take the softmax a second time; the scores are probabilities already.": lambda scores, experts: (
-                load_balance.balance_loss(scores.softmax(dim=-1), experts)
+            "You take the softmax twice; the second one makes all experts look nearly alike.": (
+                lambda logits, experts: balance_loss(logits.softmax(dim=-1), experts)
             ),
-            "p is taken over the chosen experts only; the idle ones need its gradient most, so use all probabilities.": (
+            "You use raw logits as p; take their softmax over the experts first.": (
+                lambda logits, experts: logits.shape[1] * (_share(logits, experts) * logits.mean(dim=0)).sum()
+            ),
+            "The softmax runs over the tokens; it runs over the experts (dim=-1).": (
+                lambda logits, experts: (
+                    logits.shape[1] * (_share(logits, experts) * logits.softmax(dim=0).mean(dim=0)).sum()
+                )
+            ),
+            "You average the logits before the softmax; take each token's softmax, then the mean over tokens.": (
+                lambda logits, experts: (
+                    logits.shape[1] * (_share(logits, experts) * logits.mean(dim=0).softmax(dim=-1)).sum()
+                )
+            ),
+            "p is taken over the chosen experts only, but the idle ones need its gradient most; use all of them.": (
                 _over_chosen_only
             ),
             "f is the share of tokens, so it sums to top_k; divide by all choices, tokens times top_k.": (
-                lambda scores, experts: load_balance.balance_loss(scores, experts) * experts.shape[1]
+                lambda logits, experts: balance_loss(logits, experts) * experts.shape[1]
             ),
-            "You use the mean probability twice; f counts choices.": lambda scores, experts: (
-                scores.shape[1] * scores.mean(dim=0).square().sum()
+            "You use the mean probability twice; f counts choices.": (
+                lambda logits, experts: logits.shape[1] * logits.softmax(dim=-1).mean(dim=0).square().sum()
             ),
-            "You use the counts twice, which no gradient can pass; p is the mean probability.": lambda scores, experts: (
-                scores.shape[1] * _share(scores, experts).square().sum()
+            "You use the counts twice, which no gradient can pass; p is the mean probability.": (
+                lambda logits, experts: logits.shape[1] * _share(logits, experts).square().sum()
             ),
-            "f counts first choices only; count all top_k of them.": lambda scores, experts: load_balance.balance_loss(
-                scores, experts[:, :1]
+            "f counts first choices only; count all top_k of them.": (
+                lambda logits, experts: balance_loss(logits, experts[:, :1])
             ),
-            "p is summed over the tokens; take the mean, or the loss grows with the batch.": lambda scores, experts: (
-                load_balance.balance_loss(scores, experts) * len(scores)
+            "p is summed over the tokens; take the mean, or the loss grows with the batch.": (
+                lambda logits, experts: balance_loss(logits, experts) * len(logits)
             ),
         },
-        success="f cannot be differentiated and p can: the busy experts' probabilities are what the gradient pushes down.",
+        success="f cannot be differentiated and p can: the gradient pushes down the probabilities of busy experts.",
         difficulty=3,
         minutes=12,
         differentiable=True,
@@ -265,13 +280,14 @@ EXERCISES = (
     ),
     Exercise(
         name="active_parameters",
-        task="Count the parameters of one mixture-of-experts layer that work on one token: a router of n_routed_experts "
-        "rows, top_k routed experts, all shared experts. Each expert is a SwiGLU of three dim x hidden_dim matrices.",
+        task="Count the parameters of one mixture-of-experts layer that work on one token: a "
+        "router of n_routed_experts rows, top_k routed experts, all shared experts. Each expert is a SwiGLU of three "
+        "dim x hidden_dim matrices.",
         reference=active_parameters,
         inputs=_sizes,
         mistakes={
-            "You count every routed expert; only top_k of them work on one token.": lambda dim, hidden, n, shared, top_k: (
-                n * dim + _experts_at_work(dim, hidden, n + shared)
+            "You count every routed expert; only top_k of them work on one token.": (
+                lambda dim, hidden, n, shared, top_k: n * dim + _experts_at_work(dim, hidden, n + shared)
             ),
             "The shared experts are missing: they always work.": lambda dim, hidden, n, shared, top_k: (
                 n * dim + _experts_at_work(dim, hidden, top_k)

@@ -28,6 +28,8 @@ def questions_of(lesson: str) -> tuple[str, list[dict[str, Any]]]:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"data/quiz/{lesson}.toml is not valid TOML: {error}") from None
+    if not written.get("title") or not written.get("question"):
+        raise ValueError(f"data/quiz/{lesson}.toml needs a `title` and at least one [[question]]")
     questions = [_question(f"data/quiz/{lesson}.toml, question {i}", q) for i, q in enumerate(written["question"], 1)]
     return written["title"], questions
 

@@ -1,4 +1,4 @@
-"""`solution`: the package's own source, folded away until the learner opens it. There is no other copy of any answer."""
+"""`solution`: the package's own source, folded away until it is opened; there is no other copy of any answer."""
 
 import html
 import inspect
@@ -9,12 +9,13 @@ from typing import Any
 from moe_lessons.exercises.catalog import find
 
 # Pygments' short class names, colored by the variables that JupyterLab's own editor uses, in either theme.
+# The doubled class outranks JupyterLab's rule for any pre.
 _STYLE = """
 <style>
 .moe-solution { border: 1px solid var(--jp-border-color2, #bbb); border-radius: 4px; margin: 4px 0; }
 .moe-solution summary { cursor: pointer; padding: 6px 10px; color: var(--jp-ui-font-color1, inherit); }
 .moe-solution summary:focus-visible { outline: 2px solid var(--jp-brand-color1, #0072B2); outline-offset: -2px; }
-.moe-solution pre { margin: 0; padding: 8px 12px; overflow-x: auto; white-space: pre;
+.moe-solution > pre.moe-code.moe-code { margin: 0; padding: 8px 12px; overflow-x: auto; white-space: pre;
   background: var(--jp-cell-editor-background, #f5f5f5); color: var(--jp-mirror-editor-variable-color, inherit);
   border-top: 1px solid var(--jp-border-color2, #bbb); line-height: 1.4; }
 .moe-solution .k, .moe-solution .kn, .moe-solution .kc, .moe-solution .ow {
@@ -35,7 +36,7 @@ class Source:
 
     def __init__(self, title: str, parts: dict[str, Any]) -> None:
         self.title = title
-        self.code = "\n\n".join(inspect.getsource(part).rstrip() for part in parts.values()) + "\n"
+        self.code = "\n\n\n".join(inspect.getsource(part).rstrip() for part in parts.values()) + "\n"
         self.docs = [inspect.getdoc(part) for part in parts.values()]
         self.names = list(parts)
 
@@ -50,7 +51,10 @@ class Source:
         code = highlight(self.code, PythonLexer(), HtmlFormatter(nowrap=True))
         doc = next((doc.splitlines()[0] for doc in self.docs if doc), "")
         summary = f"Solution: <code>{html.escape(self.title)}</code> {html.escape(doc)}"
-        return f'{_STYLE}<details class="moe-solution"><summary>{summary}</summary><pre>{code}</pre></details>'
+        return (
+            f'{_STYLE}<details class="moe-solution"><summary>{summary}</summary>'
+            f'<pre class="moe-code">{code}</pre></details>'
+        )
 
 
 def solution(name: str) -> Source:

@@ -22,7 +22,9 @@ def draw_quiz(title: str, questions: Sequence[dict[str, Any]]) -> Figure:
     figure = Figure(figsize=(7, height))
     for row, (indent, text, weight) in enumerate(lines):
         # Text is shown as written: a dollar sign is no formula.
-        figure.text(0.02 + indent / 7, 1 - _LINE * (row + 1) / height, text, fontweight=weight, fontsize=9, parse_math=False)
+        figure.text(
+            0.02 + indent / 7, 1 - _LINE * (row + 1) / height, text, fontweight=weight, fontsize=9, parse_math=False
+        )
     return figure
 
 

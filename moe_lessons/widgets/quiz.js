@@ -50,7 +50,7 @@ function render({ model, el }) {
   el.addEventListener("keydown", (event) => event.stopPropagation());
 
   const pips = element("div", "moe-quiz-pips");
-  pips.setAttribute("role", "tablist");
+  pips.setAttribute("role", "group");
   pips.setAttribute("aria-label", "Questions");
   const head = element("div", "moe-quiz-head", element("span", "moe-quiz-title", ...marked(model.get("title"))), pips);
   const card = element("div", "moe-quiz-card");
@@ -79,8 +79,7 @@ function render({ model, el }) {
         const sign = { open: String(i + 1), right: "✓", wrong: "✗" }[state];
         const pip = element("button", `moe-quiz-pip ${state}`, sign);
         pip.type = "button";
-        pip.setAttribute("role", "tab");
-        pip.setAttribute("aria-selected", String(i === position));
+        if (i === position) pip.setAttribute("aria-current", "step");
         pip.setAttribute("aria-label", `Question ${i + 1}: ${{ open: "not answered", right: "right", wrong: "not right" }[state]}`);
         pip.addEventListener("click", () => go(i));
         return pip;
