@@ -11,7 +11,8 @@ from jaxtyping import install_import_hook
 
 # Before anything imports the package: every annotated shape is checked while tests run, and free at run time. Only
 # where tensors are: elsewhere bad input must reach the package's own checks and their sentences.
-install_import_hook([f"moe_lessons.{part}" for part in ("model", "tracing.record", "tracing.attention")], "beartype.beartype")
+CHECKED = ("model", "tracing.record", "tracing.attention")
+install_import_hook([f"moe_lessons.{part}" for part in CHECKED], "beartype.beartype")
 
 ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI") == "true"
