@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from moe_lessons.figures.style import PALETTE
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./common\.js";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";$', re.MULTILINE)
 
 
 class View(anywidget.AnyWidget):
@@ -50,13 +50,15 @@ class View(anywidget.AnyWidget):
 def front_end(python_file: str) -> tuple[str, str]:
     """The ES module and the style sheet that lie beside a widget's Python file, each behind what all widgets share.
 
-    Browsers get one module per widget, without a bundler: a line `import { ... } from "./common.js";` is replaced
+    Browsers get one module per widget, without a bundler: a line `import { ... } from "./name.js";` is replaced
     by that file. Node's tests import the files as they are.
     """
     path = Path(python_file)
-    script = path.with_suffix(".js").read_text(encoding="utf-8")
-    shared = path.with_name("common.js").read_text(encoding="utf-8").replace("export ", "")
-    script = _IMPORT.sub(lambda _: shared, script, count=1)
+
+    def read(found: re.Match) -> str:
+        return path.with_name(found[1]).read_text(encoding="utf-8").replace("export ", "")
+
+    script = _IMPORT.sub(read, path.with_suffix(".js").read_text(encoding="utf-8"))
     styles = [path.with_name("common.css"), path.with_suffix(".css")]
     return script, "\n".join(style.read_text(encoding="utf-8") for style in styles if style.is_file())
 
