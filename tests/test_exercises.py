@@ -339,6 +339,10 @@ def test_the_list_of_exercises_shows_tasks_and_signatures():
     ]
     assert "merge(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]" in repr(listed)
     assert "-&gt; list[int]" in listed._repr_html_()
+    assert find("03.parameters").signature == "parameters(config: ModelConfig) -> int"
+    assert find("07.balance_loss").signature == (
+        "balance_loss(logits: Float[Tensor, 'tokens experts'], experts: Int[Tensor, 'tokens top_k']) -> Float[Tensor, '']"
+    )
 
 
 def test_a_solution_is_the_packages_own_source():

@@ -6,6 +6,7 @@ The idea behind every hint: a mistake is recognized by making it. Each known mis
 
 import copy
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -35,7 +36,8 @@ class Exercise:
     @property
     def signature(self) -> str:
         """The head of the function to write, such as `merge(ids: list[int], ...) -> list[int]`."""
-        return f"{self.name}{inspect.signature(self.reference)}"
+        # Types by their own names, without the modules they come from.
+        return self.name + re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", str(inspect.signature(self.reference)))
 
     def cases(self) -> list[tuple]:
         """Fresh argument tuples, the same at every call."""
