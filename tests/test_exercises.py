@@ -341,7 +341,8 @@ def test_the_list_of_exercises_shows_tasks_and_signatures():
     assert "-&gt; list[int]" in listed._repr_html_()
     assert find("03.parameters").signature == "parameters(config: ModelConfig) -> int"
     assert find("07.balance_loss").signature == (
-        "balance_loss(logits: Float[Tensor, 'tokens experts'], experts: Int[Tensor, 'tokens top_k']) -> Float[Tensor, '']"
+        "balance_loss(logits: Float[Tensor, 'tokens experts'], experts: Int[Tensor, 'tokens top_k'])"
+        " -> Float[Tensor, '']"
     )
 
 
