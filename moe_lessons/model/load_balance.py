@@ -30,7 +30,7 @@ def balance_loss(scores: Float[Tensor, "tokens experts"], experts: Int[Tensor, "
 
 
 def z_loss(logits: Float[Tensor, "tokens experts"]) -> Float[Tensor, ""]:
-    """Mean squared log-sum-exp of the router's logits, which keeps them small (ST-MoE, arXiv:2202.08906, equation 5)."""
+    """Mean squared log-sum-exp of the router's logits: keeps them small (ST-MoE, arXiv:2202.08906, equation 5)."""
     return logits.logsumexp(dim=-1).square().mean()
 
 

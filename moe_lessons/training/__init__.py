@@ -3,15 +3,19 @@
 from moe_lessons.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from moe_lessons.training.evaluate import Evaluation, evaluate, mean_nats_per_byte
 from moe_lessons.training.history import History
-from moe_lessons.training.loop import train
+from moe_lessons.training.loop import DivergedError, train
+from moe_lessons.training.recipes import Recipe, recipe
 
 __all__ = [
     "Checkpoint",
+    "DivergedError",
     "Evaluation",
     "History",
+    "Recipe",
     "evaluate",
     "load_checkpoint",
     "mean_nats_per_byte",
+    "recipe",
     "save_checkpoint",
     "train",
 ]

@@ -112,7 +112,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
         try:
             write(temporary)
             temporary.chmod(0o644)
-            os.replace(temporary, path)
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:

@@ -1,5 +1,6 @@
 """The training loop: dense or sparse, CPU or GPU, stopped and continued."""
 
+import math
 import signal
 import threading
 import time
@@ -26,6 +27,10 @@ from moe_lessons.training.history import History
 from moe_lessons.training.optimizers import build_optimizers
 from moe_lessons.training.resume import read_resume, write_resume
 from moe_lessons.training.schedule import learning_rate_factor
+
+
+class DivergedError(ValueError):
+    """A loss or gradient that is not a number any more."""
 
 
 class Board(Protocol):
@@ -80,10 +85,11 @@ def train(
     def save() -> None:
         if checkpoint:
             write_resume(resume_path, model, optimizers, config, corpus, history)
-            save_checkpoint(checkpoint, model, {**(notes or {}), "train": asdict(config), **_summary(history)})
+            save_checkpoint(checkpoint, model, {**(notes or {}), "train": asdict(config), **history.summary()})
 
     def measure() -> None:
-        values = {name: e.nats_per_token for name, e in evaluate(model, corpus, max_tokens=30_000).items()}
+        evaluations = evaluate(model, corpus, max_tokens=30_000, seq_len=config.seq_len)
+        values = {name: e.nats_per_token for name, e in evaluations.items()}
         history.evaluations.append({"step": history.steps, **values})
         if board:
             board.evaluation(history.steps, values)
@@ -136,9 +142,9 @@ def _step(
     """One forward pass, one backward pass, one update; returns the next-token loss alone."""
     device = inputs.device.type
     sparse = model.config.moe is not None
-    with observe_routing(model) if sparse else nullcontext({}) as routings:
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-            loss = next_token_loss(model(inputs), targets)
+    half = torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
+    with observe_routing(model) if sparse else nullcontext({}) as routings, half:
+        loss = next_token_loss(model(inputs), targets)
     objective = loss
     for routing in routings.values():
         if config.balance_loss:
@@ -146,7 +152,14 @@ def _step(
         if config.z_loss:
             objective = objective + config.z_loss * z_loss(routing.logits)
     objective.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    if not math.isfinite(value := loss.item()) or not math.isfinite(norm.item()):
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        raise DivergedError(
+            f"the training loss is {value} and its gradient's norm {norm.item()}; the model keeps the weights of the "
+            "step before, and a checkpoint on disk stays as it was: lower lr and matrix_lr and start again"
+        )
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = factor * group["initial_lr"]
@@ -156,7 +169,7 @@ def _step(
         routers = find_routers(model)
         for layer, routing in routings.items():
             update_bias(routers[layer], expert_load(routing.experts, routing.scores.shape[1]), config.bias_rate)
-    return loss.item()
+    return value
 
 
 @contextmanager
@@ -166,7 +179,7 @@ def _stop_between_steps() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield stop  # signals reach the main thread only
         return
-    previous = signal.getsignal(signal.SIGINT)
+    previous = signal.getsignal(signal.SIGINT) or signal.default_int_handler
 
     def handle(number: int, frame: object) -> None:
         stop.set()
@@ -177,16 +190,3 @@ def _stop_between_steps() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _summary(history: History) -> dict[str, Any]:
-    """The run in few numbers; the curve is thinned to about 200 points."""
-    stride = max(1, len(history.points) // 200)
-    return {
-        "steps": history.steps,
-        "tokens": history.tokens,
-        "seconds": round(history.seconds, 1),
-        "interrupted": history.interrupted,
-        "curve": [[p["step"], round(p["seconds"], 2), round(p["loss"], 4)] for p in history.points[::stride]],
-        "evaluations": history.evaluations,
-    }

@@ -63,9 +63,8 @@ class Muon(Optimizer):
                 stack = torch.cat([update.reshape(-1, rows, columns) for _, update in members])
                 # A tall matrix's step is made larger, so that its outputs move as much as a square one's.
                 step = orthogonalize(stack) * (-group["lr"] * max(1.0, rows / columns) ** 0.5)
-                for (parameter, update), part in zip(
-                    members, step.split([update.numel() // (rows * columns) for _, update in members]), strict=True
-                ):
+                sizes = [parameter.numel() // (rows * columns) for parameter, _ in members]
+                for (parameter, _), part in zip(members, step.split(sizes), strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(part.view_as(parameter))
 
 

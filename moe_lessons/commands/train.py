@@ -1,0 +1,121 @@
+"""`moe-lessons train`: train a model on the course's corpus or on a text of one's own, and say how good it became."""
+
+import argparse
+import json
+import math
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moe_lessons.training import Evaluation
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to train on what, for how long."""
+    parser.add_argument("--model", default="moe", metavar="dense|moe|CARD", help="default: moe; a card: data/models")
+    parser.add_argument(
+        "--text", type=Path, metavar="FILE", help="UTF-8 text, or a folder of *.txt; default: the course's corpus"
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=float, help="train for this long; default: 100")
+    length.add_argument("--steps", type=int, help="train for so many steps instead")
+    parser.add_argument("--size-mb", type=float, default=1.0, help="the course's corpus: MB a domain; default: 1")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", help="cpu, cuda or mps; default: a GPU where there is one")
+    parser.add_argument("--out", type=Path, metavar="PATH", help="keep the model at PATH.safetensors, notes beside it")
+    parser.add_argument("--half", action="store_true", help="keep it in 16 bits: half the file")
+    parser.add_argument("--resume", action="store_true", help="go on with the stopped run at --out")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, evaluate on text that training never saw, and print the result; 130 after Ctrl-C."""
+    import torch
+
+    from moe_lessons.accounting import count_parameters
+    from moe_lessons.device import choose_device
+    from moe_lessons.model.transformer import Transformer
+    from moe_lessons.training import evaluate, mean_nats_per_byte, save_checkpoint, train
+    from moe_lessons.training.recipes import recipe
+
+    if args.resume and args.out is None:
+        raise ValueError("--resume is given without --out; say where the stopped run was kept")
+    device = choose_device(args.device)
+    chosen = recipe(args.model, device.type, own_text=args.text is not None)
+    length = {"steps": args.steps} if args.steps is not None else {"seconds": args.seconds or 100.0}
+    config = chosen.train_config(seed=args.seed, **length)
+    corpus = _corpus(args, chosen.model.vocab_size)
+    model = Transformer(chosen.model_config(corpus.tokenizer.vocab_size), device=device, seed=args.seed)
+    command = f"moe-lessons train {shlex.join(_given(args))}"
+    history = train(model, corpus, config, checkpoint=args.out, resume=args.resume, notes={"command": command})
+    evaluations = evaluate(model, corpus, seq_len=config.seq_len)
+    nats = mean_nats_per_byte(evaluations)
+    count = count_parameters(model)
+    result = {
+        "nats_per_byte": nats,
+        "bits_per_byte": nats / math.log(2),
+        "seconds": history.seconds,
+        "steps": history.steps,
+        "tokens": history.tokens,
+        "tokens_per_second": history.tokens / history.seconds if history.seconds else 0.0,
+        "parameters_total": count.total,
+        "parameters_active": count.active,
+        "interrupted": history.interrupted,
+        "model": chosen.card,
+        "seed": args.seed,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "domains": {name: _row(evaluation) for name, evaluation in evaluations.items()},
+    }
+    if args.out is not None:
+        notes = {"command": command, "result": result, "train": asdict(config), **history.summary()}
+        save_checkpoint(args.out, model, notes, torch.float16 if args.half else torch.float32)
+        if args.text is not None:
+            corpus.tokenizer.save(args.out.with_suffix(".tokenizer.json"))
+    print(json.dumps(result) if args.json else _table(result))
+    return 130 if history.interrupted else 0
+
+
+def _corpus(args: argparse.Namespace, vocab_size: int) -> Any:
+    from moe_lessons.text.corpus import course_corpus, text_corpus
+
+    if args.text is not None:
+        return text_corpus(args.text, vocab_size=vocab_size)
+    return course_corpus(size_mb=args.size_mb)
+
+
+def _given(args: argparse.Namespace) -> list[str]:
+    """The arguments that decide the result, as one would type them."""
+    words = ["--model", args.model]
+    for name in ("text", "seconds", "steps", "size_mb", "seed", "device"):
+        value = getattr(args, name)
+        if value is not None and not (name == "size_mb" and args.text is not None):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words
+
+
+def _row(evaluation: "Evaluation") -> dict[str, float | None]:
+    known = math.isfinite(evaluation.floor_nats)
+    return {
+        "nats_per_token": evaluation.nats_per_token,
+        "nats_per_byte": evaluation.nats_per_byte,
+        "bits_per_byte": evaluation.bits_per_byte,
+        "tokens": evaluation.tokens,
+        "floor_nats_per_token": evaluation.floor_per_token if known else None,
+        "over_floor": evaluation.over_floor if known else None,
+    }
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines = [
+        f"{result['nats_per_byte']:.3f} nats a byte ({result['bits_per_byte']:.3f} bits) on text not trained on, after "
+        f"{result['steps']:,} steps, {result['tokens']:,} tokens, {result['seconds']:.0f} s",
+        f"{result['parameters_total']:,} parameters, {result['parameters_active']:,} at work on one token",
+    ]
+    for name, row in result["domains"].items():
+        floor = row["floor_nats_per_token"]
+        beside = f"  floor {floor:.3f}, {100 * row['over_floor']:.0f}% above it" if floor is not None else ""
+        lines.append(f"  {name:<12} {row['nats_per_token']:.3f} nats a token{beside}")
+    return "\n".join(lines)
