@@ -16,6 +16,7 @@ AXES = {
     "vocab": "different tokens: vocab_size",
     "experts": "routed experts of one layer: n_routed_experts",
     "top_k": "experts that one token goes to",
+    "choices": "pairs of a token and one of its experts, in one row: tokens x top_k",
     "layers": "layers of a model, or of a trace",
     "rows": "rows of any matrix: often the tokens that reached one expert",
     "columns": "columns of any matrix",

@@ -16,7 +16,6 @@ COMMANDS = {
     "copy": "make a working copy of the lessons; never overwrites a file",
     "train": "train a small dense or sparse model on a text",
     "count": "count a published model's parameters, in all and at work on one token",
-    "bench": "measure this machine: ratios, side by side in one run",
 }
 
 

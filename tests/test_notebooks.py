@@ -75,6 +75,12 @@ def test_a_cell_has_at_most_25_lines(notebook):
             assert 0 < len(lines) <= MAX_LINES, f"cell {number} has {len(lines)} lines: {lines[:1]}"
 
 
+def test_no_compared_cell_hides_its_last_value_behind_a_semicolon(notebook):
+    """nbval keeps no history, so that IPython shows there what a semicolon hides here."""
+    for cell in code_cells(notebook):
+        assert not (is_compared(cell) and cell.source.rstrip().endswith(";")), cell.source
+
+
 def test_a_lesson_needs_no_installation_and_no_path_of_one_machine(notebook):
     for cell in notebook.cells:
         assert not authoring.ABSOLUTE.search(cell.source), cell.source

@@ -165,6 +165,8 @@ def test_no_news_popup_covers_the_first_lesson():
 def test_every_command_has_a_module_with_arguments_and_a_summary():
     from importlib import import_module
 
+    modules = {path.stem for path in (ROOT / "moe_lessons" / "commands").glob("[a-z]*.py")}
+    assert modules == set(cli.COMMANDS)
     for name, summary in cli.COMMANDS.items():
         module = import_module(f"moe_lessons.commands.{name}")
         assert callable(module.add_arguments) and callable(module.run) and summary
