@@ -99,7 +99,9 @@ def test_a_changed_character_is_never_scored_as_a_document_that_was_not_written(
 
 
 @pytest.mark.parametrize("grammar", ALL, ids=name_of)
-@pytest.mark.parametrize("damage", [lambda t: "", lambda t: t[:-1], lambda t: t + "\n", lambda t: " " + t, lambda t: t + t])
+@pytest.mark.parametrize(
+    "damage", [lambda t: "", lambda t: t[:-1], lambda t: t + "\n", lambda t: " " + t, lambda t: t + t]
+)
 def test_what_no_grammar_writes_has_no_probability(grammar, damage):
     assert grammar.log_prob(damage(grammar.sample(random.Random(5)).text)) == -math.inf
 
@@ -131,8 +133,22 @@ def test_arithmetic_is_right(seed):
         assert eval(left) == int(right)
 
 
-@pytest.mark.parametrize("line", ["2 + 2 = 5", "02 + 2 = 4", "2 + 2 = 04", "2 + 2 =4", "1000 + 1 = 1001", "2 * 3 + 1 = 7",
-                                  "101 * 1 = 101", "2 = 2", "1 + 1 + 1 + 1 = 4", "\u0662 + 2 = 4", "0 * 5 = -0"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2 + 2 = 5",
+        "02 + 2 = 4",
+        "2 + 2 = 04",
+        "2 + 2 =4",
+        "1000 + 1 = 1001",
+        "2 * 3 + 1 = 7",
+        "101 * 1 = 101",
+        "2 = 2",
+        "1 + 1 + 1 + 1 = 4",
+        "\u0662 + 2 = 4",
+        "0 * 5 = -0",
+    ],
+)
 def test_a_wrong_or_strange_line_is_not_arithmetic(line):
     grammar = Arithmetic(lines=(1, 1))
     assert grammar.log_prob("2 + 2 = 4\n") > -math.inf
@@ -162,7 +178,7 @@ def test_the_floor_of_the_phone_book_counts_names_and_not_numbers():
 
 @pytest.mark.parametrize("n_people", [0, -1, 4097])
 def test_a_phone_book_refuses_more_people_than_names(n_people):
-    with pytest.raises(ValueError, match="n_people is .* choose"):
+    with pytest.raises(ValueError, match=r"n_people is .* choose"):
         PhoneBook(n_people=n_people)
 
 
@@ -194,14 +210,31 @@ def test_the_lexicon_has_no_word_twice_and_no_pet_with_the_name_of_a_person():
 def test_every_word_of_the_german_lexicon_is_written_sooner_or_later():
     rng, lexicon = random.Random(0), Lexicon()
     text = "".join(GRAMMARS["german"].sample(rng).text for _ in range(1500))
-    wanted = lexicon.women + lexicon.men + lexicon.months + lexicon.calls + lexicon.goods + lexicon.moods + lexicon.people
+    wanted = (
+        lexicon.women + lexicon.men + lexicon.months + lexicon.calls + lexicon.goods + lexicon.moods + lexicon.people
+    )
     assert [word for word in wanted if word not in text] == []
 
 
-@pytest.mark.parametrize("right, wrong", [("dem Hut", "der Hut"), ("einen alten Hut", "ein alter Hut"), ("Den Hut", "Der Hut"),
-                                          ("nannte sie", "sie nannte"), ("Ihre Tante", "Seine Tante"), (" ihr ", " ihm "),
-                                          ("einen alten Hut", "einen alte Hut"), ("ein kleiner Igel", "eine kleine Igel"),
-                                          ("Igel, den sie", "Igel, die sie"), ("ging Anna", "ging Lena")])  # fmt: skip
+@pytest.mark.parametrize(
+    "right, wrong",
+    [
+        ("dem Hut", "der Hut"),
+        ("einen alten Hut", "ein alter Hut"),
+        ("einen alten Hut", "einen alte Hut"),
+        ("ein kleiner Igel", "eine kleine Igel"),
+        ("Igel, den sie", "Igel, die sie"),
+        ("Bello nannte", "nannte Bello"),
+        ("Ihre Tante", "Seine Tante"),
+        ("Ihre Tante", "Ihr Tante"),
+        ("gab ihr", "gab ihm"),
+        ("Tante Lena", "Tante Anna"),
+        ("2 Eier", "2 Rosen"),
+        ("ging Anna froh", "ging Lena froh"),
+        ("Den Hut", "Der Hut"),
+        ("9.10 Uhr", "8.10 Uhr"),
+    ],
+)
 def test_wrong_german_has_no_probability(right, wrong):
     grammar = GermanStories(lexicon=SMALL_GERMAN)
     text = (
@@ -210,5 +243,5 @@ def test_wrong_german_has_no_probability(right, wrong):
         "Weil es regnete, ging Anna froh mit Bello nach Hause. Den Hut gab sie am Abend dem Vater.\n"
     )
     assert grammar.log_prob(text) > -math.inf
-    if right in text:
-        assert grammar.log_prob(text.replace(right, wrong, 1)) == -math.inf
+    assert text.count(right) == 1
+    assert grammar.log_prob(text.replace(right, wrong)) == -math.inf

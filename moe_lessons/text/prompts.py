@@ -1,0 +1,11 @@
+"""The course's own prompts, for the box in which a learner types one."""
+
+import tomllib
+
+from moe_lessons.resources import data_path
+
+
+def prompts() -> dict[str, list[str]]:
+    """Short prompts by domain; those under "other" belong to none (emoji, other scripts)."""
+    with data_path("prompts.toml").open("rb") as file:
+        return tomllib.load(file)["prompts"]
