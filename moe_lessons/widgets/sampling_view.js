@@ -129,7 +129,7 @@ function render({ model, el }) {
 
   const bars = (shown, before, kept, counts, n) => {
     const [left, top, height, width] = [36, 8, 190, el.clientWidth];
-    const step = (width - left) / shown.length;
+    const step = (width - left - 10) / shown.length; // the last name leans out to the right
     const peak = Math.max(...shown.map((id) => Math.max(kept[id], before[id], n ? counts[id] / n : 0)));
     const y = (value) => top + height * (1 - value / peak);
     chart.setAttribute("height", top + height + 74);
