@@ -1,0 +1,81 @@
+"""Muon and the way parameters are shared out, against singular values and against updates done by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
+from moe_lessons.model.transformer import Transformer
+from moe_lessons.training.optimizers import Muon, build_optimizers, orthogonalize
+
+
+def model(**changes) -> Transformer:
+    values = {"vocab_size": 30, "dim": 8, "n_layers": 2, "hidden_dim": 12, "max_length": 8}
+    moe = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=6)
+    return Transformer(ModelConfig(**values, attention=AttentionConfig(n_heads=2, qk_norm=True), moe=moe, **changes))
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4), (3, 5, 7)], ids=str)
+def test_orthogonalizing_keeps_directions_and_makes_all_sizes_about_one(shape):
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    left, sizes, right = torch.linalg.svd(matrices, full_matrices=False)
+    result = orthogonalize(matrices)
+    assert (torch.linalg.svdvals(result) > 0.4).all()
+    assert (torch.linalg.svdvals(result) < 1.3).all()
+    # in the singular basis of the input the result is diagonal
+    inside = left.mT @ result @ right.mT
+    assert torch.allclose(inside, torch.diag_embed(inside.diagonal(dim1=-2, dim2=-1)), atol=1e-6)
+
+
+def test_orthogonalizing_zero_gives_zero_and_not_a_division_by_it():
+    assert not orthogonalize(torch.zeros(3, 4)).any()
+
+
+def test_a_stack_is_stepped_on_as_its_matrices_would_be_alone():
+    generator = torch.Generator().manual_seed(1)
+    stack = nn.Parameter(torch.randn(3, 5, 4, generator=generator))
+    alone = [nn.Parameter(matrix.detach().clone()) for matrix in stack]
+    together, apart = Muon([stack], weight_decay=0.1), Muon(alone, weight_decay=0.1)
+    for _ in range(3):
+        stack.grad = torch.randn(stack.shape, generator=generator)
+        for matrix, grad in zip(alone, stack.grad, strict=True):
+            matrix.grad = grad.clone()
+        together.step()
+        apart.step()
+    assert torch.allclose(stack, torch.stack(alone), atol=1e-6)
+
+
+def test_one_step_of_muon_is_decay_then_the_orthogonalized_look_ahead():
+    weight = nn.Parameter(torch.randn(6, 3, generator=torch.Generator().manual_seed(2)))
+    before, grad = weight.detach().clone(), torch.randn(6, 3, generator=torch.Generator().manual_seed(3))
+    weight.grad = grad
+    Muon([weight], lr=0.1, momentum=0.9, weight_decay=0.5).step()
+    momentum = 0.1 * grad
+    look_ahead = 0.1 * grad + 0.9 * momentum
+    right = before * (1 - 0.1 * 0.5) - 0.1 * 2**0.5 * orthogonalize(look_ahead)
+    assert torch.allclose(weight, right, atol=1e-6)
+
+
+def test_muon_refuses_a_vector():
+    with pytest.raises(ValueError, match="1 dimensions"):
+        Muon([nn.Parameter(torch.zeros(4))])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("kind", ["muon", "adamw"])
+def test_every_parameter_has_exactly_one_optimizer(kind, tied):
+    own = model(tie_embeddings=tied)
+    optimizers = build_optimizers(own, TrainConfig(steps=1, optimizer=kind))
+    taken = [id(p) for o in optimizers for g in o.param_groups for p in g["params"]]
+    assert sorted(taken) == sorted(id(p) for p in own.parameters())
+
+
+def test_muon_takes_the_blocks_matrices_but_not_the_router_and_gains_do_not_decay():
+    own = model()
+    adamw, muon = build_optimizers(own, TrainConfig(steps=1, weight_decay=0.3))
+    names = {id(p): name for name, p in own.named_parameters()}
+    by_muon = {names[id(p)] for g in muon.param_groups for p in g["params"]}
+    assert by_muon == {n for n in names.values() if n.startswith("blocks") and "norm" not in n and "router" not in n}
+    assert "blocks.0.feed_forward.experts.gate_up" in by_muon
+    undecayed = {names[id(p)] for g in adamw.param_groups if g["weight_decay"] == 0 for p in g["params"]}
+    assert undecayed == {n for n in names.values() if "norm" in n}
