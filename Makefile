@@ -39,10 +39,10 @@ clean:  ## remove .venv, caches and built files; lessons stay
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/ready: pyproject.toml constraints.txt tools/setup.sh tools/overrides.json
-	@if test -e .venv/ready-test; then sh tools/setup.sh test; else sh tools/setup.sh; fi
+.venv/ready: pyproject.toml constraints.txt .ci/setup.sh .ci/overrides.json
+	@if test -e .venv/ready-test; then sh .ci/setup.sh test; else sh .ci/setup.sh; fi
 	@touch $@
 
-.venv/ready-test: pyproject.toml constraints.txt tools/setup.sh tools/overrides.json
-	@sh tools/setup.sh test
+.venv/ready-test: pyproject.toml constraints.txt .ci/setup.sh .ci/overrides.json
+	@sh .ci/setup.sh test
 	@touch .venv/ready $@

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from moe_lessons.config import AttentionConfig, MoEConfig, ModelConfig, TrainConfig
+    from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
     from moe_lessons.model.transformer import Transformer
 
 __version__ = "0.1.0"

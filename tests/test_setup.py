@@ -120,7 +120,7 @@ def stand_in(folder: Path, name: str, script: str) -> str:
 def set_up(folder: Path, **environment: str) -> subprocess.CompletedProcess:
     shutil.copytree(ROOT / "tools", folder / "tools", dirs_exist_ok=True)
     return subprocess.run(
-        ["sh", "tools/setup.sh"],
+        ["sh", ".ci/setup.sh"],
         cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make the project's own environment, .venv, with the versions of constraints.txt.
-#   sh tools/setup.sh            what the lessons need
-#   sh tools/setup.sh test       and what the tests need
+#   sh .ci/setup.sh            what the lessons need
+#   sh .ci/setup.sh test       and what the tests need
 # PYTHON names another interpreter, TORCH_INDEX another place for PyTorch ("pypi": no other place).
 set -eu
 cd "$(dirname "$0")/.."
@@ -76,5 +76,5 @@ if ! wait $pip; then
 fi
 
 mkdir -p .venv/share/jupyter/lab/settings
-cp tools/overrides.json .venv/share/jupyter/lab/settings/overrides.json
+cp .ci/overrides.json .venv/share/jupyter/lab/settings/overrides.json
 say "[3/3] Ready after $seconds s."
