@@ -56,7 +56,7 @@ case $index in "" | pypi) index= ;; esac
 
 say "[2/3] Installing PyTorch and JupyterLab; the first time this takes a few minutes (log: $log)"
 .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
-    -c constraints.txt ${index:+--extra-index-url "$index"} -e ".${extra:+[$extra]}" >"$log" 2>&1 &
+    -c constraints.txt ${index:+--extra-index-url "$index"} -e ".[interop${extra:+,$extra}]" >"$log" 2>&1 &
 pip=$!
 trap 'kill $pip 2>/dev/null; say; refuse "stopped; the same command goes on where it was."' INT TERM
 seconds=0

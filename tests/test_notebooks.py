@@ -122,7 +122,7 @@ def test_the_table_in_the_readme_is_that_of_the_lessons():
 def written() -> list[Path]:
     """Every file whose words a learner may read."""
     here = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile")]
-    for folder, ends in (("moe_lessons", "py js css"), ("tests", "py js mjs"), ("data", "md toml"), ("tools", "sh")):
+    for folder, ends in (("moe_lessons", "py js css"), ("tests", "py js mjs"), ("data", "md toml"), (".ci", "sh")):
         here += [p for end in ends.split() for p in sorted((ROOT / folder).rglob(f"*.{end}"))]
     return [p for p in here + LESSONS if p != Path(__file__).resolve()]
 

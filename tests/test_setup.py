@@ -53,7 +53,7 @@ def test_the_conda_environment_installs_what_pyproject_says_with_the_same_pins()
     python, pip = conda
     assert pip == "pip"
     assert Version(python.removeprefix("python=")) in Requirement(f"python{PROJECT['requires-python']}").specifier
-    assert last["pip"] == ["--extra-index-url https://download.pytorch.org/whl/cpu", "-c constraints.txt", "-e ."]
+    assert last["pip"] == ["--extra-index-url https://download.pytorch.org/whl/cpu", "-c constraints.txt", "-e .[interop]"]
 
 
 def test_the_version_is_the_same_everywhere():
@@ -118,7 +118,7 @@ def stand_in(folder: Path, name: str, script: str) -> str:
 
 
 def set_up(folder: Path, **environment: str) -> subprocess.CompletedProcess:
-    shutil.copytree(ROOT / "tools", folder / "tools", dirs_exist_ok=True)
+    shutil.copytree(ROOT / ".ci", folder / ".ci", dirs_exist_ok=True)
     return subprocess.run(
         ["sh", ".ci/setup.sh"],
         cwd=folder,
@@ -158,7 +158,7 @@ def test_something_else_called_venv_is_not_removed(tmp_path):
 
 
 def test_no_news_popup_covers_the_first_lesson():
-    settings = json.loads((ROOT / "tools" / "overrides.json").read_text(encoding="utf-8"))
+    settings = json.loads((ROOT / ".ci" / "overrides.json").read_text(encoding="utf-8"))
     assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
 
 
