@@ -387,7 +387,7 @@ function render({ model, el }) {
     const counts = loadOf(now, row, tokens, n);
     const mean = (tokens * now.topK) / n;
     const most = Math.max(...counts);
-    load.say(`Load in layer ${names[row]}`, ` tokens per expert; max/mean ${(most / mean).toFixed(2)}${moved ? "; lines: the model’s own" : ""}`);
+    load.say(`Load in layer ${names[row]}`, ` tokens per expert; max/mean ${(most / mean).toFixed(2)}${moved ? "; ▬ as it was" : ""}`);
     const before = moved ? loadOf(own, row, tokens, n) : counts;
     load.draw({
       values: counts, low: 0, high: Math.max(most, ...before, 1), ghosts: before, line: mean, lineLabel: `mean ${mean < 10 ? mean.toFixed(1) : Math.round(mean)}`,
@@ -446,7 +446,7 @@ function render({ model, el }) {
     const draw = ({ values, offsets, low, high, ghosts, line: bound, lineLabel, strong, text, axis }) => {
       const n = trace.experts;
       const width = sizes.bars || 380;
-      const [left, right, top, bottom, tall] = [axis ? 26 : 2, 48, axis && trace.experts > 24 ? 34 : 20, 18, 128];
+      const [left, right, top, bottom, tall] = [axis ? 26 : 2, 54, axis && trace.experts > 24 ? 34 : 20, 18, 128];
       const step = (width - left - right) / n;
       const thick = Math.max(2, Math.min(34, step * 0.72));
       const y = (value) => top + ((tall - top - bottom) * (high - value)) / (high - low || 1);
