@@ -333,9 +333,9 @@ def test_the_list_of_exercises_shows_tasks_and_signatures():
     listed = exercises("01")
     assert [exercise.name for _, exercise in listed] == [
         "bytes_per_token",
-        "tokens_per_word",
-        "most_frequent_pair",
         "merge",
+        "encode",
+        "floor",
     ]
     assert "merge(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]" in repr(listed)
     assert "-&gt; list[int]" in listed._repr_html_()

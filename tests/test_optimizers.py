@@ -18,7 +18,7 @@ def model(**changes) -> Transformer:
 @pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4), (3, 5, 7)], ids=str)
 def test_orthogonalizing_keeps_directions_and_makes_all_sizes_about_one(shape):
     matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    left, sizes, right = torch.linalg.svd(matrices, full_matrices=False)
+    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
     result = orthogonalize(matrices)
     assert (torch.linalg.svdvals(result) > 0.4).all()
     assert (torch.linalg.svdvals(result) < 1.3).all()

@@ -53,7 +53,11 @@ def test_the_conda_environment_installs_what_pyproject_says_with_the_same_pins()
     python, pip = conda
     assert pip == "pip"
     assert Version(python.removeprefix("python=")) in Requirement(f"python{PROJECT['requires-python']}").specifier
-    assert last["pip"] == ["--extra-index-url https://download.pytorch.org/whl/cpu", "-c constraints.txt", "-e .[interop]"]
+    assert last["pip"] == [
+        "--extra-index-url https://download.pytorch.org/whl/cpu",
+        "-c constraints.txt",
+        "-e .[interop]",
+    ]
 
 
 def test_the_version_is_the_same_everywhere():

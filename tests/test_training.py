@@ -283,7 +283,7 @@ def test_each_document_costs_its_own_tokens_and_the_mark_that_ends_it():
     result = evaluate(own, text, seq_len=32)
     # slow: one document after another, each token's cost from a pass of its own over the same windows
     ids = np.append(text.valid.ids, TOKENIZER.document_id).astype(np.int64)
-    expected = {name: 0.0 for name in text.domains}
+    expected = dict.fromkeys(text.domains, 0.0)
     for document in range(len(text.valid.document_domains)):
         first, last = text.valid.starts[document], text.valid.starts[document + 1]
         name = text.domains[text.valid.document_domains[document]]

@@ -172,6 +172,15 @@ def test_bytes_per_token_by_domain_are_those_of_the_whole_sample():
         TokenView(by_words, "a", {"none": ""})
 
 
+def test_another_tokenizer_cuts_the_same_text_and_samples_anew():
+    view = TokenView(by_words, "ab cd", {"short": "ab cd ef"})
+    view.use(lambda text: (list(range(len(text))), list(text)))
+    assert len(view.answer["ids"]) == 5
+    assert view.domains == [{"name": "short", "text": "ab cd ef", "bytes_per_token": 1.0}]
+    view.text = "xyz"
+    assert len(view.answer["ids"]) == 3
+
+
 @given(st.text(), st.lists(st.integers(0, 40)))
 def test_piece_bytes_join_to_the_text_however_it_was_cut(text, cuts):
     encoded = text.encode("utf-8")

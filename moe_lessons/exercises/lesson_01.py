@@ -1,8 +1,7 @@
-"""Lesson 01: what a token is, and the two steps of byte-pair encoding."""
+"""Lesson 01: bytes and tokens, byte-pair encoding, and the least that a text can cost."""
 
-from collections import Counter
-from collections.abc import Iterator
-from itertools import pairwise
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -12,17 +11,6 @@ from moe_lessons.exercises.exercise import Exercise
 def bytes_per_token(text: str, tokens: list[int]) -> float:
     """How many UTF-8 bytes of the text one token carries on average."""
     return len(text.encode("utf-8")) / len(tokens)
-
-
-def tokens_per_word(text: str, tokens: list[int]) -> float:
-    """How many tokens one word takes on average; words are what white space separates."""
-    return len(tokens) / len(text.split())
-
-
-def most_frequent_pair(ids: list[int]) -> tuple[int, int]:
-    """The pair of neighbors that occurs most often; of equally frequent ones, the one seen first."""
-    counts = Counter(pairwise(ids))
-    return max(counts, key=counts.get)  # a Counter keeps the order of first sight, and max takes the first
 
 
 def merge(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
@@ -35,22 +23,23 @@ def merge(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
     return merged
 
 
+def encode(ids: list[int], merges: list[tuple[int, int]]) -> list[int]:
+    """Apply learned merges to a new text, in the order in which they were learned; the first one makes id 256."""
+    for new_id, pair in enumerate(merges, start=256):
+        ids = merge(ids, pair, new_id)
+    return ids
+
+
+def floor(probabilities: list[float]) -> float:
+    """The mean surprise of a reader who knows the probabilities: their entropy, in nats."""
+    return -sum(p * math.log(p) for p in probabilities if p > 0)
+
+
 def _texts(rng: np.random.Generator) -> Iterator[tuple]:
     yield "Käse", [75, 301, 290]
     yield "the  cat\nsat on the mat", [12, 7, 300, 41, 8, 12, 99]
     yield "日本 €5 🙂", [1, 2, 3, 4]
     yield "  two words ", [5, 6, 7, 8, 9]
-
-
-def _sequences(rng: np.random.Generator) -> Iterator[tuple]:
-    yield ([1, 2, 3, 1, 2],)
-    yield ([2, 1, 2, 1, 2],)
-    yield ([1, 2, 1, 2, 1],)
-    yield ([0, 5, 5, 5, 0, 1, 0, 2],)
-    yield ([9, 8, 7, 6],)
-    yield ([4, 3, 9, 3, 9, 4, 3, 4],)
-    for length in (30, 60):
-        yield ([int(i) for i in rng.integers(0, 4, length)],)
 
 
 def _merges(rng: np.random.Generator) -> Iterator[tuple]:
@@ -105,29 +94,85 @@ def _merge_losing_last(ids: list[int], pair: tuple[int, int], new_id: int) -> li
     return merged
 
 
-def _most_frequent_step_two(ids: list[int]) -> tuple[int, int]:
-    counts = Counter(zip(ids[::2], ids[1::2], strict=False))
-    return max(counts, key=counts.get)
+_ABCABD = [97, 98, 99, 97, 98, 100]
 
 
-def _most_frequent_unordered(ids: list[int]) -> tuple[int, int]:
-    counts = Counter(tuple(sorted(pair)) for pair in pairwise(ids))
-    return max(counts, key=counts.get)
+def _encodings(rng: np.random.Generator) -> Iterator[tuple]:
+    yield [97, 98, 99, 97], [(97, 98)]
+    yield _ABCABD, [(97, 98), (256, 100)]
+    yield _ABCABD, [(98, 99), (97, 98), (97, 256)]  # the first merge spoils the second at the left
+    yield [120, 121, 97, 98], [(97, 98), (120, 121)]
+    yield [97, 98, 98, 97], [(120, 121), (98, 97)]  # the first merge finds nothing and keeps its id
+    yield [1, 1, 1, 1, 1], [(1, 1), (256, 256)]
+    yield [5, 6], []
+    for length in (30, 60):
+        ids = [int(i) for i in rng.integers(0, 3, length)]
+        yield ids, [(0, 1), (256, 2), (1, 0), (257, 256), (2, 2)]
 
 
-def _most_frequent_last_tie(ids: list[int]) -> tuple[int, int]:
-    counts = Counter(pairwise(ids))
-    return max(reversed(counts), key=counts.get)
+def _encode_backwards(ids: list[int], merges: list[tuple[int, int]]) -> list[int]:
+    for n, pair in reversed(list(enumerate(merges))):
+        ids = merge(ids, pair, 256 + n)
+    return ids
 
 
-def _most_frequent_largest_tie(ids: list[int]) -> tuple[int, int]:
-    counts = Counter(pairwise(ids))
-    return max(counts, key=lambda pair: (counts[pair], pair))
+def _encode_leftmost(ids: list[int], merges: list[tuple[int, int]]) -> list[int]:
+    ids, at = list(ids), 0
+    while at < len(ids) - 1:
+        pair = (ids[at], ids[at + 1])
+        if pair in merges:
+            ids[at : at + 2] = [256 + merges.index(pair)]
+            at = 0
+        else:
+            at += 1
+    return ids
 
 
-def _most_frequent_ids(ids: list[int]) -> tuple[int, int]:
-    (first, _), (second, _) = Counter(ids).most_common(2)
-    return first, second
+def _encode_numbering_used(ids: list[int], merges: list[tuple[int, int]]) -> list[int]:
+    new_id = 256
+    for pair in merges:
+        merged = merge(ids, pair, new_id)
+        new_id += len(merged) < len(ids)
+        ids = merged
+    return ids
+
+
+def _encode_first_only(ids: list[int], merges: list[tuple[int, int]]) -> list[int]:
+    for new_id, pair in enumerate(merges, start=256):
+        merged = merge(ids, pair, new_id)
+        if len(merged) < len(ids):
+            return merged
+    return ids
+
+
+def _encode_from(first: int) -> Callable:
+    def encode_from(ids: list[int], merges: list[tuple[int, int]]) -> list[int]:
+        for new_id, pair in enumerate(merges, start=first):
+            ids = merge(ids, pair, new_id)
+        return ids
+
+    return encode_from
+
+
+def _encode_once_each(ids: list[int], merges: list[tuple[int, int]]) -> list[int]:
+    for new_id, pair in enumerate(merges, start=256):
+        ids = _merge_once(ids, pair, new_id)
+    return ids
+
+
+def _distributions(rng: np.random.Generator) -> Iterator[tuple]:
+    yield ([0.5, 0.25, 0.25],)
+    yield ([0.9, 0.1],)
+    yield ([0.125] * 8,)
+    yield ([1.0],)
+    yield ([0.7, 0.3, 0.0],)
+    for size in (5, 20):
+        weights = rng.random(size)
+        yield ([float(p) for p in weights / weights.sum()],)
+
+
+def _possible(probabilities: list[float]) -> list[float]:
+    return [p for p in probabilities if p > 0]
 
 
 EXERCISES = (
@@ -159,42 +204,6 @@ EXERCISES = (
         minutes=4,
     ),
     Exercise(
-        name="tokens_per_word",
-        task="Return how many tokens one word takes on average. "
-        "A word is what white space separates, however much of it there is.",
-        reference=tokens_per_word,
-        inputs=_texts,
-        mistakes={
-            'split(" ") counts empty words between two spaces and misses line ends; use split().': (
-                lambda text, tokens: len(tokens) / len(text.split(" "))
-            ),
-            "That is words per token; turn the fraction over.": lambda text, tokens: len(text.split()) / len(tokens),
-            "You count characters, not words.": lambda text, tokens: len(tokens) / len(text),
-        },
-        success="Now you can say for each kind of text how far 'a token is about a word' is true.",
-        difficulty=1,
-        minutes=4,
-    ),
-    Exercise(
-        name="most_frequent_pair",
-        task="Return the pair of neighboring ids that occurs most often. "
-        "Count at every position, and of equally frequent pairs return the one that is seen first.",
-        reference=most_frequent_pair,
-        inputs=_sequences,
-        mistakes={
-            "You look at positions 0-1, 2-3, 4-5; a pair may also start at an odd position.": _most_frequent_step_two,
-            "(2, 1) and (1, 2) are different pairs: the order of neighbors matters.": _most_frequent_unordered,
-            "Of equally frequent pairs you return the one seen last; return the one seen first.": (
-                _most_frequent_last_tie
-            ),
-            "Of equally frequent pairs you return the largest; return the one seen first.": _most_frequent_largest_tie,
-            "You return the two most frequent ids; they need not stand next to each other.": _most_frequent_ids,
-        },
-        success="This is the whole of what byte-pair encoding learns: the most frequent pair becomes the next token.",
-        difficulty=2,
-        minutes=8,
-    ),
-    Exercise(
         name="merge",
         task="Return the ids with every occurrence of the pair replaced by new_id. "
         "Go from left to right; an id that was merged cannot be part of the next pair.",
@@ -212,5 +221,58 @@ EXERCISES = (
         success="Count, merge, repeat: that is how the course's tokenizer was made.",
         difficulty=2,
         minutes=10,
+    ),
+    Exercise(
+        name="encode",
+        task="Cut a new text with merges that were learned elsewhere: `ids` are its bytes, `merges` the pairs. "
+        "Apply them in the order in which they were learned; the first one makes id 256, the second 257, and so on.",
+        reference=encode,
+        inputs=_encodings,
+        mistakes={
+            "You apply the merges from last to first; go in the order in which they were learned, as later ones build "
+            "on earlier ones.": _encode_backwards,
+            "You take whatever pair stands furthest left; go through the merges in the order in which they were "
+            "learned, each over the whole text.": _encode_leftmost,
+            "A merge that finds nothing in this text keeps its id all the same; number the merges, not the ones you "
+            "used.": _encode_numbering_used,
+            "You stop after the first merge that finds something; go on with what it made.": _encode_first_only,
+            "Each merge is applied at one place only; it holds for the whole text.": _encode_once_each,
+            "The first merge makes id 256, since the bytes are ids 0 to 255.": _encode_from(0),
+            "The first merge makes id 256, not 257: there is no <|doc|> among these ids.": _encode_from(257),
+        },
+        success="That is a whole tokenizer: learning is counting and merging, encoding is merging without counting.",
+        difficulty=2,
+        minutes=8,
+    ),
+    Exercise(
+        name="floor",
+        task="Return the mean surprise, in nats, of a reader who knows how probable each possibility is. "
+        "The surprise of a possibility is minus the logarithm of its probability; frequent ones count more often.",
+        reference=floor,
+        inputs=_distributions,
+        mistakes={
+            "A possibility of probability 0 never comes up: leave it out, since 0 has no logarithm.": (
+                lambda probabilities: -sum(p * math.log(p) for p in probabilities)
+            ),
+            "Those are bits; nats take the natural logarithm.": (
+                lambda probabilities: -sum(p * math.log2(p) for p in _possible(probabilities))
+            ),
+            "Weigh each surprise by how often it comes up: multiply by its probability.": (
+                lambda probabilities: (
+                    -sum(math.log(p) for p in _possible(probabilities)) / len(_possible(probabilities))
+                )
+            ),
+            "You add up the surprises; take their mean, each weighed by its probability.": (
+                lambda probabilities: -sum(math.log(p) for p in _possible(probabilities))
+            ),
+            "The sign is wrong: logarithms of probabilities are negative, surprises are not.": (
+                lambda probabilities: sum(p * math.log(p) for p in _possible(probabilities))
+            ),
+            "That would be right if all possibilities were equally probable; weigh them by their "
+            "probabilities.": lambda probabilities: math.log(len(_possible(probabilities))),
+        },
+        success="No model can stay below this number on average, however large it is; lesson 04 comes near it.",
+        difficulty=2,
+        minutes=6,
     ),
 )

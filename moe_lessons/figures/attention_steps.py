@@ -17,7 +17,6 @@ from moe_lessons.figures.style import (
     heading,
     label_ends,
     new_figure,
-    printable,
 )
 
 _BLUE, _ORANGE, _GREEN, _RED = PALETTE[:4]
@@ -159,9 +158,6 @@ def draw_habits(
     axis = clean(figure.subplots(), grid="both")
     for name, color in zip(x, (MUTED, _BLUE), strict=False):
         axis.scatter(x[name], y[name], color=color, s=42, alpha=0.85, label=name, linewidth=0)
-    for (layer, head), across in np.ndenumerate(x[named]):
-        place = (across, y[named][layer, head])
-        axis.annotate(printable(f"{layer}.{head}"), place, (5, 3), textcoords="offset points", fontsize=8, color=INK)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.set_ylim(bottom=0)
     axis.set_xlim(left=min(-0.01, axis.get_xlim()[0]))
@@ -169,4 +165,19 @@ def draw_habits(
         scale.set_major_formatter(PercentFormatter(1, 0))
     axis.set_xticks(np.arange(0, axis.get_xlim()[1], 0.05 if axis.get_xlim()[1] < 0.4 else 0.1))
     axis.legend(frameon=False, fontsize=8.5, loc="upper right")
+    figure.draw_without_rendering()
+    _name_points(axis, {f"{at[0]}.{at[1]}": (across, y[named][at]) for at, across in np.ndenumerate(x[named])})
     return figure
+
+
+def _name_points(axis, points: Mapping[str, tuple[float, float]]) -> None:
+    """Write each name beside its point, on the first side where it covers no other point and no other name."""
+    per_point = axis.figure.dpi / 72
+    taken = [np.array(place) / per_point for place in axis.transData.transform(list(points.values()))]
+    for name, place in points.items():
+        at = axis.transData.transform(place) / per_point
+        sides = [(12, 5), (-12, 5), (12, -6), (-12, -6), (0, 10), (0, -11)]  # from the point to the name's middle
+        free = [s for s in sides if all((abs(at + s - other) > (13, 9)).any() for other in taken if any(other != at))]
+        side = (free or sides)[0]
+        taken.append(at + side)
+        axis.annotate(name, place, side, textcoords="offset points", fontsize=8, color=INK, ha="center", va="center")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, new_figure, printable
 
 
-def draw_gate(pieces: Sequence[str], gates: Float[np.ndarray, "tokens units"]) -> Figure:
+def draw_gate(pieces: Sequence[str], gates: Float[np.ndarray, "tokens hidden"]) -> Figure:
     """Left: silu against relu. Right: silu of each token's gate products, one column for each hidden unit."""
     figure = new_figure(WIDEST, 3.0)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.7])
@@ -32,7 +32,7 @@ def draw_gate(pieces: Sequence[str], gates: Float[np.ndarray, "tokens units"]) -
     right.tick_params(axis="y", labelcolor=INK, labelsize=7.5)
     right.set(xlabel="hidden unit")
     heading(right, "silu(gate(x)) for each token; pale is shut")
-    bar = figure.colorbar(image, ax=right, shrink=0.8, ticks=[0, round(top, 1)])
+    bar = figure.colorbar(image, ax=right, shrink=0.8, ticks=[0, top], format="%.1f")
     bar.ax.tick_params(labelsize=7.5, labelcolor=MUTED, length=0)
     bar.outline.set_visible(False)
     return figure

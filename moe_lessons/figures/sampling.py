@@ -9,9 +9,7 @@ from matplotlib.ticker import PercentFormatter
 from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure, printable
 
 
-def sample_distribution(
-    logits: np.ndarray, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
-) -> np.ndarray:
+def sample_distribution(logits: np.ndarray, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> np.ndarray:
     """Probabilities `[vocab]`: temperature first, then the top_k likeliest (0: all), then the nucleus of top_p.
 
     The nucleus is the smallest set of likeliest tokens that reaches top_p (arXiv:1904.09751). Ties go to the

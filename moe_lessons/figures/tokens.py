@@ -10,9 +10,7 @@ _COLUMNS = 92  # characters a line, in the monospaced font at this size
 _MOST_LINES = 14
 
 
-def draw_tokens(
-    pieces: Sequence[str], title: str = "", bytes_per_token: Mapping[str, float] | None = None
-) -> Figure:
+def draw_tokens(pieces: Sequence[str], title: str = "", bytes_per_token: Mapping[str, float] | None = None) -> Figure:
     """The pieces as a strip of chips, wrapped; below, one bar for each domain."""
     lines = wrap([printable(piece) for piece in pieces])
     n_lines = max(1, len(lines))

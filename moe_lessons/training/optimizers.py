@@ -23,12 +23,14 @@ def orthogonalize(
     """Nearest semi-orthogonal matrix, roughly: same singular vectors, singular values all between 0.7 and 1.2."""
     a, b, c = _QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices
+    x = matrices.reshape(-1, *matrices.shape[-2:])
+    x = x.mT if tall else x
     x = x / (x.flatten(-2).norm(dim=-1)[..., None, None] + 1e-7)
     for _ in range(iterations):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+        # a x + (b gram + c gram gram) x, each sum in the same pass as its product
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).view_as(matrices)
 
 
 class Muon(Optimizer):

@@ -48,13 +48,9 @@ class SamplingView(View):
             names = [f"context {i}" for i in range(len(rows))]
         for name, row in zip(names, rows, strict=True):
             if row.shape != (len(pieces),):
-                raise ValueError(
-                    f"logits of {name!r} have shape {row.shape}, but must be ({len(pieces)},) as pieces"
-                )
+                raise ValueError(f"logits of {name!r} have shape {row.shape}, but must be ({len(pieces)},) as pieces")
             if not np.isfinite(row).all():
-                raise ValueError(
-                    f"logits of {name!r} hold values that are not finite; give the model's raw logits"
-                )
+                raise ValueError(f"logits of {name!r} hold values that are not finite; give the model's raw logits")
         if not names or not len(pieces):
             raise ValueError("logits are empty; give at least one vector with at least one token")
         super().__init__()
@@ -83,9 +79,7 @@ class SamplingView(View):
         kept = self.distribution()
         counts = draw_counts(kept, self.n_drawn, self.seed)
         before = sample_distribution(self._rows[self.context], self.temperature)
-        title = (
-            f"{self.contexts[self.context]}   temperature {self.temperature:g}, top-k {self.top_k or 'off'}"
-        )
+        title = f"{self.contexts[self.context]}   temperature {self.temperature:g}, top-k {self.top_k or 'off'}"
         return draw_sampling(before, kept, self.pieces, counts, f"{title}, top-p {self.top_p:g}")
 
     def describe(self) -> str:

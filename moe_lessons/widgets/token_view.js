@@ -89,18 +89,21 @@ function render({ model, el }) {
     mark(-1);
   });
 
-  const domains = model.get("domains");
-  samples.hidden = chart.style.display = domains.length ? "" : "none";
+  const named = model.get("domains"); // another tokenizer changes their ratios, never their names and texts
+  samples.hidden = !named.length;
+  chart.style.display = named.length ? "" : "none";
   samples.append(
-    ...domains.map(({ name, text }) => {
+    ...named.map(({ name, text }) => {
       const use = () => ((box.value = text), later.cancel(), send(text));
       return element("button", { type: "button", "aria-label": `Use a sample of ${name}`, onclick: use }, name);
     }),
   );
+  let most = 0; // the scale may grow but never shrinks, so that two tokenizers can be compared by eye
   const drawChart = onFrame(() => {
+    const domains = model.get("domains");
     if (!domains.length) return;
     const [row, left, width] = [22, 96, el.clientWidth];
-    const most = Math.max(...domains.map((d) => d.bytes_per_token));
+    most = Math.max(most, ...domains.map((d) => d.bytes_per_token));
     const scale = (width - left - 50) / most;
     chart.setAttribute("height", row * (domains.length + 1));
     const words = domains.map((d) => `${d.name} ${d.bytes_per_token.toFixed(2)}`).join(", ");
@@ -120,7 +123,7 @@ function render({ model, el }) {
     // The kernel's own change of the text, not the echo of what was typed here.
     if (model.get("text") !== sent) sent = box.value = model.get("text");
   };
-  const silence = listen(model, { "change:answer": draw, "change:message": draw, "change:text": follow });
+  const silence = listen(model, { "change:answer": draw, "change:message": draw, "change:text": follow, "change:domains": drawChart });
   const rest = onWidth(el, drawChart);
   draw();
   return () => (silence(), rest(), later.cancel());

@@ -33,19 +33,26 @@ class TokenView(View):
         domains: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self._encode = encode
+        self._samples = dict(domains or {})
+        self.text = text
+        self.use(encode)
+        self.observe(lambda _: self._answer(), "text")
+
+    def use(self, encode: Callable[[str], tuple[Sequence[int], Sequence[str]]]) -> None:
+        """Cut the same text and the same samples with another tokenizer.
+
+        Raises ValueError for a sample without tokens.
+        """
         rows = []
-        for name, sample in (domains or {}).items():
+        for name, sample in self._samples.items():
             ids = encode(sample)[0]
             if not len(ids):
                 raise ValueError(f"the sample text of domain {name!r} has no tokens; give at least one character")
             ratio = len(sample.encode("utf-8")) / len(ids)
             rows.append({"name": name, "text": sample[:MOST_CHARACTERS], "bytes_per_token": ratio})
+        self._encode = encode
         self.domains = rows
-        self.observe(lambda _: self._answer(), "text")
-        self.text = text
-        if not text:
-            self._answer()
+        self._answer()
 
     def figure(self) -> Figure:
         """The tokens as chips, then bytes per token by domain."""

@@ -1,0 +1,99 @@
+"""A mixture of experts at work on one token, and bars that compare several measurements side by side."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure, printable
+
+
+def draw_mixture(
+    piece: str,
+    scores: Float[np.ndarray, " experts"],
+    experts: Int[np.ndarray, " top_k"],
+    weights: Float[np.ndarray, " top_k"],
+) -> Figure:
+    """One token's way through a layer: scored by the router, worked on by a few experts, added up again."""
+    figure = new_figure(WIDEST, 2.9)
+    axis = figure.subplots()
+    n = len(scores)
+    axis.set(xlim=(0, 14), ylim=(-0.75, n + 0.35))
+    axis.axis("off")
+    middle, step = (n - 1) / 2 + 0.1, {"color": INK, "ha": "center", "va": "center", "parse_math": False}
+    chosen, colors = dict(zip(experts.tolist(), weights.tolist(), strict=True)), expert_colors(n)
+
+    def box(x: float, y: float, width: float, height: float, face: str, edge: str) -> None:
+        shape = "round,pad=0,rounding_size=0.15"
+        axis.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=shape, fc=face, ec=edge, lw=1.6, zorder=3))
+
+    def arrow(start: tuple[float, float], end: tuple[float, float], color: str, width: float) -> None:
+        axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "lw": width, "zorder": 2})
+
+    shown = printable(piece).replace(r"\$", "$")
+    box(0.1, middle - 0.5, 1.9, 1.0, "white", INK)
+    axis.text(1.05, middle, shown, fontsize=9, family="DejaVu Sans Mono", zorder=4, **step)
+    axis.text(1.05, middle + 0.9, "one token", fontsize=8, zorder=4, **(step | {"color": MUTED}))
+    axis.text(4.35, n + 0.1, "router: a score each", fontsize=8, **(step | {"color": MUTED}))
+    axis.text(8.35, n + 0.1, f"{n} experts, {len(chosen)} at work", fontsize=8, **(step | {"color": MUTED}))
+    for expert in range(n):
+        y, on = n - 1 - expert + 0.1, expert in chosen
+        width = 1.7 * scores[expert] / scores.max()
+        axis.barh(y, width, left=3.6, height=0.55, color=colors[expert] if on else RULE, zorder=3)
+        axis.text(3.5, y, f"{scores[expert]:.2f}", fontsize=7, va="center", ha="right", color=INK if on else MUTED)
+        box(7.2, y - 0.36, 2.3, 0.72, colors[expert] if on else "white", colors[expert] if on else RULE)
+        ink = INK if on else MUTED
+        axis.text(8.35, y, f"expert {expert}", fontsize=8, zorder=4, **(step | {"color": ink}))
+        if on:
+            axis.patches[-1].set_facecolor("white")
+            arrow((5.5, y), (7.15, y), colors[expert], 2)
+            arrow((9.55, y), (12.0, middle), colors[expert], 2)
+            axis.text(10.05, y + (0.3 if y >= middle else -0.35), f"× {chosen[expert]:.2f}", fontsize=8, color=INK)
+    arrow((2.05, middle), (2.9, middle), INK, 1.6)
+    axis.plot(12.3, middle, marker="o", markersize=15, color="white", markeredgecolor=INK, zorder=5)
+    axis.text(12.3, middle, "+", fontsize=12, zorder=6, **step)
+    arrow((12.65, middle), (13.9, middle), INK, 1.6)
+    return figure
+
+
+def draw_bars(
+    bars: Mapping[str, Mapping[str, float]],
+    title: str,
+    ylabel: str = "",
+    *,
+    colors: Sequence[str] = (PALETTE[0], PALETTE[3], "#B0B0B0"),
+    percent: bool = False,
+    marks: Mapping[str, float] | None = None,
+    mark: str = "",
+) -> Figure:
+    """Groups of bars, one bar a series: `bars[series][group]`; `marks[group]` is a dashed level called `mark`."""
+    figure = new_figure(WIDEST, 2.8)
+    axis = clean(figure.subplots())
+    groups = list(next(iter(bars.values())))
+    width = 0.8 / len(bars)
+    for number, ((series, values), color) in enumerate(zip(bars.items(), colors, strict=False)):
+        places = np.arange(len(groups)) + (number - (len(bars) - 1) / 2) * width
+        heights = [values[group] for group in groups]
+        axis.bar(places, heights, width=width * 0.92, color=color, label=series)
+        for place, height in zip(places, heights, strict=True):
+            words = f"{height:.0%}".replace("-0%", "0%") if percent else f"{height:.2f}"
+            over = (0, 2) if height >= 0 else (0, -8)
+            axis.annotate(
+                words, (place, height), over, textcoords="offset points", fontsize=7, ha="center", color=MUTED
+            )
+    for number, group in enumerate(groups):
+        if marks and np.isfinite(level := marks.get(group, np.nan)):
+            dashes = {"color": INK, "linewidth": 1.1, "linestyle": (0, (3, 2))}
+            axis.plot([number - 0.45, number + 0.45], [level, level], label=mark if number == 0 else None, **dashes)
+    axis.axhline(0, color=MUTED, linewidth=0.8)
+    axis.set_xticks(range(len(groups)), [group.replace("_", " ") for group in groups], fontsize=8, color=INK)
+    axis.set(ylabel=ylabel)
+    if percent:
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    heading(axis, title)
+    if len(bars) > 1 or marks:
+        figure.legend(loc="outside lower center", ncols=len(bars) + 1, frameon=False, fontsize=8, labelcolor=INK)
+    return figure
