@@ -387,7 +387,7 @@ function render({ model, el }) {
     const counts = loadOf(now, row, tokens, n);
     const mean = (tokens * now.topK) / n;
     const most = Math.max(...counts);
-    load.say(`Load in layer ${names[row]}`, ` tokens per expert; max/mean ${(most / mean).toFixed(2)}${moved ? "; ▬ as it was" : ""}`);
+    load.say(`Load in layer ${names[row]}`, ` max/mean ${(most / mean).toFixed(2)}${moved ? ", ▬ as it was" : ""}; tokens per expert`);
     const before = moved ? loadOf(own, row, tokens, n) : counts;
     load.draw({
       values: counts, low: 0, high: Math.max(most, ...before, 1), ghosts: before, line: mean, lineLabel: `mean ${mean < 10 ? mean.toFixed(1) : Math.round(mean)}`,
