@@ -9,8 +9,9 @@ _HOMES = {
     "observe_routing": "record",
     "find_routers": "record",
     "record_attention": "attention",
+    "tracer": "ask",
 }
-__all__ = ["RoutingTrace", "find_routers", "observe_routing", "record_attention", "record_routing"]
+__all__ = ["RoutingTrace", "find_routers", "observe_routing", "record_attention", "record_routing", "tracer"]
 
 
 def __getattr__(name: str) -> object:
