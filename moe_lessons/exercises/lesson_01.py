@@ -224,7 +224,7 @@ EXERCISES = (
     ),
     Exercise(
         name="encode",
-        task="Cut a new text with merges that were learned elsewhere: `ids` are its bytes, `merges` the pairs. "
+        task="Cut a new text, given as ids of its bytes, with the pairs that were learned elsewhere. "
         "Apply them in the order in which they were learned; the first one makes id 256, the second 257, and so on.",
         reference=encode,
         inputs=_encodings,

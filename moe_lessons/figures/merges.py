@@ -47,7 +47,7 @@ def draw_vocabulary(
     line: tuple[float, str] | None = None,
 ) -> Figure:
     """One curve for each name, through points (x, y); `line` is a height to compare with, and its name."""
-    figure = new_figure(WIDEST, 3.0)
+    figure = new_figure(WIDEST, 3.3)
     axis = clean(figure.subplots())
     ends = []
     for (name, (x, y)), color in zip(curves.items(), PALETTE, strict=False):
