@@ -1,14 +1,21 @@
 """A model on disk is the model that was saved."""
 
+import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from moe_lessons.config import AttentionConfig, ModelConfig
+from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
 from moe_lessons.model.transformer import Transformer
+from moe_lessons.resources import data_path
 from moe_lessons.training import load_checkpoint, save_checkpoint
+from moe_lessons.training.checkpoint import read_tensors, require_writable, restore, write_atomically
 
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
@@ -40,3 +47,157 @@ def test_loading_the_shipped_model_does_not_wait_for_torchs_compiler():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def sparse(**changes) -> Transformer:
+    values = {"vocab_size": 40, "dim": 16, "n_layers": 2, "hidden_dim": 24, "max_length": 8}
+    moe = MoEConfig(n_routed_experts=3, top_k=2, hidden_dim=8, expert_bias=True)
+    return Transformer(ModelConfig(**(values | changes), attention=AttentionConfig(n_heads=2), moe=moe), seed=1)
+
+
+def test_a_sparse_model_comes_back_with_its_bias_configuration_and_notes(tmp_path):
+    model = sparse()
+    model.blocks[1].feed_forward.router.expert_bias += torch.tensor([1.0, -2.0, 3.0])
+    path = save_checkpoint(tmp_path / "model", model, {"command": "moe-lessons train", "ü": [1, 2]})
+    loaded = load_checkpoint(path)
+    assert loaded.model.config == model.config
+    assert loaded.notes == {"command": "moe-lessons train", "ü": [1, 2]}
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[name], tensor), name
+
+
+def test_half_precision_halves_the_file_and_is_read_back_as_float32(tmp_path):
+    model = sparse(dim=64)
+    whole, half = (save_checkpoint(tmp_path / str(d), model, dtype=d) for d in (torch.float32, torch.float16))
+    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    loaded = load_checkpoint(half).model
+    for name, tensor in loaded.state_dict().items():
+        assert tensor.dtype == torch.float32
+        assert torch.equal(tensor, model.state_dict()[name].half().float()), name
+
+
+def test_the_json_beside_a_checkpoint_says_the_same_as_its_header(tmp_path):
+    path = save_checkpoint(tmp_path / "model", sparse(), {"seed": 4})
+    readable = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert ModelConfig.from_dict(readable.pop("config")) == load_checkpoint(path).model.config
+    assert readable == {"seed": 4}
+
+
+def test_a_missing_checkpoint_is_one_sentence_with_its_path(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*nowhere.safetensors; train one"):
+        load_checkpoint(tmp_path / "nowhere.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 300, -1])
+def test_a_truncated_checkpoint_is_one_sentence_with_its_name(tmp_path, keep):
+    path = save_checkpoint(tmp_path / "cut", sparse())
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"cut.safetensors is damaged or not a safetensors file"):
+        load_checkpoint(path)
+
+
+def test_a_foreign_file_is_one_sentence_with_its_name(tmp_path):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(ValueError, match="foreign.safetensors is not a checkpoint of moe-lessons"):
+        load_checkpoint(tmp_path / "foreign.safetensors")
+
+
+def rewrite(path: Path, change) -> None:
+    """Save a checkpoint again with other tensors or another header."""
+    tensors, header = read_tensors(path)
+    change(tensors, header)
+    save_file(tensors, path, metadata=header)
+
+
+@pytest.mark.parametrize("config", ["{", "{}", "[]", '{"dim": 3}'])
+def test_a_damaged_header_is_one_sentence(tmp_path, config):
+    path = save_checkpoint(tmp_path / "model", sparse())
+    rewrite(path, lambda tensors, header: header.update(config=config))
+    with pytest.raises(ValueError, match="damaged header"):
+        load_checkpoint(path)
+
+
+def test_a_tensor_missing_left_over_or_of_another_size_is_named(tmp_path):
+    path = save_checkpoint(tmp_path / "model", sparse())
+    rewrite(path, lambda tensors, header: tensors.pop("norm.weight"))
+    with pytest.raises(ValueError, match=r"lacks the tensor norm.weight"):
+        load_checkpoint(path)
+    path = save_checkpoint(tmp_path / "model", sparse())
+    rewrite(path, lambda tensors, header: tensors.update(extra=torch.zeros(1)))
+    with pytest.raises(ValueError, match=r"has a tensor extra that this model does not have"):
+        load_checkpoint(path)
+    path = save_checkpoint(tmp_path / "model", sparse())
+    rewrite(path, lambda tensors, header: tensors.update({"norm.weight": torch.zeros(5)}))
+    with pytest.raises(ValueError, match=r"norm.weight of size \[5\], but the model's is \[16\]"):
+        load_checkpoint(path)
+
+
+def test_restoring_the_wrong_sizes_leaves_the_model_as_it_was():
+    model, other = sparse(), sparse(dim=32)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    tensors = {n: t for n, t in other.state_dict().items() if n != "head.weight"}
+    with pytest.raises(ValueError, match="build the model with the checkpoint's own configuration"):
+        restore(model, tensors, "other")
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_failed_write_leaves_the_old_file_whole_and_nothing_beside_it(tmp_path):
+    path = save_checkpoint(tmp_path / "model", sparse())
+    old = path.read_bytes()
+
+    def fill_the_disk(temporary: Path) -> None:
+        temporary.write_bytes(b"half a file")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=r"model.safetensors could not be written \(No space left on device\); free"):
+        write_atomically(path, fill_the_disk)
+    assert path.read_bytes() == old
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
+
+
+def test_no_right_to_write_is_found_beforehand_and_nothing_is_left(tmp_path):
+    require_writable(tmp_path / "new" / "run.safetensors")
+    assert list((tmp_path / "new").iterdir()) == []
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(0o500)
+    with pytest.raises(OSError, match="could not be written"):
+        require_writable(tmp_path / "run.safetensors")
+
+
+def test_a_checkpoint_holds_no_pickle_and_no_tensor_twice(tmp_path):
+    path = save_checkpoint(tmp_path / "model", sparse())
+    names = load_file(path)
+    assert "head.weight" not in names
+    assert "embedding.weight" in names
+
+
+@pytest.mark.parametrize("kind", ["dense", "moe"])
+def test_the_shipped_models_stay_above_each_floor_and_come_near_two_of_them(kind):
+    notes = load_checkpoint(data_path(f"checkpoints/course-{kind}.safetensors")).notes
+    assert notes["command"].startswith(f"moe-lessons train --model {kind} ")
+    domains = notes["result"]["domains"]
+    generated = {name: row for name, row in domains.items() if row["floor_nats_per_token"] is not None}
+    assert set(generated) == {"arithmetic", "json", "german", "phone_book"}
+    assert all(row["over_floor"] > 0 for row in generated.values())
+    assert generated["json"]["over_floor"] < 0.15
+    assert generated["german"]["over_floor"] < 0.15
+    assert len(notes["curve"]) > 100
+
+
+def test_the_shipped_models_had_the_same_work_the_same_tokens_and_the_sparse_one_is_better():
+    dense, moe = (load_checkpoint(data_path(f"checkpoints/course-{kind}.safetensors")) for kind in ("dense", "moe"))
+    results = [c.notes["result"] for c in (dense, moe)]
+    assert results[0]["tokens"] == results[1]["tokens"]
+    assert results[1]["parameters_active"] == pytest.approx(results[0]["parameters_active"], rel=0.02)
+    assert results[1]["nats_per_byte"] < results[0]["nats_per_byte"]
+    same = replace(moe.model.config, moe=None)
+    assert same == dense.model.config
+
+
+@pytest.mark.parametrize("name", ["run", "run.safetensors", "run-0.5", "run-0.5.safetensors"])
+def test_a_dot_in_a_name_is_part_of_the_name(tmp_path, name):
+    path = save_checkpoint(tmp_path / name, sparse())
+    stem = name.removesuffix(".safetensors")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{stem}.json", f"{stem}.safetensors"]
+    assert path.name == f"{stem}.safetensors"

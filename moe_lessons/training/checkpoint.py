@@ -36,14 +36,20 @@ def save_checkpoint(
 
     `dtype` float16 halves the file; weights are read back as float32. Raises OSError where nothing can be written.
     """
-    path = Path(path).with_suffix(".safetensors")
+    path = beside(path, ".safetensors")
     notes = dict(notes or {})
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in _own_tensors(model).items()}
     header = {"format": _FORMAT, "config": json.dumps(model.config.to_dict()), "notes": json.dumps(notes)}
     write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
     readable = json.dumps({"config": model.config.to_dict(), **notes}, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(readable, encoding="utf-8"))
+    write_atomically(beside(path, ".json"), lambda temporary: temporary.write_text(readable, encoding="utf-8"))
     return path
+
+
+def beside(path: str | Path, ending: str) -> Path:
+    """The file of a checkpoint with this ending; `path` may end in .safetensors or not, and may hold other dots."""
+    path = Path(path)
+    return path.with_name(path.name.removesuffix(".safetensors") + ending)
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str | None = None) -> Checkpoint:

@@ -21,7 +21,7 @@ from moe_lessons.model.transformer import Transformer, next_token_loss
 from moe_lessons.text.corpus import Corpus
 from moe_lessons.tracing.record import find_routers, observe_routing
 from moe_lessons.training.batches import Batches
-from moe_lessons.training.checkpoint import require_writable, save_checkpoint
+from moe_lessons.training.checkpoint import beside, require_writable, save_checkpoint
 from moe_lessons.training.evaluate import evaluate
 from moe_lessons.training.history import History
 from moe_lessons.training.optimizers import build_optimizers
@@ -74,7 +74,7 @@ def train(
     batches = Batches(corpus.train.ids, config.batch_size, config.seq_len, config.seed)
     optimizers = build_optimizers(model, config)
     history = History()
-    resume_path = Path(checkpoint).with_suffix(".resume.safetensors") if checkpoint else None
+    resume_path = beside(checkpoint, ".resume.safetensors") if checkpoint else None
     if resume:
         if resume_path is None:
             raise ValueError("resume is asked for without a checkpoint path; say where the run was saved")

@@ -1,0 +1,48 @@
+"""What only a CUDA GPU can show; skipped where there is none."""
+
+import pytest
+import torch
+
+from moe_lessons.config import TrainConfig
+from moe_lessons.device import choose_device
+from moe_lessons.model.dispatch import STRATEGIES, fastest
+from moe_lessons.model.transformer import Transformer
+from moe_lessons.training import recipe
+from moe_lessons.training.loop import _step
+from moe_lessons.training.optimizers import build_optimizers
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")]
+
+
+def test_cuda_is_chosen_where_it_is():
+    assert choose_device().type == "cuda"
+
+
+@pytest.mark.parametrize("name", ["loop", "one_hot", "sorted", "grouped"])
+def test_every_strategy_gives_the_cpus_numbers(name):
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda *shape: torch.randn(shape, generator=generator)  # noqa: E731
+    choices = torch.rand(64, 5, generator=generator).argsort(dim=1)[:, :2]
+    tensors = [draw(64, 32), choices, draw(64, 2).softmax(-1), draw(5, 32, 32) / 6, draw(5, 32, 16) / 4]
+    right = STRATEGIES["sorted"](*tensors)
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=name == "grouped"):
+        result = STRATEGIES[name](*(t.cuda() for t in tensors))
+    assert torch.allclose(result.float().cpu(), right, atol=0.05 if name == "grouped" else 1e-4)
+
+
+def test_bfloat16_takes_the_grouped_products():
+    stack = torch.empty(2, 32, 16, device="cuda")
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        assert fastest(torch.empty(3, 16, device="cuda"), stack) == "grouped"
+
+
+@pytest.mark.parametrize("kind", ["dense", "moe"])
+def test_the_larger_preset_learns_in_bfloat16(kind):
+    chosen = recipe(kind, "cuda")
+    assert chosen.card.endswith("-gpu")
+    model = Transformer(chosen.model, device="cuda")
+    config = TrainConfig(steps=8, batch_size=8, seq_len=128, bias_rate=0.01)
+    optimizers = build_optimizers(model, config)
+    tokens = torch.randint(0, 1024, (8, 129), generator=torch.Generator().manual_seed(0)).cuda()
+    losses = [_step(model, optimizers, tokens[:, :-1], tokens[:, 1:], config, 1.0) for _ in range(8)]
+    assert losses[-1] < losses[0] - 0.5
