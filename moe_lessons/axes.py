@@ -20,6 +20,7 @@ AXES = {
     "layers": "layers of a model, or of a trace",
     "rows": "rows of any matrix: often the tokens that reached one expert",
     "columns": "columns of any matrix",
+    "prompts": "texts that are compared with each other",
     "samples": "observations of the same things, such as the tokens of a text",
     "stack": "matrices of one shape that are treated alike, such as the experts of a layer",
 }
