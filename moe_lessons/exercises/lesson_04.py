@@ -196,6 +196,9 @@ EXERCISES = (
             "The warm-up is missing: the rate starts at 0 and reaches 1 at `warmup`.": lambda progress, warmup, final: (
                 1.0 if progress < warmup else learning_rate_factor(progress, warmup, final)
             ),
+            "After `warmup` your rate stays at its peak; from there it goes down, in a straight line, to `final`.": (
+                lambda progress, warmup, final: min(1.0, progress / warmup) if warmup else 1.0
+            ),
             "The line down starts at `warmup`, not at 0; measure progress from there.": (
                 lambda progress, warmup, final: (
                     progress / warmup if progress < warmup else 1 - (1 - final) * min(progress, 1)
@@ -244,6 +247,8 @@ EXERCISES = (
             ),
             "The result is in the order of probability; put every token back where it was (scatter).": _top_p_sorted,
             "You keep tokens that each have probability p; p is what the kept tokens reach together.": _above,
+            "You keep tokens that each have probability p, and the rest does not sum to 1; p is what the kept tokens "
+            "reach together.": lambda probabilities, p: probabilities * (probabilities >= p),
             "You collect the unlikeliest tokens first; start with the likeliest.": _unlikeliest,
             "Nothing is cut off.": lambda probabilities, p: probabilities,
         },

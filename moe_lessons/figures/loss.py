@@ -57,23 +57,20 @@ def draw_curves(
     *,
     level: tuple[float, str] | None = None,
     log_x: bool = False,
-    log_y: bool = False,
-    markers: bool = False,
+    from_zero: bool = True,
 ) -> Figure:
-    """Named lines (x, y), labeled at their ends; `level` is a dashed line across and its name."""
+    """Named lines (x, y), labeled at their ends; points are marked where few, `level` is a dashed line and its name."""
     figure = new_figure(WIDEST, 2.7)
     axis = clean(figure.subplots())
     ends = []
     for number, (name, (x, y)) in enumerate(curves.items()):
         color = PALETTE[number % len(PALETTE)]
-        axis.plot(x, y, color=color, linewidth=1.8, marker="o" if markers else None, markersize=3.5)
+        axis.plot(x, y, color=color, linewidth=1.8, marker="o" if len(x) < 30 else None, markersize=3.5)
         ends.append((x[-1], y[-1], name, color))
     if log_x:
         axis.set_xscale("log")
-    if log_y:
-        axis.set_yscale("log")
-    else:
-        axis.set_ylim(bottom=min(0.0, *(min(y) for _, y in curves.values())))
+    if from_zero:
+        axis.set_ylim(bottom=0)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     if level is not None:
         axis.axhline(level[0], color=MUTED, linewidth=0.8, dashes=(4, 3))
@@ -107,7 +104,7 @@ def draw_groups(
         )  # fmt: skip
     axis.set_xticks(range(len(values)), list(values))
     axis.tick_params(axis="x", labelcolor=INK, labelsize=9)
-    axis.set(ylabel=ylabel)
+    axis.set(ylabel=ylabel, ylim=(0, 1.12 * max(max(group.values()) for group in values.values())))
     axis.legend(frameon=False, fontsize=8.5, labelcolor=INK)
     heading(axis, title)
     return figure

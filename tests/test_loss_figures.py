@@ -1,0 +1,46 @@
+"""The pictures of lesson 04 show the numbers that they are given."""
+
+import pytest
+
+from moe_lessons.figures.loss import draw_above_floor, draw_costs, draw_curves, draw_groups
+
+
+def heights(figure) -> list[float]:
+    return [bar.get_height() for bar in figure.axes[0].patches]
+
+
+def words(figure) -> str:
+    return "\n".join(text.get_text() for text in figure.axes[0].texts)
+
+
+def test_a_token_is_a_bar_as_high_as_its_cost_and_one_color_means_one_group():
+    figure = draw_costs(["1", " + ", "2"], [2.5, 0.5, 3.0], ["dice", "form", "dice"], "costs")
+    assert heights(figure) == [2.5, 0.5, 3.0]
+    first, second, third = (bar.get_facecolor() for bar in figure.axes[0].patches)
+    assert first == third != second
+    assert words(figure) == "dice\nform"
+
+
+def test_what_lies_above_the_floor_begins_where_the_floor_ends():
+    figure = draw_above_floor({"json": 1.2, "python": 3.0}, {"json": 1.0, "python": None}, "nats", "loss")
+    floor, above, unknown = figure.axes[0].patches
+    assert floor.get_width() == above.get_x() == 1.0
+    assert above.get_width() == pytest.approx(0.2) and unknown.get_width() == 3.0
+    assert "floor 1.00, 20% above" in words(figure) and "floor unknown" in words(figure)
+
+
+def test_every_curve_and_the_level_carry_their_names():
+    figure = draw_curves(
+        {"a": ([1, 10], [3, 2]), "b": ([1, 10], [3, 4])}, "t", "x", "y", level=(3.0, "start"), log_x=True
+    )
+    a, b, level = figure.axes[0].lines
+    assert list(a.get_ydata()) == [3, 2] and list(b.get_ydata()) == [3, 4] and list(level.get_ydata()) == [3, 3]
+    assert set(words(figure).split()) == {"a", "b", "start"}
+    assert figure.axes[0].get_ylim()[0] == 0 and figure.axes[0].get_xscale() == "log"
+
+
+def test_a_group_may_lack_a_member_without_moving_the_others():
+    figure = draw_groups({"+": {"1": 1.0, "2": 2.0}, "x": {"1": 3.0}}, "t", "nats", level=(0, "floor"))
+    places = {round(bar.get_x() + bar.get_width() / 2, 3): bar.get_height() for bar in figure.axes[0].patches}
+    assert places == {-0.2: 1.0, 0.8: 3.0, 0.2: 2.0}
+    assert "floor" in words(figure)
