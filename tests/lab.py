@@ -1,6 +1,7 @@
 """A real JupyterLab in a headless Chromium, for the browser test and for authors who want to see their lesson.
 
 python tests/lab.py notebooks/02_attention.ipynb --screenshots /tmp/pictures [--dark]
+python tests/lab.py notebooks/00_start_here.ipynb --picture data/pictures/router_view.png   # the README's
 """
 
 import argparse
@@ -120,15 +121,15 @@ def _wait_for(address: str, process: subprocess.Popen, log: Path, seconds: float
 
 
 @contextlib.contextmanager
-def browser(*, width: int = 1280, height: int = 1000) -> Iterator[Page]:
-    """One page of a headless Chromium; `page.problems` lists what it complained about."""
+def browser(*, width: int = 1280, height: int = 1000, scale: float = 1) -> Iterator[Page]:
+    """One page of a headless Chromium; `page.problems` lists what it complained about. `scale`: dots per pixel."""
     executable = chromium()
     if executable is None:
         raise RuntimeError("no Chromium found; install it, on Debian with `apt-get install chromium`")
     with sync_playwright() as playwright:
         chrome = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         try:
-            page = chrome.new_page(viewport={"width": width, "height": height})
+            page = chrome.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
             problems: list[str] = []
             page.problems = problems  # type: ignore[attr-defined]
             page.on("pageerror", lambda error: problems.append(str(error)))
@@ -215,11 +216,28 @@ def screenshots(page: Page, folder: Path, name: str) -> list[Path]:
         top += window - 60
 
 
+def picture_of(page: Page, element: str, path: Path) -> Path:
+    """A picture of the first element that a CSS selector finds, with a margin of its own color, in 256 colors."""
+    from PIL import Image, ImageOps  # comes with matplotlib
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.locator(element).first.screenshot(path=path)
+    picture = Image.open(path).convert("RGB")
+    picture = ImageOps.expand(picture, border=24, fill=picture.getpixel((0, 0)))
+    picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(path, optimize=True)
+    return path
+
+
 def main() -> int:
     """Open one notebook as a learner would, run it, and take its pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("notebook", type=Path)
-    parser.add_argument("--screenshots", type=Path, required=True, metavar="DIR")
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--screenshots", type=Path, metavar="DIR", help="pictures of the whole notebook")
+    wanted.add_argument("--picture", type=Path, metavar="FILE.png", help="one picture of one widget, twice as sharp")
+    parser.add_argument(
+        "--element", default=".moe-router", metavar="CSS", help="what --picture shows: the first of these"
+    )
     parser.add_argument("--dark", action="store_true", help="JupyterLab's dark theme")
     parser.add_argument("--as-stored", action="store_true", help="show what is in the file, run nothing")
     parser.add_argument("--width", type=int, default=1280)
@@ -228,7 +246,10 @@ def main() -> int:
     args = parser.parse_args()
     path = args.notebook.resolve()
     name = path.stem + ("-dark" if args.dark else "")
-    with server(path.parent, dark=args.dark) as address, browser(width=args.width, height=args.height) as page:
+    with (
+        server(path.parent, dark=args.dark) as address,
+        browser(width=args.width, height=args.height, scale=2 if args.picture else 1) as page,
+    ):
         open_notebook(page, address, path.name, alone=True)
         failure = None
         if not args.as_stored:
@@ -238,8 +259,11 @@ def main() -> int:
                 print(f"all cells ran in {time.monotonic() - begin:.0f} s")
             except (AssertionError, TimeoutError) as error:
                 failure = error
-        for picture in screenshots(page, args.screenshots, name):
-            print(picture)
+        if args.picture:
+            print(picture_of(page, args.element, args.picture))
+        else:
+            for picture in screenshots(page, args.screenshots, name):
+                print(picture)
         for problem in page.problems:  # type: ignore[attr-defined]
             print(f"the page complained: {problem}", file=sys.stderr)
     if failure is not None:

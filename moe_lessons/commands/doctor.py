@@ -90,7 +90,9 @@ def check_cache() -> Check:
     except OSError as error:
         return Check("cache", f"{folder} cannot be written ({error.strerror})", elsewhere)
     remedy = "" if free >= DISK_NEEDED else f"{DISK_NEEDED} GiB are needed; free some space, or {elsewhere}"
-    return Check("cache", f"{folder}, {free:.1f} GiB free", remedy)
+    home = Path.home()
+    shown = f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
+    return Check("cache", f"{shown}, {free:.1f} GiB free", remedy)
 
 
 def check_jupyter() -> Check:

@@ -134,7 +134,7 @@ def _legend(routed: Routed) -> str:
 
 
 def _score_note(trace: RoutingTrace, row: int) -> str:
-    return "outlined: the bias, for choosing only" if trace.bias[row].any() else "filled: chosen, with its weight"
+    return "outlined: the bias, for choosing only" if np.ptp(trace.bias[row]) else "filled: chosen, with its weight"
 
 
 def _sentence(trace: RoutingTrace, routed: Routed, row: int, token: int) -> str:
@@ -285,7 +285,9 @@ def _draw_load(axis: Axes, load, mean, colors, highlight) -> None:
 
 
 def _draw_scores(axis: Axes, trace, routed, row, pinned, colors) -> None:
-    n, scores, bias = trace.n_experts, routed.scores[row, pinned], trace.bias[row]
+    n, scores = trace.n_experts, routed.scores[row, pinned]
+    # Only differences between biases matter for a choice, and training may move them all together.
+    bias = trace.bias[row] - trace.bias[row].min()
     chosen = dict(zip(routed.experts[row, pinned].tolist(), routed.weights[row, pinned].tolist(), strict=True))
     faces = [colors[e] if e in chosen else _faded(colors[e], 0.28) for e in range(n)]
     axis.bar(range(n), scores, width=0.72, color=faces)

@@ -399,7 +399,10 @@ function render({ model, el }) {
     const { tokens, experts: n, bias, pieces } = trace;
     const at = row * tokens + focus;
     const values = now.scores.subarray(at * n, (at + 1) * n);
-    const biases = bias.subarray(row * n, (row + 1) * n);
+    // Only differences between biases matter for a choice, and training may move them all together.
+    const own = bias.subarray(row * n, (row + 1) * n);
+    const least = Math.min(...own);
+    const biases = own.map((b) => b - least);
     const biased = biases.some((b) => b !== 0);
     const chosen = new Map();
     let bound = Infinity;

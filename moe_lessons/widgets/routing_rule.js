@@ -159,5 +159,6 @@ function rgb(hex) {
 export function niceEnd(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((end) => end >= value * (1 - 1e-9));
+  const ends = [1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => Number((step * power).toPrecision(2)));
+  return ends.find((end) => end >= value * (1 - 1e-9));
 }

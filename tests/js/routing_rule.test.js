@@ -140,4 +140,6 @@ test("sixty-four experts have sixty-four colors, and text reads on each", () => 
 test("an axis ends at a round number that holds every value", () => {
   for (const value of [0.003, 0.09, 0.5, 1, 1.01, 7, 99]) assert.ok(niceEnd(value) >= value && niceEnd(value) <= 2 * value);
   assert.equal(niceEnd(0), 1);
+  for (const value of [0.0059, 0.059, 0.59, 0.29, 0.11]) assert.ok(String(niceEnd(value)).length <= 6, "written shortly");
+  assert.equal(niceEnd(0.59), 0.6);
 });
