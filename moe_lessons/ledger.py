@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_lessons.resources import cache_dir, data_path
+from moe_lessons.resources import cache_dir, data_path, notebooks_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,9 +237,13 @@ def _lesson_list(claim: Claim) -> str:
 
 
 def _links(claim: Claim) -> str:
-    """Relative links, which JupyterLab opens from a notebook beside the others."""
+    """Relative links, which JupyterLab opens from a notebook beside the others; a lesson to come is a number alone."""
     files = _load(data_path("claims.toml"))[1]
-    return ", ".join(f"<a href='{files[lesson]}.ipynb'>{lesson}</a>" for lesson in claim.lessons)
+    written = {path.stem for path in notebooks_path().glob("*.ipynb")}
+    return ", ".join(
+        f"<a href='{files[lesson]}.ipynb'>{lesson}</a>" if files[lesson] in written else lesson
+        for lesson in claim.lessons
+    )
 
 
 def _state_html(line: Line) -> str:
