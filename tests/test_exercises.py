@@ -151,7 +151,8 @@ def test_other_right_ways_pass():
         "02": [attention_weights, window_weights, cache_bytes, rotate_neighbors],
         "03": [rms_norm, swiglu],
         "04": [top_p],
-        "07": [route, biased_route, max_over_mean, balance_loss],
+        "07": [route, biased_route, max_over_mean],
+        "08": [balance_loss],
         "01": [merge],
         "00": [expert_pairs, expert_load],
     }
@@ -332,7 +333,7 @@ def test_the_list_of_exercises_shows_tasks_and_signatures():
     assert "merge(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]" in repr(listed)
     assert "-&gt; list[int]" in listed._repr_html_()
     assert find("03.parameters").signature == "parameters(config: ModelConfig) -> int"
-    assert find("07.balance_loss").signature == (
+    assert find("08.balance_loss").signature == (
         "balance_loss(logits: Float[Tensor, 'tokens experts'], experts: Int[Tensor, 'tokens top_k'])"
         " -> Float[Tensor, '']"
     )

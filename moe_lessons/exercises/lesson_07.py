@@ -1,4 +1,4 @@
-"""Lesson 07: routing, the balance loss, and what is at work in a sparse layer."""
+"""Lesson 07: routing, load, and what is at work in a sparse layer."""
 
 from collections.abc import Iterator
 
@@ -40,11 +40,6 @@ def max_over_mean(experts: Int[Tensor, "tokens top_k"], n_experts: int) -> float
     return load_balance.max_over_mean(load_balance.expert_load(experts, n_experts))
 
 
-def balance_loss(logits: Float[Tensor, "tokens experts"], experts: Int[Tensor, "tokens top_k"]) -> Float[Tensor, ""]:
-    """experts * sum over experts of (share of all choices) * (mean probability)."""
-    return load_balance.balance_loss(logits.softmax(dim=-1), experts)
-
-
 def active_parameters(dim: int, hidden_dim: int, n_routed_experts: int, n_shared_experts: int, top_k: int) -> int:
     """Parameters of one mixture layer that work on one token: router, chosen experts, shared experts."""
     return n_routed_experts * dim + (top_k + n_shared_experts) * swiglu_parameters(dim, hidden_dim)
@@ -76,13 +71,6 @@ def _loads(rng: np.random.Generator) -> Iterator[tuple]:
         yield _choices(rng, tokens, n_experts, top_k), n_experts
 
 
-def _logits_and_choices(rng: np.random.Generator) -> Iterator[tuple]:
-    yield torch.tensor([[2.0, 1.0, 0.0], [1.0, -1.0, 0.5]]), torch.tensor([[0], [0]])
-    for tokens, n_experts, top_k in ((6, 4, 2), (10, 8, 3)):
-        logits = 2 * _normal(rng, tokens, n_experts)
-        yield logits, choose(logits, top_k)
-
-
 def _sizes(rng: np.random.Generator) -> Iterator[tuple]:
     yield 4, 8, 8, 1, 2
     yield 64, 32, 16, 0, 4
@@ -98,16 +86,6 @@ def _chosen(scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
 
 def _normalized(weights: Tensor, experts: Tensor) -> tuple[Tensor, Tensor]:
     return weights / weights.sum(dim=-1, keepdim=True), experts
-
-
-def _share(logits: Tensor, experts: Tensor) -> Tensor:
-    return load_balance.expert_load(experts, logits.shape[1]) / experts.numel()
-
-
-def _over_chosen_only(logits: Tensor, experts: Tensor) -> Tensor:
-    scores = logits.softmax(dim=-1)
-    kept = torch.zeros_like(scores).scatter(1, experts, scores.gather(1, experts))
-    return load_balance.balance_loss(kept, experts)
 
 
 def _load(experts: Tensor, n_experts: int) -> Tensor:
@@ -226,57 +204,6 @@ EXERCISES = (
         difficulty=1,
         minutes=5,
         sources=("moe_lessons.model.load_balance.expert_load", "moe_lessons.model.load_balance.max_over_mean"),
-    ),
-    Exercise(
-        name="balance_loss",
-        task="Return n_experts times the sum over experts of f * p: f is the expert's share of all choices, p its mean "
-        "probability over all tokens. A token's probabilities are the softmax of its logits over the experts.",
-        reference=balance_loss,
-        inputs=_logits_and_choices,
-        mistakes={
-            "The factor n_experts is missing; with it, perfect balance gives 1 for any number of experts.": (
-                lambda logits, experts: balance_loss(logits, experts) / logits.shape[1]
-            ),
-            "You take the softmax twice; the second one makes all experts look nearly alike.": (
-                lambda logits, experts: balance_loss(logits.softmax(dim=-1), experts)
-            ),
-            "You use raw logits as p; take their softmax over the experts first.": (
-                lambda logits, experts: logits.shape[1] * (_share(logits, experts) * logits.mean(dim=0)).sum()
-            ),
-            "The softmax runs over the tokens; it runs over the experts (dim=-1).": (
-                lambda logits, experts: (
-                    logits.shape[1] * (_share(logits, experts) * logits.softmax(dim=0).mean(dim=0)).sum()
-                )
-            ),
-            "You average the logits before the softmax; take each token's softmax, then the mean over tokens.": (
-                lambda logits, experts: (
-                    logits.shape[1] * (_share(logits, experts) * logits.mean(dim=0).softmax(dim=-1)).sum()
-                )
-            ),
-            "p is taken over the chosen experts only, but the idle ones need its gradient most; use all of them.": (
-                _over_chosen_only
-            ),
-            "f is the share of tokens, so it sums to top_k; divide by all choices, tokens times top_k.": (
-                lambda logits, experts: balance_loss(logits, experts) * experts.shape[1]
-            ),
-            "You use the mean probability twice; f counts choices.": (
-                lambda logits, experts: logits.shape[1] * logits.softmax(dim=-1).mean(dim=0).square().sum()
-            ),
-            "You use the counts twice, which no gradient can pass; p is the mean probability.": (
-                lambda logits, experts: logits.shape[1] * _share(logits, experts).square().sum()
-            ),
-            "f counts first choices only; count all top_k of them.": (
-                lambda logits, experts: balance_loss(logits, experts[:, :1])
-            ),
-            "p is summed over the tokens; take the mean, or the loss grows with the batch.": (
-                lambda logits, experts: balance_loss(logits, experts) * len(logits)
-            ),
-        },
-        success="f cannot be differentiated and p can: the gradient pushes down the probabilities of busy experts.",
-        difficulty=3,
-        minutes=12,
-        differentiable=True,
-        sources=("moe_lessons.model.load_balance.balance_loss",),
     ),
     Exercise(
         name="active_parameters",
