@@ -122,6 +122,8 @@ def test_a_text_that_is_none_is_one_sentence_and_no_traceback(tmp_path, capsys, 
         (["--seconds", "nan"], "seconds is nan"),
         (["--steps", "-1"], "steps is -1"),
         (["--size-mb", "0"], "size_mb is 0"),
+        (["--size-mb", "1", "--vocab-size", "512"], "without --text"),
+        (["--vocab-size", "3"], "vocab_size is 3"),
     ],
 )
 def test_bad_arguments_are_one_sentence_on_stderr(verse, capsys, words, sentence):

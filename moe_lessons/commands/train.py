@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--seconds", type=float, help="train for this long; default: 100")
     length.add_argument("--steps", type=int, help="train for so many steps instead")
     parser.add_argument("--size-mb", type=float, default=1.0, help="the course's corpus: MB a domain; default: 1")
+    parser.add_argument("--vocab-size", type=int, metavar="N", help="with --text: pieces to learn; default: the card's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", help="cpu, cuda or mps; default: a GPU where there is one")
     parser.add_argument("--out", type=Path, metavar="PATH", help="keep the model at PATH.safetensors, notes beside it")
@@ -55,7 +56,11 @@ def run(args: argparse.Namespace) -> int:
         else {"seconds": 100.0 if args.seconds is None else args.seconds}
     )
     config = chosen.train_config(seed=args.seed, **length)
-    corpus = _corpus(args, chosen.model.vocab_size)
+    if args.vocab_size is not None and args.text is None:
+        raise ValueError(
+            "--vocab-size is given without --text; the course's corpus has its own tokenizer, so leave it out"
+        )
+    corpus = _corpus(args, args.vocab_size or chosen.model.vocab_size)
     model = Transformer(chosen.model_config(corpus.tokenizer.vocab_size), device=device, seed=args.seed)
     command = f"moe-lessons train {shlex.join(_given(args))}"
     history = train(model, corpus, config, checkpoint=args.out, resume=args.resume, notes={"command": command})
@@ -98,7 +103,7 @@ def _corpus(args: argparse.Namespace, vocab_size: int) -> Any:
 def _given(args: argparse.Namespace) -> list[str]:
     """The arguments that decide the result, as one would type them."""
     words = ["--model", args.model]
-    for name in ("text", "seconds", "steps", "size_mb", "seed", "device"):
+    for name in ("text", "seconds", "steps", "size_mb", "vocab_size", "seed", "device"):
         value = getattr(args, name)
         if value is not None and not (name == "size_mb" and args.text is not None):
             words += [f"--{name.replace('_', '-')}", str(value)]
