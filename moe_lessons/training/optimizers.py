@@ -33,6 +33,12 @@ def orthogonalize(
     return (x.mT if tall else x).view_as(matrices)
 
 
+def product_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the processor multiplies it faster than float32: the steps above forgive its rounding."""
+    fast = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
+    return torch.bfloat16 if fast else torch.float32
+
+
 class Muon(Optimizer):
     """Momentum whose step on each matrix is orthogonalized, so that no direction drowns the others.
 
@@ -63,6 +69,7 @@ class Muon(Optimizer):
                 same_shape[parameter.shape[-2:]].append((parameter, update))
             for (rows, columns), members in same_shape.items():
                 stack = torch.cat([update.reshape(-1, rows, columns) for _, update in members])
+                stack = stack.to(product_dtype(stack.device))
                 # A tall matrix's step is made larger, so that its outputs move as much as a square one's.
                 step = orthogonalize(stack) * (-group["lr"] * max(1.0, rows / columns) ** 0.5)
                 sizes = [parameter.numel() // (rows * columns) for parameter, _ in members]

@@ -35,7 +35,7 @@ class PhoneBook:
     Raises ValueError where there are more people than names.
     """
 
-    n_people: int = 2000
+    n_people: int = 4000
     seed: int = 0
     lines: tuple[int, int] = (10, 16)
     name: str = "phone_book"
