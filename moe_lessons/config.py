@@ -61,6 +61,7 @@ class MoEConfig:
     normalize: bool = True  # weights of the chosen experts sum to 1
     route_scale: float = 1.0
     expert_bias: bool = False  # a bias per expert that takes part in the choice only (arXiv:2408.15664)
+    noise: bool = False  # learned noise on the logits while training (arXiv:1701.06538, equation 4)
 
     def __post_init__(self) -> None:
         _require_positive(self, "n_routed_experts", "top_k", "hidden_dim")

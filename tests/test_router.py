@@ -172,3 +172,22 @@ def test_permuting_the_tokens_permutes_the_result():
 def test_a_token_does_not_see_the_rest_of_the_batch():
     layer, hidden = moe_layer(), torch.randn(1, 20, 12)
     assert torch.allclose(layer(hidden)[:, :1], layer(hidden[:, :1]), atol=1e-6)
+
+
+def test_noise_moves_choices_in_training_and_is_off_in_evaluation():
+    config = MoEConfig(n_routed_experts=6, top_k=2, hidden_dim=8, noise=True)
+    router, hidden = build(config), torch.randn(200, 12)
+    quiet = Router(12, MoEConfig(n_routed_experts=6, top_k=2, hidden_dim=8))
+    quiet.weight.data = router.weight.data
+    router.train()
+    assert not torch.equal(router(hidden).experts, router(hidden).experts)
+    # softplus(0) = ln 2 is the spread that a router starts with
+    spread = (router(hidden).logits - quiet(hidden).logits).std().item()
+    assert spread == pytest.approx(0.693, rel=0.1)
+    router.eval()
+    assert torch.equal(router(hidden).logits, quiet(hidden).logits)
+
+
+def test_scores_that_are_not_numbers_are_refused_in_one_sentence():
+    with pytest.raises(ValueError, match=r"the router's scores are not numbers \(nan\)"):
+        choose(torch.tensor([[1.0, float("nan")]]), 1)

@@ -38,7 +38,8 @@ def parameter_table(config: ModelConfig) -> list[Part]:
             parts.append(Part(layer, "feed_forward", size, size))
             continue
         moe = config.moe
-        router = moe.n_routed_experts * config.dim + (moe.n_routed_experts if moe.expert_bias else 0)
+        rows = 2 if moe.noise else 1  # one product for the logits, one for their noise
+        router = moe.n_routed_experts * (rows * config.dim + moe.expert_bias)
         expert = swiglu_parameters(config.dim, moe.hidden_dim)
         parts.append(Part(layer, "router", router, router))
         parts.append(Part(layer, "experts", moe.n_routed_experts * expert, moe.top_k * expert))

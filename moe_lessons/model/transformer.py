@@ -55,8 +55,8 @@ class Transformer(nn.Module):
         """Draw all weights again, the same on every device: they are drawn on the CPU."""
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
-            if parameter.is_meta or parameter.ndim == 1:
-                continue  # gains of norms start at 1
+            if parameter.is_meta or parameter.ndim == 1 or name.endswith("noise_weight"):
+                continue  # gains of norms start at 1, the router's noise without a say of the token
             # Variance-preserving matrices; those that write into the residual stream start smaller, so that
             # its size does not grow with depth (GPT-2's rule).
             std = parameter.shape[-1] ** -0.5

@@ -9,9 +9,18 @@ _HOMES = {
     "observe_routing": "record",
     "find_routers": "record",
     "record_attention": "attention",
+    "steer_routing": "steer",
     "tracer": "ask",
 }
-__all__ = ["RoutingTrace", "find_routers", "observe_routing", "record_attention", "record_routing", "tracer"]
+__all__ = [
+    "RoutingTrace",
+    "find_routers",
+    "observe_routing",
+    "record_attention",
+    "record_routing",
+    "steer_routing",
+    "tracer",
+]
 
 
 def __getattr__(name: str) -> object:
