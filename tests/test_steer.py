@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
-from moe_lessons.tracing import record_routing, steer_routing
+from moe_lessons.tracing import knock_out, only_expert, record_routing, sent_to, steer_routing
 
 
 def build(moe: MoEConfig | None) -> Transformer:
@@ -44,3 +44,77 @@ def test_the_model_is_bit_identical_before_and_after():
 def test_a_dense_model_cannot_be_steered():
     with pytest.raises(ValueError, match="no router"), steer_routing(build(None), all_to_expert_3):
         pass
+
+
+def route_without(router, hidden, off) -> tuple[list, list]:
+    """One token after the other, in plain Python: the best experts that are left, and their shares."""
+    chosen, shares = [], []
+    for scores in (hidden @ router.weight.T).softmax(dim=-1).tolist():
+        wanted = [score + bias for score, bias in zip(scores, router.expert_bias.tolist(), strict=True)]
+        left = [expert for expert in range(len(scores)) if expert not in off]
+        best = sorted(left, key=lambda expert: -wanted[expert])[: router.top_k]
+        chosen.append(best)
+        shares.append([scores[expert] / sum(scores[expert] for expert in best) for expert in best])
+    return chosen, shares
+
+
+def test_tokens_pass_a_knocked_out_expert_by_for_their_next_best_and_all_others_stay():
+    moe = MoEConfig(n_routed_experts=5, top_k=2, hidden_dim=8, expert_bias=True)
+    biased = build(moe)
+    router = biased.blocks[1].feed_forward.router
+    router.expert_bias += torch.tensor([0.3, -0.1, 0.0, 0.2, 0.0])
+    seen = []
+    watch = router.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
+    with torch.no_grad(), record_routing(biased) as own:
+        biased(tokens)
+    with torch.no_grad(), steer_routing(biased, knock_out(biased, [3, 0], layers=[1])), record_routing(biased) as cut:
+        biased(tokens)
+    watch.remove()
+    assert (own.experts[0] == cut.experts[0]).all()
+    experts, weights = route_without(router, seen[1], {0, 3})
+    assert cut.experts[1].tolist() == experts
+    assert torch.allclose(torch.from_numpy(cut.weights[1]), torch.tensor(weights))
+    untouched = ~((own.experts[1] == 0) | (own.experts[1] == 3)).any(axis=1)
+    assert (own.experts[1] == cut.experts[1])[untouched].all() and not untouched.all()
+
+
+def test_one_expert_alone_gives_the_model_whose_layers_are_that_expert():
+    alone = build(MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8))
+    with steer_routing(alone, only_expert(alone, 2)):
+        forced = alone(tokens)
+    for block in alone.blocks:
+        stack = block.feed_forward.experts
+        stack.forward = lambda hidden, experts, weights, stack=stack: expert(stack, hidden, 2)
+    assert torch.allclose(forced, alone(tokens), atol=1e-6)
+
+
+def expert(stack, hidden, number):
+    gate, up = (hidden @ stack.gate_up[number].T).chunk(2, dim=-1)
+    return (torch.nn.functional.silu(gate) * up) @ stack.down[number].T
+
+
+def test_sent_elsewhere_a_token_is_weighed_by_its_own_scores_and_the_routers_rule():
+    for normalize, route_scale in ((True, 1.0), (False, 2.5)):
+        changed = build(
+            MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, normalize=normalize, route_scale=route_scale)
+        )
+        router = changed.blocks[0].feed_forward.router
+        routing = router(torch.randn(6, 16))
+        same = sent_to(router, routing, routing.experts)
+        assert all(torch.equal(a, b) for a, b in zip(same, routing, strict=True))
+        flipped = sent_to(router, routing, routing.experts.flip(1))
+        assert torch.equal(flipped.weights, routing.weights.flip(1))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda model: knock_out(model, [4]), "expert 4 cannot be knocked out: layer 0 has experts 0 to 3"),
+        (lambda model: knock_out(model, [0, 1, 2, 3]), "knocking out 4 of 4 experts leaves too few for top_k = 1"),
+        (lambda model: knock_out(model, [0], layers=[0, 7]), "layer 7 has no router; the layers 0, 1 have one"),
+        (lambda model: only_expert(model, -1), "expert -1 cannot take every token"),
+    ],
+)
+def test_an_expert_or_layer_that_is_not_there_is_one_sentence(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        change(model)

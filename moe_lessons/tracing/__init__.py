@@ -10,14 +10,20 @@ _HOMES = {
     "find_routers": "record",
     "record_attention": "attention",
     "steer_routing": "steer",
+    "sent_to": "steer",
+    "knock_out": "steer",
+    "only_expert": "steer",
     "tracer": "ask",
 }
 __all__ = [
     "RoutingTrace",
     "find_routers",
+    "knock_out",
     "observe_routing",
+    "only_expert",
     "record_attention",
     "record_routing",
+    "sent_to",
     "steer_routing",
     "tracer",
 ]
