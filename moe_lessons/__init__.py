@@ -7,7 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
+    from moe_lessons.config import (
+        AttentionConfig,
+        LatentAttentionConfig,
+        ModelConfig,
+        MoEConfig,
+        RopeScaling,
+        TrainConfig,
+    )
     from moe_lessons.model.transformer import Transformer
 
 __version__ = "0.1.0"
@@ -15,11 +22,22 @@ __version__ = "0.1.0"
 _HOMES = {
     "ModelConfig": "moe_lessons.config",
     "AttentionConfig": "moe_lessons.config",
+    "LatentAttentionConfig": "moe_lessons.config",
+    "RopeScaling": "moe_lessons.config",
     "MoEConfig": "moe_lessons.config",
     "TrainConfig": "moe_lessons.config",
     "Transformer": "moe_lessons.model.transformer",
 }
-__all__ = ["AttentionConfig", "MoEConfig", "ModelConfig", "TrainConfig", "Transformer", "__version__"]
+__all__ = [
+    "AttentionConfig",
+    "LatentAttentionConfig",
+    "MoEConfig",
+    "ModelConfig",
+    "RopeScaling",
+    "TrainConfig",
+    "Transformer",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -20,6 +20,34 @@ def _require_positive(config: object, *names: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RopeScaling:
+    """Rotary positions for texts longer than those of the training: slow angles grow `factor` times slower.
+
+    The defaults are YaRN's (arXiv:2309.00071); ramp="turns", fast=4 and mscale=0 make Llama 3.1's (arXiv:2407.21783).
+    """
+
+    factor: float
+    original_length: int  # longest sequence before the scaling
+    fast: float = 32.0  # pairs that turn at least so often within original_length keep their angles
+    slow: float = 1.0  # pairs that turn at most so often have theirs divided by factor
+    ramp: Literal["index", "turns"] = "index"  # what the way between the two is linear in: the pair's index, its turns
+    mscale: float = 1.0  # makes turned vectors longer: m(mscale) / m(mscale_all_dim), m(s) = 0.1 s ln(factor) + 1
+    mscale_all_dim: float = 0.0  # makes latent attention's logits larger: m(mscale_all_dim) squared
+
+    def __post_init__(self) -> None:
+        _require(self.factor >= 1, f"factor is {self.factor}, but must be 1 or more: it makes texts longer")
+        _require_positive(self, "original_length")
+        _require(
+            0 < self.slow < self.fast,
+            f"slow is {self.slow} and fast is {self.fast}, but slow must be above 0 and below fast",
+        )
+        _require(self.ramp in ("index", "turns"), f"ramp is {self.ramp!r}, but must be 'index' or 'turns'")
+        for name in ("mscale", "mscale_all_dim"):
+            value = getattr(self, name)
+            _require(value >= 0, f"{name} is {value}, but must be 0 or more; 0 leaves lengths alone")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttentionConfig:
     """Grouped-query attention with rotary positions (arXiv:2305.13245, arXiv:2104.09864)."""
 
@@ -27,7 +55,9 @@ class AttentionConfig:
     n_kv_heads: int | None = None  # None: one key-value head for each query head
     head_dim: int | None = None  # None: dim / n_heads
     rope_theta: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
     qk_norm: bool = False  # RMSNorm over head_dim on queries and keys, before the rotation
+    joint_qk_norm: bool = False  # the same over all heads together (OLMoE, arXiv:2409.02060)
 
     def __post_init__(self) -> None:
         _require_positive(self, "n_heads")
@@ -46,6 +76,51 @@ class AttentionConfig:
                 f"head_dim is {self.head_dim}, but rotary positions turn pairs, so choose an even number",
             )
         _require(self.rope_theta > 0, f"rope_theta is {self.rope_theta}, but must be above 0; 10000 is usual")
+        _require(
+            not (self.qk_norm and self.joint_qk_norm),
+            "qk_norm and joint_qk_norm are both true, but queries and keys are normalized once; choose one",
+        )
+
+    @property
+    def rope_dim(self) -> int | None:
+        """Numbers of a head that its position turns: all of them."""
+        return self.head_dim
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentAttentionConfig:
+    """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1), with the paper's own names."""
+
+    n_heads: int
+    q_lora_rank: int | None = None  # numbers of the query's latent; None: queries come straight from the token
+    kv_lora_rank: int  # numbers of the latent from which all heads' keys and values are made, and which is cached
+    qk_nope_head_dim: int  # numbers of a query or key that know no position
+    qk_rope_head_dim: int  # numbers that its position turns; in keys they are the same for all heads
+    v_head_dim: int
+    rope_theta: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
+    norm_eps: float = 1e-6  # of the norms on both latents; the published code keeps it apart from ModelConfig's
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "n_heads", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+        if self.q_lora_rank is not None:
+            _require_positive(self, "q_lora_rank")
+        _require(
+            self.qk_rope_head_dim % 2 == 0,
+            f"qk_rope_head_dim is {self.qk_rope_head_dim}, but rotary positions turn pairs, so choose an even number",
+        )
+        _require(self.rope_theta > 0, f"rope_theta is {self.rope_theta}, but must be above 0; 10000 is usual")
+        _require(self.norm_eps >= 0, f"norm_eps is {self.norm_eps}, but must be 0 or more")
+
+    @property
+    def rope_dim(self) -> int:
+        """Numbers of a head that its position turns."""
+        return self.qk_rope_head_dim
+
+    @property
+    def qk_head_dim(self) -> int:
+        """Numbers of one head's query or key."""
+        return self.qk_nope_head_dim + self.qk_rope_head_dim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +136,11 @@ class MoEConfig:
     normalize: bool = True  # weights of the chosen experts sum to 1
     route_scale: float = 1.0
     expert_bias: bool = False  # a bias per expert that takes part in the choice only (arXiv:2408.15664)
+    n_groups: int = 1  # equal groups of neighboring experts, each on machines of its own
+    top_groups: int = 1  # groups that one token may choose its experts from
+    # What the best groups are found by: the sum of their two best experts' biased scores (arXiv:2412.19437), or the
+    # best one's alone (arXiv:2405.04434).
+    group_score: Literal["top2", "max"] = "top2"
     noise: bool = False  # learned noise on the logits while training (arXiv:1701.06538, equation 4)
 
     def __post_init__(self) -> None:
@@ -78,6 +158,34 @@ class MoEConfig:
             f"score_function is {self.score_function!r}, but must be 'softmax' or 'sigmoid'",
         )
         _require(self.route_scale > 0, f"route_scale is {self.route_scale}, but must be above 0; 1 is usual")
+        _require_positive(self, "n_groups", "top_groups")
+        _require(
+            self.n_routed_experts % self.n_groups == 0,
+            f"n_groups is {self.n_groups}, but must divide n_routed_experts = {self.n_routed_experts} into equal parts",
+        )
+        _require(
+            self.top_groups <= self.n_groups,
+            f"top_groups is {self.top_groups}, but there are only n_groups = {self.n_groups} to choose from; lower it",
+        )
+        _require(
+            self.top_k <= self.top_groups * self.group_size,
+            f"top_k is {self.top_k}, but top_groups = {self.top_groups} groups of {self.group_size} experts leave "
+            f"{self.top_groups * self.group_size} to choose from; raise top_groups or lower top_k",
+        )
+        _require(
+            self.group_score in ("top2", "max"),
+            f"group_score is {self.group_score!r}, but must be 'top2' or 'max'",
+        )
+        _require(
+            self.n_groups == 1 or self.group_score == "max" or self.group_size >= 2,
+            f"n_groups is {self.n_groups}, which leaves one expert to a group, but group_score 'top2' adds up two; "
+            "make fewer groups or choose 'max'",
+        )
+
+    @property
+    def group_size(self) -> int:
+        """Experts in one group."""
+        return self.n_routed_experts // self.n_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +197,16 @@ class ModelConfig:
     n_layers: int
     hidden_dim: int  # of the dense feed-forward layers
     max_length: int  # longest sequence, in tokens
-    attention: AttentionConfig
+    attention: AttentionConfig | LatentAttentionConfig
     moe: MoEConfig | None = None
     norm_eps: float = 1e-5
     tie_embeddings: bool = True
+    mtp_depth: int = 0  # modules that predict tokens beyond the next one (arXiv:2412.19437, section 2.2)
 
     def __post_init__(self) -> None:
         _require_positive(self, "vocab_size", "dim", "n_layers", "hidden_dim", "max_length")
-        if self.attention.head_dim is None:
+        _require(self.mtp_depth >= 0, f"mtp_depth is {self.mtp_depth}, but must be 0 or more")
+        if isinstance(self.attention, AttentionConfig) and self.attention.head_dim is None:
             heads = self.attention.n_heads
             _require(
                 self.dim % heads == 0,
@@ -123,7 +233,11 @@ class ModelConfig:
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """The inverse of `to_dict`; an unknown or missing name is a ValueError that says which."""
         values = dict(values)
-        values["attention"] = _build(AttentionConfig, values.get("attention", {}), "attention.")
+        attention = dict(values.get("attention", {}))
+        if attention.get("rope_scaling") is not None:
+            attention["rope_scaling"] = _build(RopeScaling, attention["rope_scaling"], "attention.rope_scaling.")
+        kind = LatentAttentionConfig if "kv_lora_rank" in attention else AttentionConfig
+        values["attention"] = _build(kind, attention, "attention.")
         if values.get("moe") is not None:
             values["moe"] = _build(MoEConfig, values["moe"], "moe.")
         return _build(cls, values, "")
@@ -158,6 +272,7 @@ class TrainConfig:
     final_lr: float = 0.0  # share of the peak at the end
     gradient_clip: float = 1.0
     balance_loss: float = 0.0  # weight of Switch's auxiliary loss
+    sequence_balance_loss: float = 0.0  # weight of DeepSeek-V3's, within each sequence
     z_loss: float = 0.0  # weight of ST-MoE's router z-loss
     bias_rate: float = 0.0  # step of the loss-free expert bias
     seed: int = 0
@@ -182,7 +297,8 @@ class TrainConfig:
         for name in ("warmup", "final_lr"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name} is {value}, but is a share and must lie between 0 and 1")
-        for name in ("weight_decay", "balance_loss", "z_loss", "bias_rate", "evaluate_every", "checkpoint_every"):
+        shares = ("weight_decay", "balance_loss", "sequence_balance_loss", "z_loss", "bias_rate")
+        for name in (*shares, "evaluate_every", "checkpoint_every"):
             value = getattr(self, name)
             _require(value >= 0, f"{name} is {value}, but must be 0 or more")
 
