@@ -38,8 +38,9 @@ class RopeScaling:
         _require(self.factor >= 1, f"factor is {self.factor}, but must be 1 or more: it makes texts longer")
         _require_positive(self, "original_length")
         _require(
-            0 < self.slow < self.fast,
-            f"slow is {self.slow} and fast is {self.fast}, but slow must be above 0 and below fast",
+            0 < self.slow <= self.fast and (self.slow < self.fast or self.ramp == "index"),
+            f"slow is {self.slow} and fast is {self.fast}, but slow must be above 0 and below fast "
+            "(or equal to it, where the ramp is over the pair's index)",
         )
         _require(self.ramp in ("index", "turns"), f"ramp is {self.ramp!r}, but must be 'index' or 'turns'")
         for name in ("mscale", "mscale_all_dim"):
