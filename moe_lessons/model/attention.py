@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from moe_lessons.config import ModelConfig
 from moe_lessons.model.cache import KVCache
-from moe_lessons.model.norm import RMSNorm
+from moe_lessons.model.norm import JointRMSNorm, RMSNorm
 from moe_lessons.model.rope import Rotation, rotate
 
 
@@ -53,6 +53,15 @@ class Attention(nn.Module):
         keys = rearrange(self.key(hidden), split, head_dim=self.head_dim)
         values = rearrange(self.value(hidden), split, head_dim=self.head_dim)
         return Projections(rotate(self.query_norm(queries), by), rotate(self.key_norm(keys), by), values)
+
+
+class JointNormAttention(Attention):
+    """The same with queries and keys normalized over all heads together (OLMoE, arXiv:2409.02060)."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__(config, layer)
+        self.query_norm = JointRMSNorm(self.n_heads * self.head_dim, config.norm_eps)
+        self.key_norm = JointRMSNorm(self.n_kv_heads * self.head_dim, config.norm_eps)
 
 
 def attend(

@@ -1,16 +1,16 @@
-"""Keys and values of the tokens already read, so that generation computes each of them once."""
+"""What is kept of the tokens already read, so that generation computes it once for each of them."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moe_lessons.config import ModelConfig
+from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
 
 
-class KVCache:
-    """Room for `max_length` positions in every layer, filled from the left.
+class Cache:
+    """Room for `max_length` positions in every layer, filled from the left; what is kept, the kinds below say.
 
-    Holds 2 * n_layers * n_kv_heads * head_dim numbers for each token of each sequence.
+    `layers` are the numbers of the layers that write into it, all of the model's by default.
     """
 
     def __init__(
@@ -19,14 +19,66 @@ class KVCache:
         batch_size: int = 1,
         max_length: int | None = None,
         *,
+        layers: range | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.max_length = max_length or config.max_length
-        shape = (config.n_layers, batch_size, config.attention.n_kv_heads, self.max_length, config.attention.head_dim)
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.layers = range(config.n_layers) if layers is None else layers
         self.length = 0
+        self._kept = tuple(
+            torch.zeros((len(self.layers), batch_size, *heads, self.max_length, size), device=device, dtype=dtype)
+            for *heads, size in self._sizes(config.attention)
+        )
+
+    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+        raise NotImplementedError
+
+    def _store(self, layer: int, *new: Tensor) -> tuple[Tensor, ...]:
+        """Store a layer's new entries behind the old ones and return all of them.
+
+        `length` moves only in `advance`, once every layer has stored its share. Raises ValueError when full.
+        """
+        end = self.length + new[0].shape[-2]
+        if end > self.max_length:
+            raise ValueError(
+                f"the cache has room for {self.max_length} positions, but {end} are needed; make it longer"
+            )
+        row = self.layers.index(layer)
+        for kept, entries in zip(self._kept, new, strict=True):
+            kept[row][..., self.length : end, :] = entries
+        return tuple(kept[row][..., :end, :] for kept in self._kept)
+
+    def advance(self, new: int) -> None:
+        """Count `new` positions as read."""
+        self.length += new
+
+    def truncate(self, length: int) -> None:
+        """Forget all positions from `length` on, so that others can be read in their place.
+
+        Raises ValueError where the cache holds fewer.
+        """
+        if not 0 <= length <= self.length:
+            raise ValueError(
+                f"length is {length}, but the cache holds {self.length} positions; it can only forget some"
+            )
+        self.length = length
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the whole cache, used or not."""
+        return sum(kept.nbytes for kept in self._kept)
+
+
+class KVCache(Cache):
+    """Keys and values: 2 * n_layers * n_kv_heads * head_dim numbers for each token of each sequence."""
+
+    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+        if not isinstance(attention, AttentionConfig):
+            raise ValueError(
+                "KVCache holds the keys and values of heads, but this model keeps latents: use LatentCache"
+            )
+        return 2 * ((attention.n_kv_heads, attention.head_dim),)
 
     def update(
         self,
@@ -34,24 +86,34 @@ class KVCache:
         keys: Float[Tensor, "batch kv_heads new head_dim"],
         values: Float[Tensor, "batch kv_heads new head_dim"],
     ) -> tuple[Float[Tensor, "batch kv_heads time head_dim"], Float[Tensor, "batch kv_heads time head_dim"]]:
-        """Store a layer's new keys and values behind the old ones and return all of them.
+        """Store a layer's new keys and values behind the old ones and return all of them."""
+        return self._store(layer, keys, values)
 
-        `length` moves only in `advance`, once every layer has stored its share. Raises ValueError when full.
-        """
-        end = self.length + keys.shape[2]
-        if end > self.max_length:
-            raise ValueError(
-                f"the cache has room for {self.max_length} positions, but {end} are needed; make it longer"
-            )
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
-    def advance(self, new: int) -> None:
-        """Count `new` positions as read."""
-        self.length += new
+class LatentCache(Cache):
+    """Latents and turned keys: n_layers * (kv_lora_rank + qk_rope_head_dim) numbers for each token of each sequence."""
 
-    @property
-    def bytes(self) -> int:
-        """Memory of the whole cache, used or not."""
-        return self.keys.nbytes + self.values.nbytes
+    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+        if not isinstance(attention, LatentAttentionConfig):
+            raise ValueError("LatentCache holds latents, but this model keeps keys and values of heads: use KVCache")
+        return (attention.kv_lora_rank,), (attention.qk_rope_head_dim,)
+
+    def update(
+        self, layer: int, latents: Float[Tensor, "batch new latent"], rope_keys: Float[Tensor, "batch new rope"]
+    ) -> tuple[Float[Tensor, "batch time latent"], Float[Tensor, "batch time rope"]]:
+        """Store a layer's new latents and turned keys behind the old ones and return all of them."""
+        return self._store(layer, latents, rope_keys)
+
+
+def make_cache(
+    config: ModelConfig,
+    batch_size: int = 1,
+    max_length: int | None = None,
+    *,
+    layers: range | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Cache:
+    """An empty cache of the kind that the model's attention writes into."""
+    kind = LatentCache if isinstance(config.attention, LatentAttentionConfig) else KVCache
+    return kind(config, batch_size, max_length, layers=layers, device=device, dtype=dtype)

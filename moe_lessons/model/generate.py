@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from moe_lessons.model.cache import KVCache
+from moe_lessons.model.cache import make_cache
 from moe_lessons.model.transformer import Transformer
 
 
@@ -58,7 +58,7 @@ def generate(
         )
     generator = torch.Generator().manual_seed(seed)
     dtype = model.embedding.weight.dtype
-    cache = KVCache(model.config, len(tokens), total, device=tokens.device, dtype=dtype) if use_cache else None
+    cache = make_cache(model.config, len(tokens), total, device=tokens.device, dtype=dtype) if use_cache else None
     new = tokens
     for _ in range(n_new):
         logits = model(new if use_cache else tokens, cache)[:, -1]

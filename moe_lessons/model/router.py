@@ -1,12 +1,13 @@
 """The router: which experts a token goes to, and how much each of them counts.
 
 Shazeer et al. (arXiv:1701.06538) for top-k and its noise, DeepSeek-V3 (arXiv:2412.19437, section 2.1.2) for sigmoid
-scores and for the bias that chooses but never weighs.
+scores, for the bias that chooses but never weighs, and for the choice within few groups of experts.
 """
 
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,6 +31,7 @@ class Router(nn.Module):
         super().__init__()
         self.top_k, self.score_function = config.top_k, config.score_function
         self.normalize, self.route_scale = config.normalize, config.route_scale
+        self.n_groups, self.top_groups, self.group_score = config.n_groups, config.top_groups, config.group_score
         self.weight = nn.Parameter(torch.empty(config.n_routed_experts, dim))
         # Zero at first: softplus(0) = 0.7 of noise for everyone, which each expert then learns to raise or lower.
         self.noise_weight = nn.Parameter(torch.zeros(config.n_routed_experts, dim)) if config.noise else None
@@ -43,12 +45,18 @@ class Router(nn.Module):
                 spread = F.softplus(F.linear(hidden.float(), self.noise_weight.float()))
                 logits = logits + spread * torch.randn_like(logits)
             scores = logits.softmax(dim=-1) if self.score_function == "softmax" else logits.sigmoid()
-            choice = scores if self.expert_bias is None else scores + self.expert_bias
-            experts = choose(choice.detach(), self.top_k)
+            experts = choose(self.preference(scores.detach()), self.top_k)
             weights = scores.gather(1, experts)
             if self.normalize:
-                weights = weights / weights.sum(dim=-1, keepdim=True)
+                weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)  # all may have underflowed to 0
             return Routing(weights * self.route_scale, experts, scores, logits)
+
+    def preference(self, scores: Float[Tensor, "tokens experts"]) -> Float[Tensor, "tokens experts"]:
+        """What the choice goes by: scores with the bias, and -inf outside the groups that a token may choose from."""
+        biased = scores if self.expert_bias is None else scores + self.expert_bias
+        if self.n_groups == 1:
+            return biased
+        return within_best_groups(biased, self.n_groups, self.top_groups, self.group_score)
 
 
 def choose(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "tokens top_k"]:
@@ -59,3 +67,18 @@ def choose(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "
     if scores.device.type == "cpu" and scores.isnan().any():
         raise ValueError("the router's scores are not numbers (nan); the model is broken or was trained too fast")
     return scores.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
+
+
+def within_best_groups(
+    scores: Float[Tensor, "tokens experts"], n_groups: int, top_groups: int, group_score: str
+) -> Float[Tensor, "tokens experts"]:
+    """The same scores with -inf, which nothing chooses, for all experts outside a token's best groups.
+
+    A group of neighboring experts is as good as its two best together ("top2"; DeepSeek-V3, arXiv:2412.19437, section
+    2.1.2) or as its best ("max"; DeepSeek-V2, arXiv:2405.04434, section 2.2.2). A tie goes to the lower group.
+    """
+    groups = rearrange(scores, "tokens (groups members) -> tokens groups members", groups=n_groups)
+    of_group = groups.amax(dim=-1) if group_score == "max" else groups.topk(2, dim=-1).values.sum(dim=-1)
+    best = choose(of_group, top_groups)
+    outside = torch.ones_like(of_group, dtype=torch.bool).scatter(1, best, False)
+    return groups.masked_fill(outside[..., None], float("-inf")).flatten(1)

@@ -6,30 +6,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moe_lessons.config import ModelConfig
-from moe_lessons.model.attention import Attention
-from moe_lessons.model.cache import KVCache
-from moe_lessons.model.feed_forward import SwiGLU
-from moe_lessons.model.moe import MoE
+from moe_lessons.model.block import Block
+from moe_lessons.model.cache import Cache
+from moe_lessons.model.multi_token import MultiTokenModule
 from moe_lessons.model.norm import RMSNorm
-from moe_lessons.model.rope import Rotation, rotation
-
-
-class Block(nn.Module):
-    """Tokens talk to each other, then each thinks for itself; both only add to the stream that passes through."""
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
-        self.attention = Attention(config, layer)
-        self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
-        sparse = config.is_sparse(layer)
-        self.feed_forward = MoE(config.dim, config.moe) if sparse else SwiGLU(config.dim, config.hidden_dim)
-
-    def forward(
-        self, hidden: Float[Tensor, "batch time dim"], by: Rotation, cache: KVCache | None = None
-    ) -> Float[Tensor, "batch time dim"]:
-        hidden = hidden + self.attention(self.attention_norm(hidden), by, cache)
-        return hidden + self.feed_forward(self.feed_forward_norm(hidden))
+from moe_lessons.model.rope import Rotation
+from moe_lessons.model.rope_scaling import position_rotation
 
 
 class Transformer(nn.Module):
@@ -46,6 +28,7 @@ class Transformer(nn.Module):
             self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
             self.norm = RMSNorm(config.dim, config.norm_eps)
             self.head = nn.Linear(config.dim, config.vocab_size, bias=False)
+            self.mtp = nn.ModuleList(MultiTokenModule(config, depth) for depth in range(config.mtp_depth))
         if config.tie_embeddings:
             self.head.weight = self.embedding.weight
         self.reset_parameters(seed)
@@ -67,12 +50,16 @@ class Transformer(nn.Module):
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
 
     def forward(
-        self, tokens: Int[Tensor, "batch time"], cache: KVCache | None = None
+        self, tokens: Int[Tensor, "batch time"], cache: Cache | None = None
     ) -> Float[Tensor, "batch time vocab"]:
         """Logits of the token after each position.
 
         With a cache, `tokens` continue what it holds. Raises ValueError past `max_length`.
         """
+        return self.head(self.read(tokens, cache))
+
+    def read(self, tokens: Int[Tensor, "batch time"], cache: Cache | None = None) -> Float[Tensor, "batch time dim"]:
+        """What the head reads at each position; `forward` for those who want it as well as logits."""
         past = cache.length if cache is not None else 0
         end = past + tokens.shape[1]
         if end > self.config.max_length:
@@ -80,15 +67,32 @@ class Transformer(nn.Module):
                 f"the text has {end} tokens, but the model reads at most max_length = {self.config.max_length}; "
                 "shorten the text"
             )
-        heads = self.config.attention
-        positions = torch.arange(past, end, device=tokens.device)
-        by = rotation(positions, heads.head_dim, heads.rope_theta)
-        hidden = self.embedding(tokens)
+        hidden, by = self.embedding(tokens), self.rotation(past, end)
         for block in self.blocks:
             hidden = block(hidden, by, cache)
         if cache is not None:
             cache.advance(tokens.shape[1])
-        return self.head(self.norm(hidden))
+        return self.norm(hidden)
+
+    def look_ahead(
+        self, hidden: Float[Tensor, "batch time dim"], following: Int[Tensor, "batch time"]
+    ) -> list[Float[Tensor, "batch fewer vocab"]]:
+        """Logits of the multi-token modules, from what `read` gave and the token after each position.
+
+        Entry d predicts, at position i, the token at i + d + 2; it has d positions fewer, for want of tokens.
+        """
+        ahead = []
+        for depth, module in enumerate(self.mtp):
+            known = following[:, depth:]
+            by = self.rotation(0, known.shape[1])
+            hidden = module(hidden[:, : known.shape[1]], self.embedding(known), by)
+            ahead.append(self.head(hidden))
+        return ahead
+
+    def rotation(self, start: int, end: int) -> Rotation:
+        """How the positions from `start` to before `end` turn queries and keys."""
+        positions = torch.arange(start, end, device=self.embedding.weight.device)
+        return position_rotation(positions, self.config.attention)
 
     def extra_repr(self) -> str:
         return f"{sum(p.numel() for p in self.parameters()):,} parameters"

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import nn
 
 from moe_lessons.model.attention import Attention, attention_weights
+from moe_lessons.model.latent_attention import LatentAttention
 
 
 class AttentionTrace:
@@ -30,13 +31,19 @@ def record_attention(model: nn.Module) -> Iterator[AttentionTrace]:
     Raises ValueError for a model without attention layers of this package.
     """
     trace = AttentionTrace()
-    layers = [module for module in model.modules() if isinstance(module, Attention)]
+    layers = [block.attention for block in getattr(model, "blocks", ())]
     if not layers:
         raise ValueError("the model has no attention layer of moe_lessons to record; pass a Transformer")
 
     @torch.no_grad()
-    def keep(module: Attention, inputs: tuple, output: object) -> None:
-        queries, keys, _ = module.project(*inputs[:2])
+    def keep(module: Attention | LatentAttention, inputs: tuple, output: object) -> None:
+        if isinstance(module, LatentAttention):
+            hidden, by = inputs[:2]
+            queries = torch.cat(module.queries(hidden, by), dim=-1)
+            queries = queries * (module.scale * queries.shape[-1] ** 0.5)  # 1, but where rope scaling raises logits
+            keys = module.unpack(module.latents(hidden, by)).keys
+        else:
+            queries, keys, _ = module.project(*inputs[:2])
         trace.layers.append(attention_weights(queries, keys).float().cpu().numpy())
 
     handles = [model.register_forward_pre_hook(lambda *_: trace.layers.clear())]

@@ -24,9 +24,10 @@ class Pieces(Protocol):
 def observe_routing(model: nn.Module) -> Iterator[dict[int, Routing]]:
     """Collect each sparse layer's latest Routing, gradient included, under its number in the model.
 
-    Raises ValueError for a model without a router.
+    Multi-token modules are included where they are used; they count on from the last layer. Raises ValueError for a
+    model without a router.
     """
-    routers = find_routers(model)
+    routers = find_routers(model, ahead=True)
     seen: dict[int, Routing] = {}
 
     def keep(layer: int):
@@ -40,12 +41,14 @@ def observe_routing(model: nn.Module) -> Iterator[dict[int, Routing]]:
             handle.remove()
 
 
-def find_routers(model: nn.Module) -> dict[int, Router]:
-    """The model's routers by the number of their layer; ValueError where there is none."""
+def find_routers(model: nn.Module, *, ahead: bool = False) -> dict[int, Router]:
+    """The model's routers by the number of their layer, with `ahead` also those of its multi-token modules.
+
+    Raises ValueError where there is none.
+    """
+    blocks = [*model.blocks, *(module.block for module in getattr(model, "mtp", ()) if ahead)]
     routers = {
-        layer: block.feed_forward.router
-        for layer, block in enumerate(model.blocks)
-        if isinstance(block.feed_forward, MoE)
+        layer: block.feed_forward.router for layer, block in enumerate(blocks) if isinstance(block.feed_forward, MoE)
     }
     if not routers:
         raise ValueError("the model has no router to record; use a mixture of experts, such as course-moe")
@@ -63,8 +66,14 @@ def record_routing(model: nn.Module, tokenizer: Pieces | None = None) -> Iterato
     passes: list[dict[int, Routing]] = []
     batches: list[Tensor] = []
 
-    def begin(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        batches.append(inputs[0].detach().cpu())
+    # Whoever calls the model, or only reads with it, has tokens looked up and then enters the first block.
+    looked_up: list[Tensor] = []
+
+    def look_up(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        looked_up[:] = [inputs[0].detach().cpu()]
+
+    def begin(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        batches.extend(looked_up)
         passes.append({})
 
     def keep(layer: int):
@@ -73,7 +82,10 @@ def record_routing(model: nn.Module, tokenizer: Pieces | None = None) -> Iterato
 
         return hook
 
-    handles = [model.register_forward_pre_hook(begin)]
+    handles = [
+        model.embedding.register_forward_pre_hook(look_up),
+        model.blocks[0].register_forward_pre_hook(begin),
+    ]
     handles += [router.register_forward_hook(keep(layer)) for layer, router in routers.items()]
     # The trace exists from the start, so that the block can name it, and gets its content at the end.
     trace = RoutingTrace.__new__(RoutingTrace)

@@ -1,0 +1,38 @@
+"""One layer of the model: attention, then a feed-forward, dense or sparse."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from moe_lessons.config import LatentAttentionConfig, ModelConfig
+from moe_lessons.model.attention import Attention, JointNormAttention
+from moe_lessons.model.cache import Cache
+from moe_lessons.model.feed_forward import SwiGLU
+from moe_lessons.model.latent_attention import LatentAttention
+from moe_lessons.model.moe import MoE
+from moe_lessons.model.norm import RMSNorm
+from moe_lessons.model.rope import Rotation
+
+
+class Block(nn.Module):
+    """Tokens talk to each other, then each thinks for itself; both only add to the stream that passes through."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
+        self.attention = attention_layer(config, layer)
+        self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
+        sparse = config.is_sparse(layer)
+        self.feed_forward = MoE(config.dim, config.moe) if sparse else SwiGLU(config.dim, config.hidden_dim)
+
+    def forward(
+        self, hidden: Float[Tensor, "batch time dim"], by: Rotation, cache: Cache | None = None
+    ) -> Float[Tensor, "batch time dim"]:
+        hidden = hidden + self.attention(self.attention_norm(hidden), by, cache)
+        return hidden + self.feed_forward(self.feed_forward_norm(hidden))
+
+
+def attention_layer(config: ModelConfig, layer: int) -> Attention | LatentAttention:
+    """The kind of attention that the configuration describes."""
+    if isinstance(config.attention, LatentAttentionConfig):
+        return LatentAttention(config, layer)
+    return JointNormAttention(config, layer) if config.attention.joint_qk_norm else Attention(config, layer)
