@@ -83,7 +83,9 @@ def test_without_json_the_result_is_for_people(verse, capsys):
 def test_the_courses_corpus_is_the_default_and_its_floors_are_given(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path))
     assert cli.main(["train", "--steps", "1", "--size-mb", "0.02", "--model", "course-dense", "--json"]) == 0
-    domains = result_of(capsys)["domains"]
+    result = result_of(capsys)
+    domains = result["domains"]
+    assert result["phone_book_bits"] < result["phone_book_bits_at_most"] == pytest.approx(4000 * 6 * math.log2(10))
     assert domains["json"]["over_floor"] > 0
     assert domains["json"]["floor_nats_per_token"] > 0
     assert domains["german"]["nats_per_token"] > domains["german"]["floor_nats_per_token"]

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from moe_lessons.accounting import count_parameters
     from moe_lessons.device import choose_device
     from moe_lessons.model.transformer import Transformer
-    from moe_lessons.training import evaluate, mean_nats_per_byte, save_checkpoint, train
+    from moe_lessons.training import evaluate, mean_nats_per_byte, phone_book_bits, save_checkpoint, train
     from moe_lessons.training.checkpoint import beside
     from moe_lessons.training.recipes import recipe
 
@@ -83,6 +83,9 @@ def run(args: argparse.Namespace) -> int:
         "threads": torch.get_num_threads(),
         "domains": {name: _row(evaluation) for name, evaluation in evaluations.items()},
     }
+    if "phone_book" in evaluations:
+        known = phone_book_bits(model, corpus.tokenizer)
+        result |= {"phone_book_bits": known.stored, "phone_book_bits_at_most": known.maximum}
     if args.out is not None:
         notes = {"command": command, "result": result, "train": asdict(config), **history.summary()}
         save_checkpoint(args.out, model, notes, torch.float16 if args.half else torch.float32)
@@ -132,4 +135,7 @@ def _table(result: dict[str, Any]) -> str:
         floor = row["floor_nats_per_token"]
         beside = f"  floor {floor:.3f}, {100 * row['over_floor']:.0f}% above it" if floor is not None else ""
         lines.append(f"  {name:<12} {row['nats_per_token']:.3f} nats a token{beside}")
+    if "phone_book_bits" in result:
+        stored, most = result["phone_book_bits"], result["phone_book_bits_at_most"]
+        lines.append(f"{stored:,.0f} of {most:,.0f} bits of the phone book known by heart")
     return "\n".join(lines)

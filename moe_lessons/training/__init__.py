@@ -4,6 +4,7 @@ from moe_lessons.training.checkpoint import Checkpoint, load_checkpoint, save_ch
 from moe_lessons.training.evaluate import Evaluation, evaluate, mean_nats_per_byte
 from moe_lessons.training.history import History
 from moe_lessons.training.loop import DivergedError, train
+from moe_lessons.training.memory import StoredBits, phone_book_bits
 from moe_lessons.training.recipes import Recipe, recipe
 
 __all__ = [
@@ -12,9 +13,11 @@ __all__ = [
     "Evaluation",
     "History",
     "Recipe",
+    "StoredBits",
     "evaluate",
     "load_checkpoint",
     "mean_nats_per_byte",
+    "phone_book_bits",
     "recipe",
     "save_checkpoint",
     "train",
