@@ -15,7 +15,7 @@ COMMANDS = {
     "doctor": "check this machine, and say what to do about each problem",
     "copy": "make a working copy of the lessons; never overwrites a file",
     "train": "train a small dense or sparse model on a text",
-    "count": "count a published model's parameters, in all and at work on one token",
+    "count": "count a model's parameters, in all and at work on one token, its cache and its FLOPs",
 }
 
 

@@ -6,17 +6,42 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
-from moe_lessons.accounting import count_parameters, forward_flops, parameter_table, training_flops_per_token
+from moe_lessons import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons.accounting import (
+    cache_bytes_per_token,
+    count_parameters,
+    forward_flops,
+    parameter_table,
+    training_bytes,
+    training_flops_per_token,
+    weight_bytes,
+)
+from moe_lessons.model.cache import make_cache
 
-moes = st.none() | st.builds(
-    MoEConfig,
-    n_routed_experts=st.integers(2, 6),
-    top_k=st.integers(1, 2),
-    hidden_dim=st.integers(1, 9),
-    n_shared_experts=st.integers(0, 2),
-    n_dense_layers=st.integers(0, 1),
-    expert_bias=st.booleans(),
+sparse = {
+    "top_k": st.integers(1, 2),
+    "hidden_dim": st.integers(1, 9),
+    "n_shared_experts": st.integers(0, 2),
+    "n_dense_layers": st.integers(0, 1),
+    "expert_bias": st.booleans(),
+}
+moes = st.none() | st.builds(MoEConfig, n_routed_experts=st.integers(2, 6), **sparse)
+moes |= st.builds(MoEConfig, n_routed_experts=st.sampled_from([4, 6]), n_groups=st.just(2), **sparse)
+grouped = st.builds(
+    AttentionConfig,
+    n_heads=st.just(4),
+    n_kv_heads=st.sampled_from([1, 2, 4]),
+    head_dim=st.sampled_from([None, 6]),
+    qk_norm=st.booleans(),
+) | st.builds(AttentionConfig, n_heads=st.just(4), n_kv_heads=st.sampled_from([1, 2]), joint_qk_norm=st.just(True))
+latent = st.builds(
+    LatentAttentionConfig,
+    n_heads=st.integers(1, 3),
+    q_lora_rank=st.none() | st.integers(1, 9),
+    kv_lora_rank=st.integers(1, 9),
+    qk_nope_head_dim=st.integers(1, 5),
+    qk_rope_head_dim=st.sampled_from([2, 4]),
+    v_head_dim=st.integers(1, 5),
 )
 configs = st.builds(
     ModelConfig,
@@ -25,11 +50,10 @@ configs = st.builds(
     n_layers=st.integers(2, 3),
     hidden_dim=st.integers(1, 20),
     max_length=st.just(16),
-    attention=st.builds(
-        AttentionConfig, n_heads=st.just(4), n_kv_heads=st.sampled_from([1, 2, 4]), qk_norm=st.booleans()
-    ),
+    attention=grouped | latent,
     moe=moes,
     tie_embeddings=st.booleans(),
+    mtp_depth=st.integers(0, 2),
 )
 
 
@@ -47,11 +71,14 @@ def test_active_parameters_are_those_that_a_token_moves(config):
     model(torch.tensor([[1]])).logsumexp(-1).sum().backward()
     used = 0
     for name, parameter in model.named_parameters():
+        if name.startswith("mtp."):
+            assert parameter.grad is None  # it looks further ahead than this loss
+            continue
         if ".experts." in name:
             used += int(parameter.grad.flatten(1).abs().sum(1).gt(0).sum()) * parameter[0].numel()
         else:
             used += parameter.numel()
-    used += sum(buffer.numel() for buffer in model.buffers())
+    used += sum(buffer.numel() for name, buffer in model.named_buffers() if not name.startswith("mtp."))
     assert used == count_parameters(config).active
 
 
@@ -63,6 +90,17 @@ def test_forward_flops_equal_torchs_counter(config, batch, time):
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(x)
     assert forward_flops(config, batch, time) == counter.get_total_flops()
+
+
+@settings(max_examples=20, deadline=None)
+@given(configs, st.sampled_from([torch.float32, torch.bfloat16]))
+def test_bytes_equal_what_is_stored(config, dtype):
+    cache = make_cache(config, 3, 5, device="meta", dtype=dtype)
+    assert cache.bytes == 3 * 5 * cache_bytes_per_token(config, dtype.itemsize)
+    model = Transformer(config, device="meta").to(dtype)
+    stored = sum(t.numel() for t in (*model.parameters(), *model.buffers())) * dtype.itemsize
+    assert stored == weight_bytes(config, dtype.itemsize)
+    assert training_bytes(config) == 16 * count_parameters(config).total
 
 
 def test_a_training_step_costs_three_forward_passes():

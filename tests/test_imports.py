@@ -23,7 +23,7 @@ ALLOWED = {
     "tracing": BASE | {"model"},
     "training": BASE | {"model", "text", "tracing"},  # expert load is observed, not computed again
     "accounting": BASE | {"model"},
-    "published": BASE | {"model"},
+    "published": BASE | {"model", "accounting"},  # a card counts what our modules hold, and what they lack
     "benchmark": BASE | {"model", "text", "training", "published"},
     "figures": {"axes", "resources", "tracing"},
     "widgets": {"axes", "config", "resources", "tracing", "figures", "accounting"},  # never model, text, training

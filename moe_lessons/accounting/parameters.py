@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from moe_lessons.config import ModelConfig
+from moe_lessons.config import LatentAttentionConfig, ModelConfig
 from moe_lessons.model.transformer import Transformer
 
 
@@ -10,7 +10,7 @@ class Part(NamedTuple):
     """One line of a model's parameter budget."""
 
     layer: int | None  # None: before or after the layers
-    name: str  # embedding, attention, norms, feed_forward, router, experts, shared_experts, head
+    name: str  # embedding, attention, norms, feed_forward, router, experts, shared_experts, head, multi_token
     total: int
     active: int  # at work on one token
 
@@ -25,32 +25,55 @@ class ParameterCount(NamedTuple):
 
 def parameter_table(config: ModelConfig) -> list[Part]:
     """Every part of the model in reading order, counted by formula."""
-    heads = config.attention
-    q, kv = heads.n_heads * heads.head_dim, heads.n_kv_heads * heads.head_dim
-    attention = config.dim * (2 * q + 2 * kv)
-    norms = 2 * config.dim + (2 * heads.head_dim if heads.qk_norm else 0)
     embedding = config.vocab_size * config.dim
     parts = [Part(None, "embedding", embedding, embedding)]
     for layer in range(config.n_layers):
-        parts += [Part(layer, "attention", attention, attention), Part(layer, "norms", norms, norms)]
-        if not config.is_sparse(layer):
-            size = swiglu_parameters(config.dim, config.hidden_dim)
-            parts.append(Part(layer, "feed_forward", size, size))
-            continue
-        moe = config.moe
-        rows = 2 if moe.noise else 1  # one product for the logits, one for their noise
-        router = moe.n_routed_experts * (rows * config.dim + moe.expert_bias)
-        expert = swiglu_parameters(config.dim, moe.hidden_dim)
-        parts.append(Part(layer, "router", router, router))
-        parts.append(Part(layer, "experts", moe.n_routed_experts * expert, moe.top_k * expert))
-        if moe.n_shared_experts:
-            shared = moe.n_shared_experts * expert
-            parts.append(Part(layer, "shared_experts", shared, shared))
+        parts += layer_table(config, layer)
     parts.append(Part(None, "norms", config.dim, config.dim))
     # A tied head works as a product with the embedding's own numbers: no parameters of its own.
     head = 0 if config.tie_embeddings else embedding
     parts.append(Part(None, "head", head, head))
+    if config.mtp_depth:
+        # Three norms, a matrix that joins the two inputs, and a layer like the last; the next token needs none of it.
+        layer = sum(part.total for part in layer_table(config, config.n_layers))
+        module = 3 * config.dim + 2 * config.dim**2 + layer
+        parts.append(Part(None, "multi_token", config.mtp_depth * module, 0))
     return parts
+
+
+def layer_table(config: ModelConfig, layer: int) -> list[Part]:
+    """The parts of one layer."""
+    attention, gains = attention_parameters(config)
+    norms = 2 * config.dim + gains
+    parts = [Part(layer, "attention", attention, attention), Part(layer, "norms", norms, norms)]
+    if not config.is_sparse(layer):
+        size = swiglu_parameters(config.dim, config.hidden_dim)
+        return [*parts, Part(layer, "feed_forward", size, size)]
+    moe = config.moe
+    rows = 2 if moe.noise else 1  # one product for the logits, one for their noise
+    router = moe.n_routed_experts * (rows * config.dim + moe.expert_bias)
+    expert = swiglu_parameters(config.dim, moe.hidden_dim)
+    parts.append(Part(layer, "router", router, router))
+    parts.append(Part(layer, "experts", moe.n_routed_experts * expert, moe.top_k * expert))
+    if moe.n_shared_experts:
+        shared = moe.n_shared_experts * expert
+        parts.append(Part(layer, "shared_experts", shared, shared))
+    return parts
+
+
+def attention_parameters(config: ModelConfig) -> tuple[int, int]:
+    """One layer's matrices, and the gains of the norms inside its attention."""
+    heads, dim = config.attention, config.dim
+    if isinstance(heads, LatentAttentionConfig):
+        queries, values = heads.n_heads * heads.qk_head_dim, heads.n_heads * heads.v_head_dim
+        rank = heads.q_lora_rank
+        matrices = dim * queries if rank is None else rank * (dim + queries)
+        matrices += dim * (heads.kv_lora_rank + heads.qk_rope_head_dim)  # down to the latent and the shared key
+        matrices += heads.kv_lora_rank * (heads.n_heads * heads.qk_nope_head_dim + values)  # and up again
+        return matrices + values * dim, (rank or 0) + heads.kv_lora_rank
+    queries, keys = heads.n_heads * heads.head_dim, heads.n_kv_heads * heads.head_dim
+    gains = 2 * heads.head_dim if heads.qk_norm else queries + keys if heads.joint_qk_norm else 0
+    return dim * (2 * queries + 2 * keys), gains
 
 
 def swiglu_parameters(dim: int, hidden_dim: int) -> int:
@@ -61,16 +84,19 @@ def swiglu_parameters(dim: int, hidden_dim: int) -> int:
 def count_parameters(model: ModelConfig | Transformer) -> ParameterCount:
     """Total and active parameters: of a configuration by formula, of a model by adding up its tensors.
 
-    The router's correction bias counts as a parameter. With tied embeddings the input table is also the output
+    The router's correction bias counts as a parameter. Multi-token modules count in all, but not at work: the next
+    token does without them. With tied embeddings the input table is also the output
     product, so nothing is taken off in `active_without_embedding`.
     """
     if isinstance(model, Transformer):
         config = model.config
-        total = sum(p.numel() for p in model.parameters()) + sum(b.numel() for b in model.buffers())
-        idle = sum(
-            p.numel() // config.moe.n_routed_experts * (config.moe.n_routed_experts - config.moe.top_k)
-            for name, p in model.named_parameters()
-            if ".experts." in name
+        tensors = [*model.named_parameters(), *model.named_buffers()]
+        total = sum(tensor.numel() for _, tensor in tensors)
+        idle = sum(tensor.numel() for name, tensor in tensors if name.startswith("mtp."))
+        idle += sum(
+            tensor.numel() // config.moe.n_routed_experts * (config.moe.n_routed_experts - config.moe.top_k)
+            for name, tensor in tensors
+            if name.startswith("blocks.") and ".experts." in name
         )
         embedding = model.embedding.weight.numel()
     else:

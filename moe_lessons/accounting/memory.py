@@ -1,0 +1,31 @@
+"""Bytes: of a model's numbers while it works and while it learns, and of what each token leaves in the cache."""
+
+from moe_lessons.accounting.parameters import count_parameters
+from moe_lessons.config import LatentAttentionConfig, ModelConfig
+
+
+def cache_bytes_per_token(config: ModelConfig, bytes_per_number: float = 2) -> int:
+    """What a token leaves behind in all layers: keys and values of its heads, or the latent and the shared key.
+
+    Two bytes a number are bfloat16's.
+    """
+    heads = config.attention
+    if isinstance(heads, LatentAttentionConfig):
+        numbers = heads.kv_lora_rank + heads.qk_rope_head_dim
+    else:
+        numbers = 2 * heads.n_kv_heads * heads.head_dim
+    return round(config.n_layers * numbers * bytes_per_number)
+
+
+def weight_bytes(config: ModelConfig, bytes_per_number: float = 2) -> int:
+    """All parameters: idle experts lie in memory like busy ones."""
+    return round(count_parameters(config).total * bytes_per_number)
+
+
+def training_bytes(config: ModelConfig) -> int:
+    """Weights, gradients and Adam's state in mixed precision, without activations: 16 bytes a parameter.
+
+    Two each for weights and gradients in 16 bits, four each for the 32-bit weights and Adam's two averages (ZeRO,
+    arXiv:1910.02054, section 3.1).
+    """
+    return 16 * count_parameters(config).total

@@ -1,0 +1,278 @@
+"""Model cards against what their publishers say and publish: each number names its source."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from moe_lessons import ModelConfig, Transformer
+from moe_lessons.accounting import cache_bytes_per_token, count_parameters
+from moe_lessons.cli import main
+from moe_lessons.model.cache import make_cache
+from moe_lessons.published.cards import card_names, cost, count_card, evaluate, read_card
+
+PUBLISHED = [name for name in card_names() if read_card(name).is_published]
+
+# Each publisher's config.json, in its own words: what Hugging Face builds from it must hold as many numbers as we
+# count. Only entries that differ from the defaults of transformers' class.
+CONFIG_JSON = {
+    # https://huggingface.co/meta-llama/Llama-2-7b-hf
+    "llama-2-7b": ("LlamaConfig", {}),
+    # https://huggingface.co/meta-llama/Llama-3.1-8B
+    "llama-3.1-8b": (
+        "LlamaConfig",
+        {"vocab_size": 128256, "intermediate_size": 14336, "num_key_value_heads": 8},
+    ),
+    # https://huggingface.co/meta-llama/Llama-3.1-405B
+    "llama-3.1-405b": (
+        "LlamaConfig",
+        {
+            "vocab_size": 128256,
+            "hidden_size": 16384,
+            "intermediate_size": 53248,
+            "num_hidden_layers": 126,
+            "num_attention_heads": 128,
+            "num_key_value_heads": 8,
+        },
+    ),
+    # https://huggingface.co/google/gemma-2-27b
+    "gemma-2-27b": (
+        "Gemma2Config",
+        {
+            "hidden_size": 4608,
+            "intermediate_size": 36864,
+            "num_hidden_layers": 46,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 16,
+            "head_dim": 128,
+        },
+    ),
+    # https://huggingface.co/mistralai/Mixtral-8x7B-v0.1
+    "mixtral-8x7b": ("MixtralConfig", {}),
+    # https://huggingface.co/mistralai/Mixtral-8x22B-Instruct-v0.1
+    "mixtral-8x22b": (
+        "MixtralConfig",
+        {
+            "vocab_size": 32768,
+            "hidden_size": 6144,
+            "intermediate_size": 16384,
+            "num_hidden_layers": 56,
+            "num_attention_heads": 48,
+        },
+    ),
+    # https://huggingface.co/allenai/OLMoE-1B-7B-0924
+    "olmoe-1b-7b": ("OlmoeConfig", {"intermediate_size": 1024}),
+    # https://huggingface.co/Qwen/Qwen3-30B-A3B
+    "qwen3-30b-a3b": ("Qwen3MoeConfig", {"num_hidden_layers": 48, "head_dim": 128}),
+    # https://huggingface.co/Qwen/Qwen3-235B-A22B
+    "qwen3-235b-a22b": (
+        "Qwen3MoeConfig",
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 12288,
+            "moe_intermediate_size": 1536,
+            "num_hidden_layers": 94,
+            "num_attention_heads": 64,
+            "head_dim": 128,
+        },
+    ),
+    # https://huggingface.co/openai/gpt-oss-20b
+    "gpt-oss-20b": ("GptOssConfig", {"num_hidden_layers": 24, "num_local_experts": 32}),
+    # https://huggingface.co/openai/gpt-oss-120b
+    "gpt-oss-120b": ("GptOssConfig", {}),
+    # https://huggingface.co/deepseek-ai/DeepSeek-V2-Lite
+    "deepseek-v2-lite": (
+        "DeepseekV2Config",
+        {
+            "hidden_size": 2048,
+            "intermediate_size": 10944,
+            "moe_intermediate_size": 1408,
+            "num_hidden_layers": 27,
+            "num_attention_heads": 16,
+            "q_lora_rank": None,
+            "n_routed_experts": 64,
+            "num_experts_per_tok": 6,
+            "first_k_dense_replace": 1,
+        },
+    ),
+    # https://huggingface.co/deepseek-ai/DeepSeek-V2
+    "deepseek-v2": (
+        "DeepseekV2Config",
+        {
+            "hidden_size": 5120,
+            "intermediate_size": 12288,
+            "moe_intermediate_size": 1536,
+            "num_hidden_layers": 60,
+            "num_attention_heads": 128,
+            "n_routed_experts": 160,
+            "num_experts_per_tok": 6,
+            "first_k_dense_replace": 1,
+        },
+    ),
+    # https://huggingface.co/deepseek-ai/DeepSeek-V3
+    "deepseek-v3": ("DeepseekV3Config", {}),
+    # https://huggingface.co/moonshotai/Kimi-K2-Instruct
+    "kimi-k2": (
+        "DeepseekV3Config",
+        {
+            "vocab_size": 163840,
+            "num_attention_heads": 64,
+            "num_key_value_heads": 64,
+            "n_routed_experts": 384,
+            "first_k_dense_replace": 1,
+            "n_group": 1,
+            "topk_group": 1,
+        },
+    ),
+}
+
+
+def units(words: str) -> tuple[float, float]:
+    """A publisher's number, such as "46.7B", and one unit of its last digit."""
+    number, size = re.fullmatch(r"([\d.]+)([BT])", words).groups()
+    scale = {"B": 1e9, "T": 1e12}[size]
+    return float(number) * scale, scale / 10 ** len(number.partition(".")[2])
+
+
+def test_every_published_card_is_compared_with_its_publisher():
+    assert set(CONFIG_JSON) == set(PUBLISHED)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_count_is_what_the_publisher_published(name):
+    """`published_parameters`: what the publisher's safetensors add up to; `stated`: what a paper or model card says."""
+    card, count = read_card(name), count_card(read_card(name))
+    assert card.source.startswith("https://huggingface.co/")
+    assert card.published_parameters or card.stated
+    assert card.published_parameters in (None, count.total)
+    for key, words in card.stated.items():
+        if key != "source":
+            # Publishers round up or down, so that a count may be off by less than one unit of the last digit.
+            number, unit = units(words)
+            assert abs(getattr(count, key) - number) < unit, (key, words, card.stated["source"])
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_hugging_face_builds_as_many_numbers_from_the_publishers_configuration(name):
+    transformers = pytest.importorskip("transformers")
+    kind, values = CONFIG_JSON[name]
+    with torch.device("meta"):
+        theirs = transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(**values))
+    biases = sum(buffer.numel() for key, buffer in theirs.named_buffers() if key.endswith("correction_bias"))
+    assert theirs.num_parameters() + biases == count_card(read_card(name)).total
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_our_modules_hold_what_the_formula_counts(name):
+    config = ModelConfig.from_card(name)
+    assert count_parameters(Transformer(config, device="meta")) == count_parameters(config)
+
+
+def test_deepseek_v3_is_the_model_of_the_news():
+    count = count_parameters(ModelConfig.from_card("deepseek-v3"))
+    assert count == (671_026_419_200, 37_552_297_472, 36_625_618_432)
+    biases = 58 * 256
+    assert count.total - biases == 671_026_404_352  # the parameters of transformers' model, where biases are buffers
+
+
+def scales(rows: int, columns: int) -> int:
+    """Numbers that scale the 128 x 128 blocks of a matrix in 8 bits (arXiv:2412.19437, section 3.3)."""
+    return -(-rows // 128) * -(-columns // 128)
+
+
+def block_scales(config: ModelConfig) -> int:
+    """Scales of all 8-bit matrices: everything in a layer but its router and norms, as Hugging Face cuts them."""
+    heads, moe, dim = config.attention, config.moe, config.dim
+    attention = scales(heads.q_lora_rank, dim) + scales(heads.n_heads * heads.qk_head_dim, heads.q_lora_rank)
+    attention += scales(heads.kv_lora_rank + heads.qk_rope_head_dim, dim)
+    attention += scales(heads.n_heads * (heads.qk_nope_head_dim + heads.v_head_dim), heads.kv_lora_rank)
+    attention += scales(dim, heads.n_heads * heads.v_head_dim)
+    sparse = config.n_layers + config.mtp_depth - moe.n_dense_layers
+    experts = (moe.n_routed_experts + moe.n_shared_experts) * 3 * scales(moe.hidden_dim, dim)
+    dense = 3 * scales(config.hidden_dim, dim)
+    return (sparse + moe.n_dense_layers) * attention + sparse * experts + moe.n_dense_layers * dense
+
+
+def test_every_number_in_deepseek_v3s_files_is_accounted_for():
+    """https://huggingface.co/deepseek-ai/DeepSeek-V3 (safetensors): 684,531,386,000 numbers.
+
+    They are the model, its multi-token module, that module's copies of embedding and head, and the blocks' scales.
+    """
+    config = replace(ModelConfig.from_card("deepseek-v3"), mtp_depth=1)
+    copies = 2 * config.vocab_size * config.dim
+    assert count_parameters(config).total + copies + block_scales(config) == 684_531_386_000
+
+
+def test_multi_token_prediction_adds_eleven_and_a_half_billion():
+    """https://github.com/deepseek-ai/DeepSeek-V3 (README_WEIGHTS.md): "11.5B unique parameters", the layer alone."""
+    config = ModelConfig.from_card("deepseek-v3")
+    plain, with_module = count_parameters(config), count_parameters(replace(config, mtp_depth=1))
+    added = with_module.total - plain.total
+    joining = 2 * 7168 * 7168 + 3 * 7168  # the projection and its norms
+    assert added == 11_610_068_224
+    assert added - joining == 11_507_286_272
+    assert with_module.active == plain.active
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_the_cache_grows_by_the_bytes_that_are_counted(name):
+    config = ModelConfig.from_card(name)
+    cache = make_cache(config, 1, 8, device="meta", dtype=torch.bfloat16)
+    assert cache.bytes == 8 * cache_bytes_per_token(config)
+
+
+def test_a_latent_is_kept_instead_of_keys_and_values():
+    """Numbers kept of a token, by hand (arXiv:2405.04434, table 1): 2 n_kv_heads head_dim, or 512 + 64, a layer."""
+    for name, numbers in (("llama-2-7b", 32 * 2 * 32 * 128), ("qwen3-30b-a3b", 48 * 2 * 4 * 128)):
+        assert cache_bytes_per_token(ModelConfig.from_card(name), bytes_per_number=1) == numbers
+    for name, layers in (("deepseek-v2-lite", 27), ("deepseek-v3", 61), ("kimi-k2", 61)):
+        assert cache_bytes_per_token(ModelConfig.from_card(name), bytes_per_number=1) == layers * (512 + 64)
+
+
+def test_a_formula_of_a_card_knows_sizes_sums_and_products_alone():
+    config = ModelConfig.from_card("course-moe")
+    assert evaluate("n_layers * (2 + moe.top_k) * dim + 1", config) == 4 * 4 * 128 + 1
+    for formula in ("n_layers - 1", "__import__('os')", "config.name", "moe.experts", "dim ** 2", "1.5"):
+        with pytest.raises(ValueError, match="is no size of the model"):
+            evaluate(formula, config)
+
+
+def test_one_card_is_counted_as_json(capsys):
+    assert main(["count", "gpt-oss-20b", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    card = read_card("gpt-oss-20b")
+    assert result["total"] == 20_914_757_184
+    assert result["active_without_embedding"] == count_card(card).active_without_embedding
+    assert result["cache_bytes_per_token"] == 24 * 2 * 8 * 64 * 2
+    assert result["context"] == 4096
+    assert result["not_expressed"] == list(card.not_expressed)
+
+
+def test_all_cards_are_counted_in_one_table(capsys):
+    assert main(["count", "--all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    named = {line.split()[0].rstrip("*"): line for line in lines[1:] if line and line[0].islower()}
+    assert set(named) == set(card_names())
+    for name, line in named.items():
+        assert [int(cell.replace(",", "")) for cell in line.split()[1:]] == list(cost(read_card(name))[:5])
+        assert ("*" in line) == bool(read_card(name).not_expressed)
+    assert main(["count", "--all", "--json", "--context", "1000"]) == 0
+    assert json.loads(capsys.readouterr().out)["course-moe"]["context"] == 256  # as many as it reads
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["gpt-5"], ["no model card 'gpt-5'", "deepseek-v3"]),
+        ([], ["one card or --all", "kimi-k2"]),
+        (["kimi-k2", "--all"], ["one card or --all"]),
+        (["kimi-k2", "--context", "0"], ["context is 0", "at least 1"]),
+    ],
+)
+def test_bad_input_is_answered_in_one_sentence(arguments, words, capsys):
+    assert main(["count", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert all(word in said for word in words), said
+    assert said.count("\n") == 1
