@@ -4,19 +4,25 @@ import json
 import math
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
+from torch.utils.checkpoint import checkpoint
 
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
+from moe_lessons.model.load_balance import sequence_balance_loss
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.text.corpus import Corpus, Split
 from moe_lessons.text.tokenizer import Tokenizer
 from moe_lessons.tracing.record import find_routers
+from moe_lessons.tracing.steer import steer_routing
 from moe_lessons.training import DivergedError, evaluate, load_checkpoint, mean_nats_per_byte, recipe, train
 from moe_lessons.training.batches import Batches
+from moe_lessons.training.checkpoint import read_tensors
 from moe_lessons.training.schedule import learning_rate_factor
 
 TOKENIZER = Tokenizer.train([], 257)
@@ -217,6 +223,124 @@ def test_the_bias_moves_once_a_step_and_evaluation_leaves_it_alone():
         assert torch.equal(moves, moves.round())
         assert moves.abs().max() <= 4
         assert moves.any()
+
+
+def test_the_history_counts_each_steps_work_once_by_layer_and_expert():
+    own, seen = model(), []
+
+    def watch(step, routings):
+        seen.append(
+            (step, [[sum(int(e) == i for e in r.experts.flatten()) for i in range(4)] for r in routings.values()])
+        )
+
+    history = train(own, corpus(), config(steps=5), watch=watch, progress=False)
+    assert [step for step, _ in seen] == [1, 2, 3, 4, 5]
+    assert history.loads.tolist() == [loads for _, loads in seen]
+    assert (history.loads.sum(axis=2) == 2 * 16 * 2).all()  # sequences, tokens, choices
+
+
+def test_a_dense_run_has_no_loads():
+    seen = []
+    history = train(model(False), corpus(), config(steps=2), watch=lambda *given: seen.append(given), progress=False)
+    assert history.loads.shape == (0, 0, 0)
+    assert history.summary()["loads"] == []
+    assert seen == [(1, {}), (2, {})]
+
+
+def test_load_and_bias_are_the_same_when_activations_are_computed_again():
+    """torchtitan counted twice what the backward pass computed a second time."""
+    plain, thrifty = model(), model()
+    for block in thrifty.blocks:
+        forward = block.forward
+        block.forward = lambda *given, forward=forward: checkpoint(forward, *given, use_reentrant=False)
+    runs = [train(one, corpus(), config(steps=4, z_loss=0.01), progress=False) for one in (plain, thrifty)]
+    assert np.array_equal(runs[0].loads, runs[1].loads)
+    assert_same_to_the_bit(plain, thrifty)
+
+
+def test_two_models_trained_in_turn_do_not_share_their_counts():
+    """nanoMoE's counters were a global."""
+    alone = train(model(), corpus(), config(steps=3), progress=False)
+    other = model(seed=7)
+
+    def in_between(step, routings):
+        train(other, corpus(), config(steps=1), progress=False)
+
+    assert np.array_equal(
+        train(model(), corpus(), config(steps=3), watch=in_between, progress=False).loads, alone.loads
+    )
+
+
+def test_a_choice_of_weight_zero_is_no_work():
+    def drop_the_second(layer, routing):
+        return routing._replace(weights=routing.weights * torch.tensor([1.0, 0.0]))
+
+    own = model()
+    with steer_routing(own, drop_the_second):
+        history = train(own, corpus(), config(steps=2), progress=False)
+    assert (history.loads.sum(axis=2) == 2 * 16).all()
+
+
+def test_the_bias_follows_what_was_chosen_also_where_it_was_dropped():
+    def drop_everything(layer, routing):
+        return routing._replace(weights=routing.weights * 0)
+
+    biases = []
+    for change in (drop_everything, lambda layer, routing: routing):
+        own = model()
+        with steer_routing(own, change):
+            train(own, corpus(), config(steps=1, balance_loss=0.0), progress=False)
+        biases.append(find_routers(own)[0].expert_bias.clone())
+    assert torch.equal(*biases)
+    assert biases[0].any()
+
+
+def test_loads_survive_a_stop_and_the_summary_keeps_their_mean(tmp_path):
+    whole = train(model(), corpus(), config(steps=9), progress=False)
+    train(model(), corpus(), config(steps=4), checkpoint=tmp_path / "run", progress=False)
+    run = {"checkpoint": tmp_path / "run", "resume": True, "progress": False}
+    rest = train(model(), corpus(), config(steps=9), **run)
+    assert rest.loads.shape == (9, 2, 4)
+    assert np.array_equal(rest.loads[:4].sum(axis=2), whole.loads[:4].sum(axis=2))
+    rows = rest.summary(n_loads=4)["loads"]
+    assert [step for step, _ in rows] == [3, 6, 9]
+    assert np.allclose([load for _, load in rows], rest.loads.reshape(3, 3, 2, 4).mean(axis=1), atol=0.051)
+    assert json.dumps(rows)
+
+
+def test_a_watcher_is_outside_of_the_runs_clock():
+    history = train(model(), corpus(), config(steps=3), watch=lambda *_: time.sleep(0.5), progress=False)
+    assert history.seconds < 1.5
+
+
+def test_the_sequence_balance_loss_evens_out_each_sequence():
+    def unevenness(weight: float) -> float:
+        last = []
+
+        def watch(step, routings):
+            last.append([float(sequence_balance_loss(r.scores, 2, 16)) for r in routings.values()])
+
+        changes = {"balance_loss": 0.0, "bias_rate": 0.0, "sequence_balance_loss": weight}
+        length = {"steps": 60, "batch_size": 8, "lr": 0.01}
+        train(model(), corpus(), config(**length, **changes), watch=watch, progress=False)
+        return float(np.mean(last[-10:]))
+
+    assert unevenness(0.1) < unevenness(0.0) - 0.02
+
+
+def test_a_run_kept_before_an_option_existed_is_continued(tmp_path):
+    train(model(), corpus(), config(steps=2), checkpoint=tmp_path / "run", progress=False)
+    path = tmp_path / "run.resume.safetensors"
+    tensors, header = read_tensors(path)
+    old = {name: value for name, value in json.loads(header["train"]).items() if name != "sequence_balance_loss"}
+    del tensors["history.loads"]
+    save_file(tensors, path, metadata=header | {"train": json.dumps(old)})
+    run = {"checkpoint": tmp_path / "run", "resume": True, "progress": False}
+    history = train(model(), corpus(), config(steps=3), **run)
+    assert (history.steps, len(history.loads)) == (3, 1)
+    assert history.summary()["loads"][0][0] == 3
+    with pytest.raises(ValueError, match=r"sequence_balance_loss = 0\.0, not 0\.1"):
+        train(model(), corpus(), config(steps=4, sequence_balance_loss=0.1), **run)
 
 
 def test_a_run_that_cannot_be_kept_stops_before_its_first_step(tmp_path):

@@ -4,19 +4,22 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
 from moe_lessons.config import TrainConfig
-from moe_lessons.model.load_balance import balance_loss, expert_load, update_bias, z_loss
+from moe_lessons.model.load_balance import balance_loss, expert_load, sequence_balance_loss, update_bias, z_loss
+from moe_lessons.model.router import Routing
 from moe_lessons.model.transformer import Transformer, next_token_loss
 from moe_lessons.text.corpus import Corpus
 from moe_lessons.tracing.record import find_routers, observe_routing
@@ -37,7 +40,9 @@ class Board(Protocol):
     """What a live picture of the run must understand; `widgets.TrainingBoard` does."""
 
     def start(self, total: float, unit: str) -> None: ...
-    def point(self, *, step: int, seconds: float, loss: float, tokens: int, lr: float) -> None: ...
+    def point(
+        self, *, step: int, seconds: float, loss: float, tokens: int, lr: float, load: np.ndarray | None
+    ) -> None: ...
     def evaluation(self, step: int, values: dict[str, float]) -> None: ...
     def finish(self) -> None: ...
 
@@ -52,12 +57,16 @@ def train(
     resume: bool = False,
     progress: bool = True,
     notes: dict[str, Any] | None = None,
+    watch: Callable[[int, dict[int, Routing]], None] | None = None,
 ) -> History:
     """Train `model` in place on `corpus.train` and return what happened.
 
     Ctrl-C, or the notebook's stop button, ends the run after the current step: the model is whole, the checkpoint
     is written, `History.interrupted` says so. With `checkpoint`, a model file and a resume file lie at that path;
     `resume` continues the latter, to the bit on the same machine when the run is counted in steps.
+
+    `watch(step, routings)` is called after every step, outside of the run's clock, with what each sparse layer's
+    router decided in it, by layer; it may look at the model and must leave it as it is.
 
     Raises ValueError where the corpus or the resume file does not fit, OSError where the checkpoint cannot be
     written (before the first step, so that nothing is lost).
@@ -107,17 +116,22 @@ def train(
             share = (history.steps if unit == "steps" else history.seconds) / total
             factor = learning_rate_factor(share + (1 / total if unit == "steps" else 0), config.warmup, config.final_lr)
             inputs, targets = batches(history.steps)
-            loss = _step(model, optimizers, inputs.to(device), targets.to(device), config, factor)
+            loss, routings = _step(model, optimizers, inputs.to(device), targets.to(device), config, factor)
             history.steps += 1
             history.tokens += inputs.numel()
             before, history.seconds = history.seconds, time.perf_counter() - clock
             point = {"step": history.steps, "seconds": history.seconds, "loss": loss, "tokens": history.tokens}
             history.points.append(point | {"lr": factor})
+            load = _work(routings) if routings else None
+            if load is not None:
+                history.load_rows.append(load)
             if board:
-                board.point(**history.points[-1])
+                board.point(**history.points[-1], load=load)
             bar.update(1 if unit == "steps" else min(history.seconds, total) - min(before, total))
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             pause = time.perf_counter()
+            if watch:
+                watch(history.steps, routings)
             if config.evaluate_every and history.steps % config.evaluate_every == 0:
                 measure()
             if config.checkpoint_every and history.steps % config.checkpoint_every == 0:
@@ -138,8 +152,8 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit}s [{elapsed}
 
 def _step(
     model: Transformer, optimizers: list[Optimizer], inputs: Tensor, targets: Tensor, config: TrainConfig, factor: float
-) -> float:
-    """One forward pass, one backward pass, one update; returns the next-token loss alone."""
+) -> tuple[float, dict[int, Routing]]:
+    """One forward pass, one backward pass, one update; returns the next-token loss alone, and who worked on what."""
     device = inputs.device.type
     sparse = model.config.moe is not None
     half = torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
@@ -149,6 +163,9 @@ def _step(
     for routing in routings.values():
         if config.balance_loss:
             objective = objective + config.balance_loss * balance_loss(routing.scores, routing.experts)
+        if config.sequence_balance_loss:
+            each = sequence_balance_loss(routing.scores, model.config.moe.top_k, inputs.shape[1])
+            objective = objective + config.sequence_balance_loss * each
         if config.z_loss:
             objective = objective + config.z_loss * z_loss(routing.logits)
     objective.backward()
@@ -169,7 +186,16 @@ def _step(
         routers = find_routers(model)
         for layer, routing in routings.items():
             update_bias(routers[layer], expert_load(routing.experts, routing.scores.shape[1]), config.bias_rate)
-    return value
+    return value, {layer: Routing(*(part.detach() for part in routing)) for layer, routing in routings.items()}
+
+
+def _work(routings: dict[int, Routing]) -> Int[np.ndarray, "layers experts"]:
+    """How many tokens each expert worked on; a choice of weight 0 was dropped, or not made by the expert."""
+    loads = []
+    for routing in routings.values():
+        load = torch.zeros(routing.scores.shape[1], dtype=torch.int32, device=routing.scores.device)
+        loads.append(load.scatter_add_(0, routing.experts.flatten(), (routing.weights != 0).flatten().int()))
+    return torch.stack(loads).cpu().numpy()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """An unfinished run on disk: weights, optimizer, history and what they belong to, in one safetensors file."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
@@ -24,11 +24,14 @@ def write_resume(
         for j, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 tensors[f"optimizer.{i}.{j}.{key}"] = torch.as_tensor(value).detach().cpu().clone()
+    record = {name: value for name, value in vars(history).items() if name != "load_rows"}
+    if history.load_rows:
+        tensors["history.loads"] = torch.from_numpy(history.loads)
     header = {
         "format": "moe-lessons-resume-1",
         "train": json.dumps(asdict(config)),
         "corpus": corpus.fingerprint,
-        "history": json.dumps(asdict(history)),
+        "history": json.dumps(record),
     }
     write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
@@ -44,12 +47,11 @@ def read_resume(
     before, now = json.loads(header["train"]), asdict(config)
     # A run may be made longer, and looked at more often; anything else would be another run.
     free = {"steps", "seconds", "evaluate_every", "checkpoint_every"}
-    changed = [name for name in now if name not in free and before.get(name) != now[name]]
+    before = {f.name: before.get(f.name, f.default) for f in fields(TrainConfig)}  # a file may be older than a field
+    changed = [name for name in now if name not in free and before[name] != now[name]]
     if changed:
         name = changed[0]
-        raise ValueError(
-            f"{path.name} was trained with {name} = {before.get(name)!r}, not {now[name]!r}; use that value"
-        )
+        raise ValueError(f"{path.name} was trained with {name} = {before[name]!r}, not {now[name]!r}; use that value")
     weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     if model.config.tie_embeddings:
         weights.pop("head.weight", None)
@@ -61,4 +63,5 @@ def read_resume(
                 _, _, j, key = name.split(".", 3)
                 state.setdefault(int(j), {})[key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return History(**{**json.loads(header["history"]), "interrupted": False})
+    loads = tensors["history.loads"].numpy() if "history.loads" in tensors else ()
+    return History(**{**json.loads(header["history"]), "interrupted": False, "load_rows": list(loads)})

@@ -41,8 +41,13 @@ class Run:
         self.total, self.unit = total, unit
         self._board._send_everything()
 
-    def point(self, *, step: int, seconds: float, loss: float, tokens: int, lr: float = 1.0) -> None:
-        """One step: seconds and tokens so far, the loss in the board's unit, the learning rate's share of its peak."""
+    def point(
+        self, *, step: int, seconds: float, loss: float, tokens: int, lr: float = 1.0, load: object = None
+    ) -> None:
+        """One step: seconds and tokens so far, the loss in the board's unit, the learning rate's share of its peak.
+
+        The experts' load is LoadBoard's matter.
+        """
         if not math.isfinite(loss):
             self._board.message = f"the loss of step {step} is {loss}; lower the learning rate and start again"
         self._waiting.append([step, seconds, _finite(loss), tokens, _finite(lr)])
@@ -134,7 +139,9 @@ class TrainingBoard(View):
         """`Run.start` of the board's nameless run; so are the next three."""
         self.run("").start(total, unit)
 
-    def point(self, *, step: int, seconds: float, loss: float, tokens: int, lr: float = 1.0) -> None:
+    def point(
+        self, *, step: int, seconds: float, loss: float, tokens: int, lr: float = 1.0, load: object = None
+    ) -> None:
         self.run("").point(step=step, seconds=seconds, loss=loss, tokens=tokens, lr=lr)
 
     def evaluation(self, step: int, values: Mapping[str, float]) -> None:
