@@ -18,9 +18,9 @@ def draw_mixture(
     weights: Float[np.ndarray, " top_k"],
 ) -> Figure:
     """One token's way through a layer: scored by the router, worked on by a few experts, added up again."""
-    figure = new_figure(WIDEST, 2.9)
-    axis = figure.subplots()
     n = len(scores)
+    figure = new_figure(WIDEST, 0.5 + max(2.4, 0.225 * n))
+    axis = figure.subplots()
     axis.set(xlim=(0, 14), ylim=(-0.75, n + 0.35))
     axis.axis("off")
     middle, step = (n - 1) / 2 + 0.1, {"color": INK, "ha": "center", "va": "center", "parse_math": False}
@@ -51,7 +51,10 @@ def draw_mixture(
             axis.patches[-1].set_facecolor("white")
             arrow((5.5, y), (7.15, y), colors[expert], 2)
             arrow((9.55, y), (12.0, middle), colors[expert], 2)
-            axis.text(10.05, y + (0.3 if y >= middle else -0.35), f"× {chosen[expert]:.2f}", fontsize=8, color=INK)
+            # On its arrow, near the expert, where two arrows are still apart.
+            at, ground = 9.55 + 0.22 * 2.45, {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
+            label = step | {"fontsize": 8, "bbox": ground, "zorder": 4}
+            axis.text(at, y + 0.22 * (middle - y), f"× {chosen[expert]:.2f}", **label)
     arrow((2.05, middle), (2.9, middle), INK, 1.6)
     axis.plot(12.3, middle, marker="o", markersize=15, color="white", markeredgecolor=INK, zorder=5)
     axis.text(12.3, middle, "+", fontsize=12, zorder=6, **step)
