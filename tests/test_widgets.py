@@ -488,7 +488,7 @@ def test_a_run_that_never_started_or_never_stepped_can_be_drawn():
 
 def test_smoothing_is_the_same_in_both_languages_and_stays_between_the_losses(node):
     losses = (5 / np.arange(1, 200) + np.random.default_rng(0).normal(size=199)).tolist()
-    found = javascript(node, "training_board", "m.smooth(value)", losses)
+    found = javascript(node, "chart", "m.smooth(value)", losses)
     np.testing.assert_allclose(found, smooth(np.array(losses)), atol=1e-12)
     assert min(losses) <= min(found) <= max(found) <= max(losses)
 

@@ -1,4 +1,5 @@
 import { element, shape, openView, onFrame, onWidth, listen, choice, messageLine } from "./common.js";
+import { smooth, ticks, short, path } from "./chart.js";
 
 const [STEP, SECONDS, LOSS, TOKENS, LR] = [0, 1, 2, 3, 4]; // the columns of a point
 const COLUMN = { steps: STEP, seconds: SECONDS, tokens: TOKENS };
@@ -13,25 +14,11 @@ export function merge(runs, { run: name, first, points, first_evaluation, evalua
   return true;
 }
 
-/** A running mean over about a thirtieth of the run, and less at its start, where the loss falls fast. */
-export function smooth(losses) {
-  let mean = 0;
-  return losses.map((loss, i) => (mean += (loss - mean) / Math.max(1, Math.min(i / 6, losses.length / 30))));
-}
-
 /** Tokens per second over the last five seconds of a run; 0 before there are two points. */
 export function speed(points) {
   const last = points.at(-1);
   const before = points.findLast((point) => point[SECONDS] <= last[SECONDS] - 5) ?? points[0];
   return last && last[SECONDS] > before[SECONDS] ? (last[TOKENS] - before[TOKENS]) / (last[SECONDS] - before[SECONDS]) : 0;
-}
-
-/** Round numbers between 0 and `most`, about `count` of them. */
-export function ticks(most, count) {
-  const rough = most / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.8);
-  return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
 }
 
 /** Positions at least `gap` apart, in the order given, as near as possible to those asked for. */
@@ -49,9 +36,6 @@ export function spread(places, gap, low, high) {
 export function clock(seconds) {
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 }
-
-const short = (value) => (value >= 1e6 ? `${+(value / 1e6).toFixed(2)}M` : value >= 1e4 ? `${+(value / 1e3).toFixed(1)}k` : String(+value.toFixed(3)));
-const path = (xs, ys) => xs.map((x, i) => `${i ? "L" : "M"}${x.toFixed(1)} ${ys[i].toFixed(1)}`).join("");
 
 function render({ model, el }, store) {
   openView(el, "moe-training", "Training board");
