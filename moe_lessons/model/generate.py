@@ -48,14 +48,7 @@ def generate(
 
     Raises ValueError for an empty prompt, or when prompt and new tokens exceed the model's max_length.
     """
-    if tokens.shape[1] == 0:
-        raise ValueError("the prompt is empty, but the model needs at least one token; start with <|doc|>")
-    total = tokens.shape[1] + n_new
-    if total > model.config.max_length:
-        raise ValueError(
-            f"prompt and new tokens make {total}, but the model reads at most max_length = "
-            f"{model.config.max_length}; shorten the prompt or ask for fewer tokens"
-        )
+    total = require_room(model, tokens, n_new)
     generator = torch.Generator().manual_seed(seed)
     dtype = model.embedding.weight.dtype
     cache = make_cache(model.config, len(tokens), total, device=tokens.device, dtype=dtype) if use_cache else None
@@ -67,3 +60,16 @@ def generate(
         new = torch.multinomial(distribution.cpu(), 1, generator=generator).to(tokens.device)
         tokens = torch.cat([tokens, new], dim=1)
     return tokens
+
+
+def require_room(model: Transformer, tokens: Int[Tensor, "batch time"], n_new: int) -> int:
+    """The length of prompt and new tokens together; ValueError where there is no prompt, or no room for them."""
+    if tokens.shape[1] == 0:
+        raise ValueError("the prompt is empty, but the model needs at least one token; start with <|doc|>")
+    total = tokens.shape[1] + n_new
+    if total > model.config.max_length:
+        raise ValueError(
+            f"prompt and new tokens make {total}, but the model reads at most max_length = "
+            f"{model.config.max_length}; shorten the prompt or ask for fewer tokens"
+        )
+    return total
