@@ -1,0 +1,149 @@
+"""Tokens on their way to the experts: sorted, or multiplied into slots; and what each way takes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.style import (
+    INK,
+    MUTED,
+    PALETTE,
+    RULE,
+    WIDEST,
+    clean,
+    heading,
+    label_ends,
+    new_figure,
+    printable,
+)
+
+
+def draw_dispatch(
+    pieces: Sequence[str], experts: Int[np.ndarray, "tokens top_k"], n_experts: int, title: str = ""
+) -> Figure:
+    """Above, the tokens in the order of the text, with their choices; below, the same choices sorted by expert."""
+    top_k, colors = experts.shape[1], expert_colors(n_experts)
+    flat = experts.ravel()
+    order = np.argsort(flat, kind="stable")
+    figure = new_figure(WIDEST, 2.9)
+    axis = figure.subplots()
+    axis.axis("off")
+    axis.set(xlim=(-0.2, len(flat) + 0.2), ylim=(6.1, -0.9))
+    style = {"ha": "center", "va": "center", "parse_math": False}
+    size = min(8.0, 310 / len(flat))
+
+    for token, piece in enumerate(pieces):
+        middle = (token + 0.5) * top_k
+        shown = printable(piece).replace(r"\$", "$")
+        axis.text(middle, 0, shown, fontsize=size, family="DejaVu Sans Mono", color=INK, **style)
+        for rank, expert in enumerate(experts[token]):
+            corner = token * top_k + rank + 0.08, 0.45
+            axis.add_patch(Rectangle(corner, 0.84, 0.42, fc=colors[expert], lw=0))
+    for place, choice in enumerate(order):
+        color = colors[flat[choice]]
+        axis.plot([choice + 0.5, place + 0.5], [0.9, 4.05], color=color, linewidth=1.1, alpha=0.75)
+        axis.add_patch(Rectangle((place + 0.04, 4.1), 0.92, 0.8, fc=color, lw=0))
+        shown = printable(pieces[choice // top_k]).replace(r"\$", "$")[:4]
+        red, green, blue = to_rgb(color)
+        ink = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.55 else "white"
+        axis.text(
+            place + 0.5, 4.5, shown, fontsize=size * 0.8, family="DejaVu Sans Mono", color=ink, rotation=90, **style
+        )
+    end = 0
+    for expert, count in enumerate(np.bincount(flat, minlength=n_experts)):
+        if count:
+            axis.plot([end + 0.06, end + count - 0.06], [5.1, 5.1], color=colors[expert], linewidth=2.5)
+            axis.text(end + count / 2, 5.5, str(expert), fontsize=8, color=INK, **style)
+        end += count
+    idle = n_experts - len(set(flat.tolist()))
+    note = f"experts, each with its tokens side by side ({idle} of {n_experts} have none)" if idle else "experts"
+    axis.text(len(flat) / 2, 6.0, note, fontsize=8, color=MUTED, **style)
+    heading(axis, title)
+    return figure
+
+
+def draw_send(send: Float[np.ndarray, "tokens columns"], n_experts: int, pieces: Sequence[str], title: str) -> Figure:
+    """The table of zeros and ones that multiplies tokens into slots: a row for each token, a column for each slot."""
+    tokens, columns = send.shape
+    slots, colors = columns // n_experts, expert_colors(n_experts)
+    figure = new_figure(WIDEST, 0.9 + 0.14 * tokens)
+    axis = figure.subplots()
+    for token, column in zip(*np.nonzero(send), strict=True):
+        axis.add_patch(Rectangle((column + 0.04, token + 0.06), 0.92, 0.88, fc=colors[column // slots], lw=0))
+    for expert in range(n_experts + 1):
+        axis.axvline(expert * slots, color=RULE, linewidth=0.9)
+    axis.set(xlim=(0, columns), ylim=(tokens, 0))
+    axis.set_xticks((np.arange(n_experts) + 0.5) * slots, range(n_experts), fontsize=7.5, color=MUTED)
+    shown = [printable(piece).replace(r"\$", "$") for piece in pieces]
+    axis.set_yticks(np.arange(tokens) + 0.5, shown, fontsize=7, family="DejaVu Sans Mono")
+    for label in axis.get_yticklabels():
+        label.set_parse_math(False)
+    axis.tick_params(length=0)
+    for side in axis.spines.values():
+        side.set_color(RULE)
+    axis.set_xlabel(f"slots, {slots} for each expert", fontsize=8.5, color=MUTED)
+    heading(axis, title)
+    return figure
+
+
+def draw_ratios(seconds: Mapping[str, tuple[float, float, float]], base: str, title: str) -> Figure:
+    """Median times as multiples of the median of `base`, with the middle half of all calls as a whisker."""
+    unit = seconds[base][0]
+    names = [name for name in seconds if name != base]
+    figure = new_figure(WIDEST, 0.75 + 0.3 * len(names))
+    axis = clean(figure.subplots(), grid="x")
+    for row, name in enumerate(names):
+        median, low, high = (value / unit for value in seconds[name])
+        axis.barh(row, median, height=0.62, color=PALETTE[0])
+        axis.plot([low, high], [row, row], color=INK, linewidth=1.3, solid_capstyle="butt")
+        axis.annotate(
+            f"{median:.2f}", (high, row), (5, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK
+        )
+    axis.axvline(1, color=PALETTE[3], linewidth=1.5)
+    axis.annotate(
+        base, (1, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
+        fontsize=8, color=PALETTE[3],
+    )  # fmt: skip
+    axis.set_yticks(range(len(names)), names, color=INK, fontsize=8.5)
+    axis.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, None))
+    axis.set_title(title, loc="left", fontsize=10, color=INK, pad=16)
+    return figure
+
+
+def draw_curves(
+    x: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    title: str,
+    xlabel: str,
+    ylabel: str = "",
+    *,
+    log: bool = False,
+    level: tuple[float, str] | None = None,
+    colors: Sequence[str] = PALETTE,
+) -> Figure:
+    """Named curves over one axis, by powers of two where `log`; `level` is a dashed height with its name."""
+    figure = new_figure(WIDEST, 2.7)
+    axis = clean(figure.subplots())
+    if log:
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(x, [f"{value:g}" for value in x])
+        axis.minorticks_off()
+    ends = []
+    if level is not None:
+        axis.axhline(level[0], color=MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
+        ends.append((x[-1], level[0], level[1], MUTED))
+    for color, (name, values) in zip(colors, curves.items(), strict=False):
+        axis.plot(x, values, color=color, linewidth=2, marker="o", markersize=3.5)
+        ends.append((x[-1], values[-1], name, color))
+    axis.set(xlim=(x[0], x[-1]), xlabel=xlabel, ylabel=ylabel)
+    low, high = axis.get_ylim()
+    axis.set_ylim(min(0, low) if low < 0.5 * high else low, high)
+    heading(axis, title)
+    figure.draw_without_rendering()
+    label_ends(axis, ends)
+    return figure
