@@ -276,6 +276,7 @@ class TrainConfig:
     sequence_balance_loss: float = 0.0  # weight of DeepSeek-V3's, within each sequence
     z_loss: float = 0.0  # weight of ST-MoE's router z-loss
     bias_rate: float = 0.0  # step of the loss-free expert bias
+    mtp_weight: float = 0.3  # of the multi-token modules' loss, where the model has them (DeepSeek-V3's at first)
     seed: int = 0
     evaluate_every: int = 0  # steps; 0: at the end only
     checkpoint_every: int = 0  # steps; 0: at the end only
@@ -298,7 +299,7 @@ class TrainConfig:
         for name in ("warmup", "final_lr"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name} is {value}, but is a share and must lie between 0 and 1")
-        shares = ("weight_decay", "balance_loss", "sequence_balance_loss", "z_loss", "bias_rate")
+        shares = ("weight_decay", "balance_loss", "sequence_balance_loss", "z_loss", "bias_rate", "mtp_weight")
         for name in (*shares, "evaluate_every", "checkpoint_every"):
             value = getattr(self, name)
             _require(value >= 0, f"{name} is {value}, but must be 0 or more")

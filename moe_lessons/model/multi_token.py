@@ -48,8 +48,13 @@ def multi_token_loss(
     """Mean over the modules of the cross-entropy of what each looked ahead to (equations 24 and 25, without lambda).
 
     `ahead` comes from Transformer.look_ahead, `targets` are the tokens after each position. Each module's mean is
-    over the positions that have a target.
+    over the positions that have a target. Raises ValueError where the last has none.
     """
+    if targets.shape[1] <= len(ahead):
+        raise ValueError(
+            f"a text of {targets.shape[1]} tokens is too short for looking {len(ahead) + 1} ahead; take longer ones, "
+            "or a smaller mtp_depth"
+        )
     losses = [
         F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets[:, depth + 1 :].flatten())
         for depth, logits in enumerate(ahead)

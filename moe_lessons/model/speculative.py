@@ -132,7 +132,8 @@ def speculate(
 ) -> Speculation:
     """Append `n_new` tokens as `generate` would, several for one pass of the model where its drafts are accepted.
 
-    `n_drafts` are tried at a time, by default as many as there are modules. The text is distributed as `generate`'s; with temperature 0 it is the same text, but for ties within rounding.
+    `n_drafts` are tried at a time, by default as many as there are modules. The text is distributed as `generate`'s;
+    with temperature 0 it is the same text, but for ties within rounding.
     Raises ValueError for a model without multi-token modules, for more than one sequence, and where `generate` does.
     """
     if not model.mtp:

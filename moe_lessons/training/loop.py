@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from moe_lessons.config import TrainConfig
 from moe_lessons.model.load_balance import balance_loss, expert_load, sequence_balance_loss, update_bias, z_loss
+from moe_lessons.model.multi_token import multi_token_loss
 from moe_lessons.model.router import Routing
 from moe_lessons.model.transformer import Transformer, next_token_loss
 from moe_lessons.text.corpus import Corpus
@@ -158,13 +159,16 @@ def _step(
     sparse = model.config.moe is not None
     half = torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
     with observe_routing(model) if sparse else nullcontext({}) as routings, half:
-        loss = next_token_loss(model(inputs), targets)
-    objective = loss
+        hidden = model.read(inputs)
+        loss = objective = next_token_loss(model.head(hidden), targets)
+        if model.mtp and config.mtp_weight:
+            ahead = multi_token_loss(model.look_ahead(hidden, targets), targets)
+            objective = objective + config.mtp_weight * ahead
     for routing in routings.values():
         if config.balance_loss:
             objective = objective + config.balance_loss * balance_loss(routing.scores, routing.experts)
         if config.sequence_balance_loss:
-            each = sequence_balance_loss(routing.scores, model.config.moe.top_k, inputs.shape[1])
+            each = sequence_balance_loss(routing.scores, model.config.moe.top_k, len(routing.scores) // len(inputs))
             objective = objective + config.sequence_balance_loss * each
         if config.z_loss:
             objective = objective + config.z_loss * z_loss(routing.logits)
@@ -183,7 +187,7 @@ def _step(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     if sparse and config.bias_rate and model.config.moe.expert_bias:
-        routers = find_routers(model)
+        routers = find_routers(model, ahead=True)
         for layer, routing in routings.items():
             update_bias(routers[layer], expert_load(routing.experts, routing.scores.shape[1]), config.bias_rate)
     return value, {layer: Routing(*(part.detach() for part in routing)) for layer, routing in routings.items()}

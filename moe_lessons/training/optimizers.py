@@ -80,14 +80,14 @@ class Muon(Optimizer):
 def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """The run's optimizers; `group["initial_lr"]` is the peak that the schedule scales.
 
-    With "muon", matrices inside the blocks go to Muon. Embedding, head, router and norms stay with AdamW: they
-    are tables and gains, whose rows are read one at a time.
+    With "muon", matrices inside the blocks and multi-token modules go to Muon. Embedding, head, router and norms stay
+    with AdamW: they are tables and gains, whose rows are read one at a time.
     """
     matrices, tables, gains = [], [], []
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:
             gains.append(parameter)
-        elif config.optimizer == "muon" and ".router." not in name and name.startswith("blocks."):
+        elif config.optimizer == "muon" and ".router." not in name and name.startswith(("blocks.", "mtp.")):
             matrices.append(parameter)
         else:
             tables.append(parameter)
