@@ -14,9 +14,11 @@ _HOMES = {
     "knock_out": "steer",
     "only_expert": "steer",
     "tracer": "ask",
+    "Snapshots": "snapshots",
 }
 __all__ = [
     "RoutingTrace",
+    "Snapshots",
     "find_routers",
     "knock_out",
     "observe_routing",

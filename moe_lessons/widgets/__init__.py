@@ -9,6 +9,7 @@ _HOMES = {
     "BudgetView": "budget_view",
     "SamplingView": "sampling_view",
     "TrainingBoard": "training_board",
+    "LoadBoard": "load_board",
     "DropView": "drop_view",
     "Quiz": "quiz",
     "View": "view",

@@ -1,0 +1,339 @@
+"""Load over steps, drift and their board: against sums by hand, and both languages against each other."""
+
+import base64
+import json
+import math
+import re
+import subprocess
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
+from moe_lessons.figures import loads as figures
+from moe_lessons.figures.loads import draw_loads, evenness, over_window, peak, shade
+from moe_lessons.model.load_balance import load_entropy, max_over_mean
+from moe_lessons.model.transformer import Transformer
+from moe_lessons.tracing import Snapshots, record_routing, steer_routing
+from moe_lessons.tracing.drift import NOBODY, drift, new_choices
+from moe_lessons.widgets import LoadBoard
+from moe_lessons.widgets import load_board as board_module
+from moe_lessons.widgets.view import png
+
+WIDGETS = Path(board_module.__file__).parent
+PIECES = ["In", " the", "\n", "$", " é"]
+
+
+def random_loads(points: int = 7, layers: int = 2, experts: int = 5, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(60, [1 / experts] * experts, size=(points, layers)) * rng.integers(1, 3, (1, 1, 1))
+
+
+def filled(board: LoadBoard, name: str = "bias", points: int = 30, **text) -> LoadBoard:
+    run = board.run(name)
+    run.start(points)
+    for step, load in enumerate(random_loads(points), start=1):
+        run.point(step=step, seconds=step / 9, loss=5 - step / 20, tokens=60 * step, lr=0.5, load=load)
+    if board.pieces:
+        rng = np.random.default_rng(1)
+        experts = np.stack([rng.permutation(5)[:2] for _ in range(4 * 2 * len(board.pieces))])
+        run.text([0, 10, 20, 30], experts.reshape(4, 2, len(board.pieces), 2))
+    run.finish()
+    return board
+
+
+# ---------------------------------------------------------------- measures
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any))
+def test_pictures_measure_load_as_the_package_does(load):
+    assert peak(np.array(load)) == pytest.approx(max_over_mean(torch.tensor(load)), rel=1e-6)
+    assert evenness(np.array(load, dtype=float)) == pytest.approx(load_entropy(torch.tensor(load)), abs=1e-12)
+
+
+@given(st.integers(1, 12), st.integers(1, 15))
+def test_a_window_is_the_mean_of_the_points_before(points, window):
+    values = random_loads(points).astype(float)
+    slow = [values[max(0, i + 1 - window) : i + 1].mean(axis=0) for i in range(points)]
+    assert np.allclose(over_window(values, window), slow)
+
+
+def test_a_step_in_which_nobody_worked_is_blank_and_not_a_number():
+    assert np.isnan(peak(np.zeros((2, 3)))).all() and np.isnan(evenness(np.zeros((2, 3)))).all()
+    assert not shade(np.full(3, np.nan))[:, 3].any()
+
+
+def test_balance_is_blank_and_none_or_eight_times_the_mean_is_full():
+    colors = shade(np.array([1.0, 0.0, 1 / 8, 8.0, 16.0, 2.0]))
+    assert colors[:, 3] == pytest.approx([0, 1, 1, 1, 1, 1 / 3])
+    assert (colors[1, :3] == colors[2, :3]).all()
+    assert (colors[3, :3] == colors[5, :3]).all()
+
+
+# ---------------------------------------------------------------- drift
+
+
+def test_new_choices_do_not_care_for_order_and_nobody_is_no_choice():
+    before = np.array([[0, 1], [2, 3], [4, NOBODY]])
+    now = np.array([[1, 0], [2, 5], [NOBODY, NOBODY]])
+    assert new_choices(now, before).tolist() == [[False, False], [False, True], [False, False]]
+
+
+def test_drift_is_the_share_of_choices_that_were_not_made_before():
+    experts = np.random.default_rng(0).integers(-1, 4, (5, 3, 20, 2))
+    for change, layers in enumerate(drift(experts)):
+        for layer, share in enumerate(layers):
+            pairs = zip(experts[change + 1, layer].tolist(), experts[change, layer].tolist(), strict=True)
+            made = [(expert, before) for now, before in pairs for expert in now if expert >= 0]
+            assert share == pytest.approx(sum(expert not in before for expert, before in made) / len(made))
+    assert not drift(np.full((2, 1, 3, 1), NOBODY)).any()
+    assert drift(experts[:1]).shape == (0, 3)
+
+
+def model(**changes) -> Transformer:
+    moe = MoEConfig(**({"n_routed_experts": 4, "top_k": 2, "hidden_dim": 8} | changes))
+    sizes = {"vocab_size": 50, "dim": 16, "n_layers": 2, "hidden_dim": 16, "max_length": 32}
+    return Transformer(ModelConfig(**sizes, attention=AttentionConfig(n_heads=2), moe=moe))
+
+
+def test_snapshots_hold_what_a_recording_of_the_text_holds_and_leave_the_model_alone():
+    own, ids = model(noise=True).train(), torch.arange(10)[None]
+    snapshots = Snapshots(own, ids, every=2)
+    random = torch.get_rng_state()
+    for step in range(1, 6):
+        own.blocks[0].feed_forward.router.weight.data.add_(0.3)
+        snapshots(step, {})
+    assert own.training
+    assert torch.equal(random, torch.get_rng_state())
+    assert snapshots.steps == [0, 2, 4]
+    assert snapshots.experts.shape == (3, 2, 10, 2)
+    with record_routing(own.eval()) as trace, torch.no_grad():
+        own(ids)
+    own.train()
+    snapshots(6, {})
+    assert np.array_equal(snapshots.experts[-1], trace.experts)
+
+
+def test_snapshots_of_steered_routes_say_nobody_where_a_choice_weighs_nothing():
+    def first_alone(layer, routing):
+        if layer == 0:
+            return routing._replace(weights=routing.weights[:, :1], experts=routing.experts[:, :1])
+        return routing._replace(weights=routing.weights * torch.tensor([0.0, 1.0]))
+
+    own = model()
+    with steer_routing(own, first_alone):
+        experts = Snapshots(own, torch.arange(10)[None]).experts
+    assert experts.shape == (1, 2, 10, 2)
+    assert (experts[0, 0, :, 1] == NOBODY).all() and (experts[0, 1, :, 0] == NOBODY).all()
+    assert (experts[0, 0, :, 0] != NOBODY).all() and (experts[0, 1, :, 1] != NOBODY).all()
+
+
+def test_a_snapshot_needs_a_router_and_a_distance():
+    with pytest.raises(ValueError, match="every is 0, but"):
+        Snapshots(model(), torch.arange(4)[None], every=0)
+
+
+# ---------------------------------------------------------------- the board
+
+
+def test_a_board_has_a_still_picture_and_a_repr_without_numbers():
+    for board in (LoadBoard(), LoadBoard("empty", PIECES), filled(LoadBoard("one", PIECES)), filled(LoadBoard())):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            data, _ = board._repr_mimebundle_()
+        assert data["image/png"].startswith("iVBOR")
+        assert board.figure().get_figwidth() <= 7
+    assert repr(filled(LoadBoard("one", PIECES))) == "<LoadBoard 'one': bias>"
+
+
+def test_a_picture_can_be_drawn_at_any_step_of_any_run():
+    board = filled(filled(LoadBoard("two", PIECES), "bias"), "none", points=4)
+    board.run("not begun")
+    for board.at in (-1, 0, 1, 17, 30, 99):
+        for board.layer in (0, 1, 7):
+            png(board.figure())
+
+
+def arrived(state: dict) -> tuple[list, np.ndarray]:
+    loads = np.frombuffer(state["loads"], np.float32).reshape(-1, state["layers"], state["experts"])
+    return state["points"], loads
+
+
+def test_what_is_sent_is_what_was_given(monkeypatch):
+    monkeypatch.setattr(board_module, "_PAUSE", 0.0)
+    board = LoadBoard("", PIECES)
+    messages = []
+    board.observe(lambda change: messages.append((change["name"], change["new"])), ["news", "history"])
+    filled(board)
+    points, loads = arrived(board.history[0])
+    assert np.array_equal(loads, random_loads(30))
+    assert points == [[step, pytest.approx(5 - step / 20)] for step in range(1, 31)]
+    news = [new for name, new in messages if name == "news"]
+    assert [one["first"] for one in news] == list(range(1, 30))
+    gained = np.concatenate([np.frombuffer(one["loads"], np.float32).reshape(-1, 2, 5) for one in news])
+    assert np.array_equal(gained, random_loads(30)[1:])
+    assert board.get_state()["history"] == board.history
+
+
+def test_messages_are_few_and_a_reloaded_page_gets_everything():
+    board = LoadBoard()
+    messages = []
+    board.observe(lambda change: messages.append(change["name"]), ["news", "history"])
+    run = board.run("long")
+    run.start(500)
+    for step in range(1, 501):
+        run.point(step=step, loss=1.0, load=np.ones((2, 4)))
+    assert len(messages) < 20
+    assert len(board.get_state()["history"][0]["points"]) == 500
+
+
+def test_a_long_run_is_thinned_by_averaging_neighbors():
+    board = LoadBoard()
+    run = board.run("long")
+    run.start(2403)
+    loads = random_loads(2403)
+    for step, load in enumerate(loads, start=1):
+        run.point(step=step, loss=float(step), load=load)
+    run.finish()
+    curve = run.curve()
+    assert len(curve.steps) <= board_module._MOST_POINTS + 1
+    assert curve.steps[-1] == 2403
+    sizes = np.diff([0, *curve.steps])
+    assert np.allclose((sizes[:, None, None] * curve.loads).sum(axis=0), loads.sum(axis=0), rtol=1e-4)
+    assert (sizes * curve.losses).sum() == pytest.approx(2403 * 2404 / 2, rel=1e-6)
+
+
+def test_runs_of_another_board_can_be_shown_beside_new_ones():
+    pair = filled(filled(LoadBoard("pair", PIECES), "none"), "bias")
+    arms = LoadBoard("arms", PIECES)
+    arms.add(pair, "none", "bias")
+    assert [run["name"] for run in arms.history] == ["none", "bias"]
+    assert arms.history[0]["loads"] == pair.history[0]["loads"]
+    arms.run("none").start(5)
+    assert pair.run("none").curve().steps[-1] == 30
+    with pytest.raises(ValueError, match=r"no run 'aux'; it has: none, bias"):
+        arms.add(pair, "aux")
+
+
+def test_bad_input_is_one_sentence():
+    board = LoadBoard("", PIECES)
+    run = board.run("dense")
+    run.start(3)
+    run.point(step=1, loss=2.0, load=None)
+    assert board.message == "the run 'dense' has no experts, so there is no load to show"
+    run.point(step=1, loss=2.0, load=np.ones((2, 4)))
+    run.point(step=2, loss=2.0, load=np.ones((3, 4)))
+    assert board.message == "step 2 of 'dense' has a load of shape (3, 4), and is left out"
+    run.point(step=3, loss=math.nan, load=np.zeros((2, 4)))
+    assert "the loss of step 3 is nan" in board.message
+    assert board.get_state()["history"][0]["points"] == [[1, 2.0], [3, None]]
+    run.finish()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        png(board.figure())
+    with pytest.raises(ValueError, match=r"experts has shape \(1, 2, 9, 1\), but 1 snapshots of a text of 5 tokens"):
+        run.text([0], np.zeros((1, 2, 9, 1)))
+    with pytest.raises(ValueError, match="in the order they were taken"):
+        run.text([5, 3], np.zeros((2, 2, 5, 1)))
+    with pytest.raises(ValueError, match="100,000 tokens, but at most 512 are shown"):
+        LoadBoard("", ["a"] * 100_000)
+
+
+# ---------------------------------------------------------------- in the browser
+
+
+def javascript(node: str, module: str, expression: str, value: object) -> object:
+    """What a module makes of a value; `bytes(text)` turns base64 into what the browser gets for bytes."""
+    code = f"""
+import * as m from {json.dumps((WIDGETS / f"{module}.js").as_uri())};
+import {{ readFileSync }} from "node:fs";
+const bytes = (text) => new DataView(Uint8Array.from(Buffer.from(text, "base64")).buffer);
+const value = JSON.parse(readFileSync(0, "utf-8"));
+process.stdout.write(JSON.stringify({expression}));
+"""
+    done = subprocess.run(
+        [node, "--input-type=module", "--eval", code],
+        input=json.dumps(value), capture_output=True, encoding="utf-8", timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_front_end_is_one_module_that_loads_nothing(node, tmp_path):
+    bundle = str(LoadBoard._esm)
+    assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
+    file = tmp_path / "bundle.mjs"
+    file.write_text(bundle, encoding="utf-8")
+    done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_browser_measures_load_as_python_does(node):
+    loads = random_loads(20, layers=3, experts=6).astype(np.float32)
+    loads[4, 1] = [0, 0, 9, 0, 0, 0]
+    state = {"points": [[i, 1] for i in range(20)], "layers": 3, "experts": 6, "loads": loads.ravel().tolist()}
+    for window in (1, 4, 50):
+        expression = (
+            f"(() => {{ const w = m.windowed(value, 1, {window}); return value.points.map((_, i) => "
+            "m.measures(w.subarray(6 * i, 6 * i + 6))); })()"
+        )
+        means = over_window(loads[:, 1], window)
+        found = javascript(node, "loads", expression, state)
+        assert [one["peak"] for one in found] == pytest.approx(peak(means).tolist())
+        assert [one["evenness"] for one in found] == pytest.approx(evenness(means).tolist())
+        assert [one["idle"] for one in found] == (means == 0).sum(axis=1).tolist()
+
+
+def test_the_browser_shades_load_as_python_does(node):
+    ratios = [0, 0.05, 0.3, 1, 1.7, 5, 8, 16]
+    found = np.array(javascript(node, "loads", "value.map(m.shade)", ratios)) / 255
+    assert np.allclose(found, shade(np.array(ratios, dtype=float)), atol=0.003)
+
+
+def test_the_browser_sees_the_same_drift(node):
+    experts = np.random.default_rng(3).integers(-1, 5, (6, 2, 11, 3)).astype(np.int16)
+    state = {"text_steps": list(range(6)), "text_shape": [2, 11, 3], "text": experts.ravel().tolist()}
+    for layer in (0, 1):
+        expression = f"m.drift({{ ...value, text: Int16Array.from(value.text) }}, {layer})"
+        assert javascript(node, "loads", expression, state) == pytest.approx(drift(experts)[:, layer].tolist())
+
+
+def test_the_browser_puts_a_run_together_from_its_messages(node, monkeypatch):
+    monkeypatch.setattr(board_module, "_PAUSE", 0.0)
+    board = LoadBoard()
+    messages = []
+    board.observe(lambda change: messages.append((change["name"], change["new"])), ["news", "history"])
+    filled(board)
+    whole = next(new for name, new in messages if name == "history" and new[0]["points"])[0]
+    news = [new for name, new in messages if name == "news"]
+
+    def sendable(state: dict) -> dict:
+        return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in state.items()}
+
+    expression = """(() => {
+      const runs = [m.unpack({ ...value.whole, loads: bytes(value.whole.loads), text: bytes(value.whole.text) })];
+      const merged = value.news.map((one) => m.merge(runs, { ...one, loads: bytes(one.loads) }));
+      return [merged, runs[0].points, [...runs[0].loads]];
+    })()"""
+    given = {"whole": sendable(whole), "news": [sendable(one) for one in news[:3] + news[2:]]}  # one comes twice
+    merged, points, loads = javascript(node, "load_board", expression, given)
+    assert all(merged)
+    assert points == [[step, pytest.approx(5 - step / 20)] for step in range(1, 31)]
+    assert loads == random_loads(30).ravel().tolist()
+    gap = {"whole": given["whole"], "news": given["news"][5:]}
+    assert not any(javascript(node, "load_board", expression, gap)[0])
+
+
+@pytest.mark.parametrize(("at", "index"), [(-5, 0), (0, 0), (9, 0), (10, 1), (11, 1), (999, 2)])
+def test_both_find_the_last_point_that_is_not_after_the_cursor(node, at, index):
+    assert figures._reached(np.array([3, 10, 20]), at) == index
+    assert javascript(node, "loads", f"m.reached(value, {at})", [3, 10, 20]) == index
+
+
+def test_a_picture_of_nothing_says_so():
+    assert draw_loads([]).get_figwidth() <= 7
