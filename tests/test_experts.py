@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from moe_lessons.config import MoEConfig
+from moe_lessons.model import fused_dispatch
 from moe_lessons.model.dispatch import STRATEGIES, fastest
 from moe_lessons.model.experts import Experts
 from moe_lessons.model.moe import MoE
@@ -108,13 +109,67 @@ def test_the_fused_way_takes_gradients_that_are_not_contiguous():
     assert torch.allclose(*results, atol=1e-5)
 
 
-def test_a_cpu_in_float32_takes_the_fused_way_and_all_else_a_way_that_can():
-    stack = torch.empty(2, 16, 8)
-    assert fastest(torch.empty(3, 8), stack) == "fused"
-    assert fastest(torch.empty(3, 8, dtype=torch.float64), stack.double()) == "sorted"
-    assert fastest(torch.empty(3, 8, device="meta"), stack.to("meta")) == "sorted"
+@pytest.fixture
+def two_threads(monkeypatch):
+    """However small the layer, its experts are shared out to two threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    monkeypatch.setattr(fused_dispatch, "worth_sharing", lambda n_choices, gate_up: True)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+def test_experts_side_by_side_on_two_threads_give_the_slow_sum_too(n_tokens, n_experts, top_k, seed):
+    assert_same("fused", case(n_tokens, n_experts, min(top_k, n_experts), seed))
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("favored", [0, 3])
+def test_an_expert_with_most_of_the_tokens_is_no_special_case_on_two_threads(favored):
+    choices = torch.full((20, 1), favored)
+    choices[15:, 0] = torch.tensor([1, 2, 4, 5, 5])
+    assert_same("fused", case(20, 7, 1, choices=choices))
+    assert_same("fused", case(20, 7, 1, choices=torch.full((20, 1), favored)))
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_two_threads_give_the_same_bits_again_whoever_comes_first():
+    tensors = case(200, 16, 4)
+    first = with_gradients(STRATEGIES["fused"], tensors)
+    for _ in range(5):
+        assert all(map(torch.equal, first, with_gradients(STRATEGIES["fused"], tensors)))
+    torch.set_num_threads(1)
+    assert all(map(torch.equal, first, with_gradients(STRATEGIES["fused"], tensors)))
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_two_threads_work_in_inference_mode():
+    tensors = case(20, 5, 2)
+    right = dense_sum(*tensors)
+    with torch.inference_mode():
+        assert torch.allclose(STRATEGIES["fused"](*tensors), right, atol=1e-5)
+
+
+def test_a_cpu_in_float32_takes_the_fused_way_for_much_work_and_the_grouped_one_for_little():
+    def choose(n_tokens: int, dim: int, hidden: int) -> str:
+        return fastest(torch.empty(n_tokens, dim), torch.empty(n_tokens, 2).long(), torch.empty(8, 2 * hidden, dim))
+
+    assert choose(4096, 128, 128) == "fused"
+    assert choose(1, 512, 512) == "fused"  # one token, but matrices that take long to read
+    assert choose(1, 128, 128) == "grouped"
+    assert choose(1, 127, 128) == "sorted"  # rows that are no multiple of 16 bytes
+
+
+def test_what_the_fused_and_the_grouped_way_cannot_do_goes_another_way():
+    hidden, experts, stack = torch.empty(4096, 128), torch.empty(4096, 2).long(), torch.empty(8, 256, 128)
+    assert fastest(hidden.double(), experts, stack.double()) == "sorted"
+    assert fastest(hidden.double(), experts, stack) == "sorted"
+    assert fastest(hidden.to("meta"), experts, stack.to("meta")) == "sorted"
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert fastest(torch.empty(3, 8), stack) == "sorted"
+        assert fastest(hidden, experts, stack) == "sorted"
 
 
 @pytest.mark.parametrize("autocast", [False, True])

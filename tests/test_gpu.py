@@ -31,9 +31,14 @@ def test_every_strategy_gives_the_cpus_numbers(name):
 
 
 def test_bfloat16_takes_the_grouped_products():
-    stack = torch.empty(2, 32, 16, device="cuda")
+    hidden, stack = torch.empty(3, 16, device="cuda"), torch.empty(2, 32, 16, device="cuda")
+    experts = torch.zeros(3, 1, dtype=torch.long, device="cuda")
+    assert fastest(hidden, experts, stack) == "sorted"
+    assert fastest(hidden.bfloat16(), experts, stack.bfloat16()) == "grouped"
     with torch.autocast("cuda", dtype=torch.bfloat16):
-        assert fastest(torch.empty(3, 16, device="cuda"), stack) == "grouped"
+        assert fastest(hidden, experts, stack) == "grouped"
+    with torch.autocast("cuda", dtype=torch.float16):  # not a precision of the grouped product
+        assert fastest(hidden, experts, stack) == "sorted"
 
 
 @pytest.mark.parametrize("kind", ["dense", "moe"])

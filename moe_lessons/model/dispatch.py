@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from moe_lessons.model.fused_dispatch import fused
+from moe_lessons.model.fused_dispatch import fused, worth_sharing
 
 
 def gated(gate_up: Float[Tensor, "*rows twice_hidden"]) -> Float[Tensor, "*rows hidden"]:
@@ -121,14 +121,23 @@ STRATEGIES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def fastest(hidden: Tensor, gate_up: Tensor) -> str:
-    """The fastest correct way on this device and in this precision."""
+def fastest(hidden: Tensor, experts: Tensor, gate_up: Tensor) -> str:
+    """The fastest correct way for this device, precision and size."""
     device = hidden.device.type
     if device not in ("cpu", "cuda"):
         return "sorted"
-    autocast = torch.is_autocast_enabled(device)
-    if device == "cpu":
-        return "fused" if not autocast and hidden.dtype == gate_up.dtype == torch.float32 else "sorted"
-    # Rows of 16 bytes or a multiple of it are what the GPU's grouped product takes.
-    aligned = gate_up.shape[1] % 16 == 0 and gate_up.shape[2] % 8 == 0
-    return "grouped" if aligned and len(hidden) and (autocast or hidden.dtype == torch.bfloat16) else "sorted"
+    if autocast := torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+    else:
+        dtype = hidden.dtype if hidden.dtype == gate_up.dtype else None
+    # Matrices whose rows are 16 bytes or a multiple of it are what the grouped product takes.
+    _, twice_hidden, dim = gate_up.shape
+    aligned = dtype is not None and all(size * dtype.itemsize % 16 == 0 for size in (twice_hidden // 2, dim))
+    if device == "cuda":
+        modern = torch.cuda.get_device_capability(hidden.device) >= (8, 0)
+        return "grouped" if modern and aligned and dtype == torch.bfloat16 and len(hidden) else "sorted"
+    if autocast or dtype != torch.float32:
+        return "sorted"
+    if worth_sharing(experts.numel(), gate_up):
+        return "fused"
+    return "grouped" if aligned else "sorted"

@@ -11,7 +11,7 @@ class Experts(nn.Module):
     """`n_experts` SwiGLU networks; an expert's gate and up matrices are rows of one product.
 
     Every token reaches exactly its top_k experts: there is no capacity, so nothing is dropped. `strategy` names one
-    of moe_lessons.model.dispatch.STRATEGIES; None takes the fastest for the device and precision at hand.
+    of moe_lessons.model.dispatch.STRATEGIES; None takes the fastest for the device, precision and size at hand.
     """
 
     def __init__(self, n_experts: int, dim: int, hidden_dim: int, strategy: str | None = None) -> None:
@@ -29,5 +29,5 @@ class Experts(nn.Module):
         weights: Float[Tensor, "tokens top_k"],
     ) -> Float[Tensor, "tokens dim"]:
         """Sum over a token's chosen experts of weight * expert(token)."""
-        strategy = self.strategy or fastest(hidden, self.gate_up)
+        strategy = self.strategy or fastest(hidden, experts, self.gate_up)
         return STRATEGIES[strategy](hidden, experts, weights, self.gate_up, self.down)

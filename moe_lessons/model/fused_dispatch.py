@@ -1,17 +1,22 @@
-"""The mixture of experts as one differentiable operation for the CPU, where memory traffic is what costs time.
+"""The mixture of experts as one differentiable operation for the CPU, where moving data costs more than arithmetic.
 
-Through autograd, every intermediate result of all experts is written to memory and read again, forward and
-backward. Here one expert at a time goes through all its steps while its rows are still in the processor's cache.
+Through autograd, every intermediate result of all experts is written to memory and read again, and each of hundreds
+of small products is handed to all threads, which then wait for each other. Here a thread takes one expert through
+all its steps alone, while that expert's rows are in its own core's cache.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
+
+from moe_lessons.device import keep_freed_memory
+from moe_lessons.model.threads import side_by_side
 
 
 def fused(
@@ -25,74 +30,108 @@ def fused(
     return _FusedExperts.apply(hidden, experts, weights, gate_up, down)
 
 
+class _Job(NamedTuple):
+    """One expert and its rows among all choices sorted by expert."""
+
+    expert: int
+    rows: slice
+    count: int
+
+
 class _FusedExperts(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: FunctionCtx, hidden: Tensor, experts: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor
     ) -> Tensor:
+        keep_freed_memory()
         (tokens, top_k), dim, width = experts.shape, hidden.shape[1], down.shape[2]
         flat = experts.flatten()
-        # Radix sort of small integers in NumPy: ten times as fast as torch's sort of int64.
+        # NumPy sorts small integers by radix: ten times as fast as torch's sort of int64.
         order = torch.from_numpy(flat.to(torch.int16).numpy().argsort(kind="stable"))
-        counts = torch.bincount(flat, minlength=len(down)).tolist()
-        most = max(counts)
-        rows = order // top_k
-        place = torch.empty_like(order)  # where each (token, choice) went: the inverse of order
-        place[order] = torch.arange(len(order))
-        place = place.view(tokens, top_k)
+        token = order.div(top_k, rounding_mode="floor")  # of each row
+        # Where each (token, choice) went: the inverse of order.
+        place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order))).view(tokens, top_k)
+        jobs = _jobs(torch.bincount(flat, minlength=len(down)).tolist())
 
         product, outputs = hidden.new_empty(len(order), 2 * width), hidden.new_empty(len(order), dim)
-        by_row = rows, product, product[:, :width], product[:, width:], outputs
-        scratch = hidden.new_empty(most, dim), hidden.new_empty(most, width)
-        for own, gate_and_up, gate, up, y, x, h, w1, w2 in _of_each_expert(counts, by_row, scratch, (gate_up, down)):
-            torch.index_select(hidden, 0, own, out=x)
-            torch.mm(x, w1.mT, out=gate_and_up)
-            torch.ops.aten.silu.out(gate, out=h).mul_(up)
-            torch.mm(h, w2.mT, out=y)
-        ctx.save_for_backward(hidden, rows, place, weights.flatten()[order], product, gate_up, down)
-        ctx.counts = counts
+
+        def work(own: Iterable[_Job]) -> None:
+            x_buffer, h_buffer = (hidden.new_empty(jobs[0].count, size) for size in (dim, width))
+            for expert, rows, count in own:
+                x, h, gate_and_up = x_buffer[:count], h_buffer[:count], product[rows]
+                torch.index_select(hidden, 0, token[rows], out=x)
+                torch.mm(x, gate_up[expert].mT, out=gate_and_up)
+                torch.ops.aten.silu.out(gate_and_up[:, :width], out=h).mul_(gate_and_up[:, width:])
+                torch.mm(h, down[expert].mT, out=outputs[rows])
+
+        _share_out(work, [job for job in jobs if job.count], gate_up)
+        weight = weights.flatten().index_select(0, order)
+        ctx.save_for_backward(hidden, token, place, weight, product, gate_up, down)
+        ctx.jobs = jobs
         return _sum_choices(outputs, place, weights)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, rows, place, weight, product, gate_up, down = ctx.saved_tensors
-        counts, dim, width = ctx.counts, hidden.shape[1], down.shape[2]
-        grad, most = grad.contiguous(), max(ctx.counts)
-        d_inputs, d_weight = hidden.new_empty(len(rows), dim), torch.empty_like(weight)
+        hidden, token, place, weight, product, gate_up, down = ctx.saved_tensors
+        jobs, dim, width = ctx.jobs, hidden.shape[1], down.shape[2]
+        grad = grad.contiguous()
+        d_inputs, d_weight = hidden.new_empty(len(token), dim), torch.empty_like(weight)
         d_gate_up, d_down = torch.empty_like(gate_up), torch.empty_like(down)
-        idle = torch.tensor(counts) == 0
-        d_gate_up[idle], d_down[idle] = 0.0, 0.0
-        by_row = rows, product[:, :width], product[:, width:], weight[:, None], d_inputs, d_weight
-        scratch = [hidden.new_empty(most, size) for size in (dim, dim, width, width, width, 2 * width)]
-        by_expert = gate_up, down, d_gate_up, d_down
-        for own, gate, up, w, dx, dw, x, dy, s, h, dh, d_product, w1, w2, dw1, dw2 in _of_each_expert(
-            counts, by_row, scratch, by_expert
-        ):
-            torch.index_select(hidden, 0, own, out=x)
-            torch.index_select(grad, 0, own, out=dy)  # of the sum: before this expert's weight
-            torch.ops.aten.silu.out(gate, out=s)
-            torch.mul(s, up, out=h)
-            torch.mm(dy, w2, out=dh)
-            # d weight = dy . y = dy . (w2 h) = (w2^T dy) . h, so y need not be kept or made again.
-            torch.linalg.vecdot(dh, h, out=dw)
-            torch.mm(dy.mT, h.mul_(w), out=dw2)
-            torch.mul(dh.mul_(w), s, out=d_product[:, width:])
-            torch.ops.aten.silu_backward.grad_input(dh.mul_(up), gate, grad_input=d_product[:, :width])
-            torch.mm(d_product.mT, x, out=dw1)
-            torch.mm(d_product, w1, out=dx)
-        return _sum_choices(d_inputs, place), None, d_weight[place], d_gate_up, d_down
+
+        def work(own: Iterable[_Job]) -> None:
+            sizes = dim, dim, width, width, width, 2 * width
+            buffers = [hidden.new_empty(jobs[0].count, size) for size in sizes]
+            for expert, rows, count in own:
+                if count == 0:
+                    d_gate_up[expert], d_down[expert] = 0.0, 0.0
+                    continue
+                x, dy, s, h, dh, d_product = (buffer[:count] for buffer in buffers)
+                gate, up, w = product[rows, :width], product[rows, width:], weight[rows, None]
+                torch.index_select(grad, 0, token[rows], out=dy)  # of the sum: before this expert's weight
+                torch.mm(dy, down[expert], out=dh)
+                torch.ops.aten.silu.out(gate, out=s)
+                torch.mul(s, up, out=h)
+                # d weight = dy . y = dy . (down h) = (down^T dy) . h, so y need not be kept or made again.
+                torch.linalg.vecdot(dh, h, out=d_weight[rows])
+                torch.mm(dy.mT, h.mul_(w), out=d_down[expert])
+                torch.mul(dh.mul_(w), s, out=d_product[:, width:])
+                torch.ops.aten.silu_backward.grad_input(dh.mul_(up), gate, grad_input=d_product[:, :width])
+                torch.index_select(hidden, 0, token[rows], out=x)
+                torch.mm(d_product.mT, x, out=d_gate_up[expert])
+                torch.mm(d_product, gate_up[expert], out=d_inputs[rows])
+
+        _share_out(work, jobs, gate_up)
+        d_weights = d_weight.index_select(0, place.flatten()).view_as(place)
+        return _sum_choices(d_inputs, place), None, d_weights, d_gate_up, d_down
 
 
-def _of_each_expert(
-    counts: list[int], by_row: Sequence[Tensor], scratch: Sequence[Tensor], by_expert: Sequence[Tensor]
-) -> Iterator[tuple[Tensor, ...]]:
-    """For each expert with work: its rows of every `by_row`, as many of every scratch, its entry of `by_expert`."""
-    rows = zip(*(tensor.split(counts) for tensor in by_row), strict=True)
-    entries = zip(*(tensor.unbind() for tensor in by_expert), strict=True)
-    for count, own_rows, own_entries in zip(counts, rows, entries, strict=True):
-        if count:
-            yield *own_rows, *(tensor[:count] for tensor in scratch), *own_entries
+def _jobs(counts: list[int]) -> list[_Job]:
+    """The busiest expert first, so that no thread begins a long job when the others have nothing left to do."""
+    rows = (slice(end - count, end) for end, count in zip(accumulate(counts), counts, strict=True))
+    jobs = (_Job(expert, own, count) for expert, (own, count) in enumerate(zip(rows, counts, strict=True)))
+    return sorted(jobs, key=lambda job: -job.count)
+
+
+def worth_sharing(n_choices: int, gate_up: Float[Tensor, "experts twice_hidden dim"]) -> bool:
+    """Whether an average expert has work for about 0.1 ms, so that its thread seldom waits for Python's lock.
+
+    Reading an expert's matrices takes as long as some 20 rows of products with them.
+    """
+    n_experts, twice_hidden, dim = gate_up.shape
+    return (n_choices / n_experts + 20) * twice_hidden * dim > 3_500_000
+
+
+def _share_out(work: Callable[[Iterable[_Job]], None], jobs: list[_Job], gate_up: Tensor) -> None:
+    """Do the jobs side by side, one thread to an expert; one that has more than a thread's fair share gets them all."""
+    threads = torch.get_num_threads()
+    left, together = sum(job.count for job in jobs), 0
+    small = not worth_sharing(left, gate_up)
+    while together < len(jobs) and (small or jobs[together].count * threads > left):
+        left -= jobs[together].count
+        together += 1
+    work(jobs[:together])
+    side_by_side(work, jobs[together:])
 
 
 def _sum_choices(
