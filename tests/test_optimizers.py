@@ -6,6 +6,7 @@ from torch import nn
 
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
 from moe_lessons.model.transformer import Transformer
+from moe_lessons.training import optimizers as training_optimizers
 from moe_lessons.training.optimizers import Muon, build_optimizers, orthogonalize, product_dtype
 
 
@@ -25,6 +26,32 @@ def test_orthogonalizing_keeps_directions_and_makes_all_sizes_about_one(shape):
     # in the singular basis of the input the result is diagonal
     inside = left.mT @ result @ right.mT
     assert torch.allclose(inside, torch.diag_embed(inside.diagonal(dim1=-2, dim2=-1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("shape", [(4, 8), (4, 30), (17, 4)], ids=str)
+def test_the_short_cut_for_long_matrices_gives_what_the_steps_written_out_give(shape, iterations):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix / matrix.norm()
+    for _ in range(iterations):
+        x = a * x + b * (x @ x.T) @ x + c * (x @ x.T) @ (x @ x.T) @ x
+    assert torch.allclose(orthogonalize(matrix, iterations), x, atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [1, 40, 10_000])
+def test_a_step_does_not_depend_on_how_many_matrices_are_worked_on_together(monkeypatch, most):
+    def stepped() -> list[torch.Tensor]:
+        generator = torch.Generator().manual_seed(6)
+        parameters = [nn.Parameter(torch.randn(s, generator=generator)) for s in [(5, 4, 3), (4, 3), (2, 9), (3, 2, 9)]]
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        Muon(parameters).step()
+        return parameters
+
+    right = stepped()
+    monkeypatch.setattr(training_optimizers, "IN_CACHE", most)
+    assert all(torch.allclose(mine, other, atol=1e-3) for mine, other in zip(stepped(), right, strict=True))
 
 
 def test_orthogonalizing_zero_gives_zero_and_not_a_division_by_it():

@@ -5,6 +5,7 @@ Muon: Jordan et al., https://kellerjordan.github.io/posts/muon; AdamW: Loshchilo
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,25 +13,50 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from moe_lessons.config import TrainConfig
+from moe_lessons.model.threads import side_by_side
 
 # Of the quintic a x + b x^3 + c x^5, whose repetition drives all singular values to about 1 (Jordan et al.).
 _QUINTIC = (3.4445, -4.7750, 2.0315)
+IN_CACHE = 400_000  # numbers that a core works on at a time: more would not stay in its cache
 
 
 def orthogonalize(
     matrices: Float[Tensor, "*stack rows columns"], iterations: int = 5
 ) -> Float[Tensor, "*stack rows columns"]:
     """Nearest semi-orthogonal matrix, roughly: same singular vectors, singular values all between 0.7 and 1.2."""
-    a, b, c = _QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.reshape(-1, *matrices.shape[-2:])
     x = x.mT if tall else x
     x = x / (x.flatten(-2).norm(dim=-1)[..., None, None] + 1e-7)
-    for _ in range(iterations):
-        gram = x @ x.mT
-        # a x + (b gram + c gram gram) x, each sum in the same pass as its product
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    if x.shape[2] < 2 * x.shape[1]:
+        x = _iterate(x, iterations)
+    else:
+        for done in range(0, iterations, 3):  # beyond three, what rounding does to the products would show
+            x = _iterate_long(x, min(3, iterations - done))
     return (x.mT if tall else x).view_as(matrices)
+
+
+def _iterate(x: Float[Tensor, "stack rows columns"], times: int) -> Float[Tensor, "stack rows columns"]:
+    """Repeat x <- p x, where p = a + b (x x^T) + c (x x^T)^2."""
+    a, b, c = _QUINTIC
+    for _ in range(times):
+        gram = x @ x.mT
+        # each sum in the same pass as its product
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
+
+
+def _iterate_long(x: Float[Tensor, "stack rows columns"], times: int) -> Float[Tensor, "stack rows columns"]:
+    """The same with a quarter fewer multiplications where x is long: x x^T becomes p (x x^T) p without asking x."""
+    a, b, c = _QUINTIC
+    gram, product = x @ x.mT, None
+    for turn in range(times):
+        if turn:
+            gram = p @ gram @ p
+        p = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        p.diagonal(dim1=-2, dim2=-1).add_(a)
+        product = p if product is None else p @ product
+    return product @ x
 
 
 def product_dtype(device: torch.device) -> torch.dtype:
@@ -43,7 +69,7 @@ class Muon(Optimizer):
     """Momentum whose step on each matrix is orthogonalized, so that no direction drowns the others.
 
     Takes parameters of two dimensions, and stacks of matrices (experts) of three: each matrix is treated alone,
-    all matrices of one shape in one batched product. torch.optim.Muon takes no stacks.
+    many of one shape in one batched product. torch.optim.Muon takes no stacks.
     """
 
     def __init__(
@@ -59,22 +85,61 @@ class Muon(Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
         for group in self.param_groups:
-            same_shape: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
-                momentum.lerp_(parameter.grad, 1 - group["momentum"])
-                update = parameter.grad.lerp(momentum, group["momentum"])  # Nesterov's look ahead
-                same_shape[parameter.shape[-2:]].append((parameter, update))
-            for (rows, columns), members in same_shape.items():
-                stack = torch.cat([update.reshape(-1, rows, columns) for _, update in members])
-                stack = stack.to(product_dtype(stack.device))
-                # A tall matrix's step is made larger, so that its outputs move as much as a square one's.
-                step = orthogonalize(stack) * (-group["lr"] * max(1.0, rows / columns) ** 0.5)
-                sizes = [parameter.numel() // (rows * columns) for parameter, _ in members]
-                for (parameter, _), part in zip(members, step.split(sizes), strict=True):
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(part.view_as(parameter))
+            batches = self._batches(group["params"])
+
+            def work(own: Iterable[list[_Matrices]], group: dict = group) -> None:
+                for batch in own:
+                    _step(batch, group["lr"], group["momentum"], group["weight_decay"])
+
+            if batches and batches[0][0].weights.device.type == "cpu":
+                side_by_side(work, batches)
+            else:
+                work(batches)
+
+    def _batches(self, parameters: Iterable[nn.Parameter]) -> list[list["_Matrices"]]:
+        """Matrices of one shape together: all of them on a GPU, as many as stay in a core's cache on a CPU."""
+        by_shape: dict[torch.Size, list[list[_Matrices]]] = defaultdict(list)
+        for parameter in parameters:
+            if parameter.grad is None:
+                continue
+            if "momentum" not in (state := self.state[parameter]):
+                state["momentum"] = torch.zeros_like(parameter)
+            shape = parameter.shape[-2:]
+            most = max(1, IN_CACHE // shape.numel()) if parameter.device.type == "cpu" else parameter.numel()
+            stacks = (t.reshape(-1, *shape).split(most) for t in (parameter, parameter.grad, state["momentum"]))
+            batches = by_shape[shape]
+            for piece in map(_Matrices, *stacks):
+                if not batches or sum(len(other.weights) for other in batches[-1]) + len(piece.weights) > most:
+                    batches.append([])
+                batches[-1].append(piece)
+        return sorted((batch for batches in by_shape.values() for batch in batches), key=_numbers, reverse=True)
+
+
+class _Matrices(NamedTuple):
+    """A piece of one parameter, and what belongs to it."""
+
+    weights: Float[Tensor, "stack rows columns"]
+    gradient: Float[Tensor, "stack rows columns"]
+    momentum: Float[Tensor, "stack rows columns"]
+
+
+def _numbers(batch: list[_Matrices]) -> int:
+    return sum(piece.weights.numel() for piece in batch)
+
+
+def _step(batch: list[_Matrices], lr: float, momentum: float, weight_decay: float) -> None:
+    """One step on matrices of one shape."""
+    sizes = [len(piece.weights) for piece in batch]
+    _, rows, columns = batch[0].weights.shape
+    device = batch[0].weights.device
+    update = torch.empty(sum(sizes), rows, columns, dtype=product_dtype(device), device=device)
+    for piece, part in zip(batch, update.split(sizes), strict=True):
+        piece.momentum.lerp_(piece.gradient, 1 - momentum)
+        part.copy_(piece.gradient.lerp(piece.momentum, momentum))  # Nesterov's look ahead
+    # A tall matrix's step is made larger, so that its outputs move as much as a square one's.
+    length = lr * max(1.0, rows / columns) ** 0.5
+    for piece, part in zip(batch, orthogonalize(update).split(sizes), strict=True):
+        piece.weights.mul_(1 - lr * weight_decay).sub_(part, alpha=length)
 
 
 def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
