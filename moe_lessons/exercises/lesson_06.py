@@ -218,6 +218,11 @@ EXERCISES = (
         reference=after_dropping,
         inputs=_dropped,
         mistakes={
+            "Two bugs: the weights are normalized again, so that a token that lost everything becomes NaN (0 / 0); "
+            "and the drops go unreported.": lambda weights, kept: (
+                weights * kept / (weights * kept).sum(dim=1, keepdim=True),
+                0,
+            ),
             "You normalize again after dropping: a kept choice then counts more because another was dropped, "
             "and a token that lost all of its choices becomes NaN (0 / 0).": lambda weights, kept: (
                 weights * kept / (weights * kept).sum(dim=1, keepdim=True),

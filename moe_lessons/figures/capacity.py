@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -71,6 +72,12 @@ def draw_slots(
     page.text(0.02, top + 0.1, words, fontsize=8, color=MUTED, va="center")
     _draw_columns(page, pieces, lines, top_k, slots, rows, top + 0.24)
     return figure
+
+
+def ink_on(color: str) -> str:
+    """The text color that reads on a background."""
+    red, green, blue = to_rgb(color)
+    return INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.55 else "white"
 
 
 def _wrapped(pieces: Sequence[str], tokens: Sequence[int]) -> list[list[tuple[int, int, str]]]:

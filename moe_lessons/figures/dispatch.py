@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from moe_lessons.figures.capacity import ink_on
 from moe_lessons.figures.routing import expert_colors
 from moe_lessons.figures.style import (
     INK,
@@ -49,8 +49,7 @@ def draw_dispatch(
         axis.plot([choice + 0.5, place + 0.5], [0.9, 4.05], color=color, linewidth=1.1, alpha=0.75)
         axis.add_patch(Rectangle((place + 0.04, 4.1), 0.92, 0.8, fc=color, lw=0))
         shown = printable(pieces[choice // top_k]).replace(r"\$", "$")[:4]
-        red, green, blue = to_rgb(color)
-        ink = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.55 else "white"
+        ink = ink_on(color)
         axis.text(
             place + 0.5, 4.5, shown, fontsize=size * 0.8, family="DejaVu Sans Mono", color=ink, rotation=90, **style
         )

@@ -15,7 +15,12 @@ function render({ model, el }) {
   const id = `moe-drop-${Math.random().toString(36).slice(2)}`;
   let pointed = -1;
 
-  const put = (name, value) => (model.set(name, value), model.save_changes());
+  let saving = 0; // the picture changes at once, the kernel hears of it when the hand rests
+  const put = (name, value) => {
+    model.set(name, value);
+    clearTimeout(saving);
+    saving = setTimeout(() => model.save_changes(), 120);
+  };
   const row = () => Math.max(0, layers.indexOf(model.get("layer")));
   const tokensOf = (batch) => batch.flatMap((which) => members[which]);
   const pinned = () => (pointed >= 0 ? pointed : model.get("pinned"));
