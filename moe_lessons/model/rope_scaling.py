@@ -33,7 +33,7 @@ def scaled_frequencies(rope_dim: int, theta: float, scaling: RopeScaling) -> Flo
         # The index at which a pair turns so often within the original length, whole numbers as YaRN's code takes them.
         first = max(math.floor(_index_of(scaling.fast, rope_dim, theta, scaling)), 0)
         last = min(math.ceil(_index_of(scaling.slow, rope_dim, theta, scaling)), rope_dim - 1)
-        keep = 1 - (pairs - first) / max(last - first, 0.001)
+        keep = 1 - (pairs - first) / ((last - first) or 0.001)
     else:
         turns = scaling.original_length * frequencies / (2 * math.pi)
         keep = (turns - scaling.slow) / (scaling.fast - scaling.slow)

@@ -122,7 +122,7 @@ class Drafter:
 @torch.inference_mode()
 def speculate(
     model: Transformer,
-    tokens: Int[Tensor, "1 time"],
+    tokens: Int[Tensor, "batch time"],
     n_new: int,
     *,
     n_drafts: int | None = None,
