@@ -380,3 +380,13 @@ def test_a_configuration_with_latent_attention_survives_its_dictionary():
     scaling = RopeScaling(factor=40.0, original_length=4096, mscale_all_dim=1.0)
     config = model_config(replace(USUAL, rope_scaling=scaling), mtp_depth=2)
     assert ModelConfig.from_dict(config.to_dict()) == config
+
+
+def test_every_timed_way_to_continue_starts_where_it_started_before():
+    from moe_lessons.benchmark.generation import ways_to_continue
+
+    ways = ways_to_continue(context=24, batch_size=2, n_layers=2)
+    first = {name: way() for name, way in ways.items()}
+    assert all(torch.equal(way(), first[name]) for name, way in ways.items())
+    assert (first["absorbed"] - first["unpacked"]).abs().max() < 1e-5
+    assert list(first) == ["absorbed", "unpacked", "kept"]

@@ -116,10 +116,12 @@ class LatentAttention(nn.Module):
         key = rearrange(self.key.weight, "(heads nope) latent -> heads nope latent", heads=self.n_heads)
         value = rearrange(self.value.weight, "(heads value) latent -> heads value latent", heads=self.n_heads)
         wanted = einsum(queries.nope, key, "batch heads new nope, heads nope latent -> batch heads new latent")
-        scores = wanted @ kept.latents[:, None].mT + queries.rope @ kept.rope_keys[:, None].mT
+        compare = "batch heads new size, batch time size -> batch heads new time"
+        scores = einsum(wanted, kept.latents, compare) + einsum(queries.rope, kept.rope_keys, compare)
         new, time = scores.shape[-2:]
         scores = (scores * self.scale).masked_fill(~_past(new, time, scores.device), float("-inf"))
-        mixed = scores.softmax(dim=-1) @ kept.latents[:, None]
+        shares = scores.softmax(dim=-1)
+        mixed = einsum(shares, kept.latents, "batch heads new time, batch time latent -> batch heads new latent")
         return einsum(mixed, value, "batch heads new latent, heads value latent -> batch heads new value")
 
     def absorbing_is_cheaper(self, new: int, time: int) -> bool:

@@ -1,0 +1,46 @@
+"""What the next token costs behind a long text, by what is kept of the text and how it is read."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
+from moe_lessons.model.cache import Cache, make_cache
+from moe_lessons.model.transformer import Transformer
+
+# DeepSeek-V3's proportions at a quarter of its head size: a latent of four heads' numbers, turned parts of half a head.
+LATENT = LatentAttentionConfig(n_heads=16, kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32)
+
+
+def ways_to_continue(
+    context: int = 2048, *, batch_size: int = 1, n_layers: int = 4, device: torch.device | str | None = None
+) -> dict[str, Callable[[], Tensor]]:
+    """Functions that read one more token behind `context` others, for `timing.interleaved`; each call does the same.
+
+    "absorbed" attends to the cached latents, "unpacked" makes all heads' keys and values of them again, as a plain
+    reading of the equations would, and "kept" has ordinary attention with as many heads and its larger cache. The
+    first two are the same model and give the same logits.
+    """
+    sizes = {"vocab_size": 512, "dim": 256, "n_layers": n_layers, "hidden_dim": 512, "max_length": context + 1}
+    config = ModelConfig(**sizes, attention=LATENT)
+    ordinary = replace(config, attention=AttentionConfig(n_heads=LATENT.n_heads, head_dim=LATENT.v_head_dim))
+    ways = {}
+    for name, its_config, absorb in (("absorbed", config, True), ("unpacked", config, False), ("kept", ordinary, None)):
+        model = Transformer(its_config, device=device).eval()
+        cache = make_cache(its_config, batch_size, device=device)
+        with torch.inference_mode():
+            model(torch.zeros(batch_size, context, dtype=torch.long, device=device), cache)
+        for block in model.blocks if absorb is not None else ():
+            block.attention.absorb = absorb
+        ways[name] = partial(_one_more, model, cache, torch.ones(batch_size, 1, dtype=torch.long, device=device))
+    return ways
+
+
+@torch.inference_mode()
+def _one_more(model: Transformer, cache: Cache, token: Tensor) -> Tensor:
+    logits = model(token, cache)
+    cache.truncate(cache.length - 1)
+    return logits
