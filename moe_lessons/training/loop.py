@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
 from moe_lessons.config import TrainConfig
+from moe_lessons.device import keep_freed_memory
 from moe_lessons.model.load_balance import balance_loss, expert_load, sequence_balance_loss, update_bias, z_loss
 from moe_lessons.model.multi_token import multi_token_loss
 from moe_lessons.model.router import Routing
@@ -105,6 +106,7 @@ def train(
             board.evaluation(history.steps, values)
 
     device = model.embedding.weight.device
+    keep_freed_memory()  # every step needs the same again
     total, unit = (config.steps, "steps") if config.steps is not None else (config.seconds, "seconds")
     if board:
         board.start(total, unit)
