@@ -8,7 +8,7 @@ from moe_lessons.device import choose_device
 from moe_lessons.model.dispatch import STRATEGIES, fastest
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.training import recipe
-from moe_lessons.training.loop import _step
+from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")]
@@ -49,5 +49,5 @@ def test_the_larger_preset_learns_in_bfloat16(kind):
     config = TrainConfig(steps=8, batch_size=8, seq_len=128, bias_rate=0.01)
     optimizers = build_optimizers(model, config)
     tokens = torch.randint(0, 1024, (8, 129), generator=torch.Generator().manual_seed(0)).cuda()
-    losses = [_step(model, optimizers, tokens[:, :-1], tokens[:, 1:], config, 1.0) for _ in range(8)]
+    losses = [training_step(model, optimizers, tokens[:, :-1], tokens[:, 1:], config, 1.0)[0] for _ in range(8)]
     assert losses[-1] < losses[0] - 0.5

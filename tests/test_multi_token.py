@@ -11,7 +11,7 @@ from moe_lessons.model.transformer import next_token_loss
 from moe_lessons.tracing import record_routing
 from moe_lessons.tracing.record import find_routers, observe_routing
 from moe_lessons.training.checkpoint import load_checkpoint, save_checkpoint
-from moe_lessons.training.loop import _step
+from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
 
 LATENT = LatentAttentionConfig(n_heads=2, kv_lora_rank=8, qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=6)
@@ -148,7 +148,7 @@ def test_training_moves_the_modules_and_balances_their_experts():
     train = TrainConfig(steps=1, bias_rate=0.01, balance_loss=0.01, sequence_balance_loss=0.01, z_loss=0.001)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     x = text(model)
-    loss, routings = _step(model, build_optimizers(model, train), x[:, :-1], x[:, 1:], train, 1.0)
+    loss, routings = training_step(model, build_optimizers(model, train), x[:, :-1], x[:, 1:], train, 1.0)
     assert sorted(routings) == [1, 2, 3]  # layer 0 is dense, 2 and 3 are the modules'
     assert len(routings[3].experts) == 2 * (11 - 1)  # the second module lacks a token of each text
     for name, tensor in model.state_dict().items():
@@ -163,7 +163,7 @@ def test_without_weight_the_modules_are_left_alone():
     train = TrainConfig(steps=1, bias_rate=0.01, mtp_weight=0.0)
     before = {name: tensor.clone() for name, tensor in model.mtp.state_dict().items()}
     x = text(model)
-    _, routings = _step(model, build_optimizers(model, train), x[:, :-1], x[:, 1:], train, 1.0)
+    _, routings = training_step(model, build_optimizers(model, train), x[:, :-1], x[:, 1:], train, 1.0)
     assert sorted(routings) == [1]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.mtp.state_dict().items())
 
@@ -176,7 +176,7 @@ def test_modules_learn_to_look_ahead():
     for step in range(60):
         start = torch.randint(0, 19, (8, 1), generator=torch.Generator().manual_seed(step))
         x = (start + torch.arange(13)) % 19
-        _step(model, optimizers, x[:, :-1], x[:, 1:], train, 1.0)
+        training_step(model, optimizers, x[:, :-1], x[:, 1:], train, 1.0)
     with torch.no_grad():
         assert (
             multi_token_loss(model.look_ahead(model.read(x[:, :-1]), x[:, 1:]), x[:, 1:]) < 1.5

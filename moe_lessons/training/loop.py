@@ -119,7 +119,7 @@ def train(
             share = (history.steps if unit == "steps" else history.seconds) / total
             factor = learning_rate_factor(share + (1 / total if unit == "steps" else 0), config.warmup, config.final_lr)
             inputs, targets = batches(history.steps)
-            loss, routings = _step(model, optimizers, inputs.to(device), targets.to(device), config, factor)
+            loss, routings = training_step(model, optimizers, inputs.to(device), targets.to(device), config, factor)
             history.steps += 1
             history.tokens += inputs.numel()
             before, history.seconds = history.seconds, time.perf_counter() - clock
@@ -153,7 +153,7 @@ def train(
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit}s [{elapsed}<{remaining}{postfix}]"
 
 
-def _step(
+def training_step(
     model: Transformer, optimizers: list[Optimizer], inputs: Tensor, targets: Tensor, config: TrainConfig, factor: float
 ) -> tuple[float, dict[int, Routing]]:
     """One forward pass, one backward pass, one update; returns the next-token loss alone, and who worked on what."""
