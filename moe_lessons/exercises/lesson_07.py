@@ -35,6 +35,30 @@ def biased_route(
     return weights / weights.sum(dim=-1, keepdim=True), experts
 
 
+def chosen_weights(
+    scores: Float[Tensor, "tokens experts"], experts: Int[Tensor, "tokens top_k"], normalize: bool, route_scale: float
+) -> Float[Tensor, "tokens top_k"]:
+    """What the chosen experts count: their scores, divided by the sum where that is asked for, times route_scale."""
+    weights = scores.gather(1, experts)
+    if normalize:
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+    return weights * route_scale
+
+
+def small_scores(
+    logits: Float[Tensor, "tokens experts"], bias: Float[Tensor, " experts"], top_k: int
+) -> tuple[Float[Tensor, "tokens top_k"], Int[Tensor, "tokens top_k"]]:
+    """Weights and experts of a router with sigmoid scores; a score may be far smaller than the bias."""
+    return biased_route(logits.sigmoid(), bias, top_k)
+
+
+def precise_choice(
+    hidden: Float[Tensor, "tokens dim"], weight: Float[Tensor, "experts dim"], top_k: int
+) -> Int[Tensor, "tokens top_k"]:
+    """The experts of each token, best first, by logits in float32, whatever the precision of the token."""
+    return choose(hidden.float() @ weight.float().T, top_k)
+
+
 def max_over_mean(experts: Int[Tensor, "tokens top_k"], n_experts: int) -> float:
     """The busiest expert's number of tokens over the mean of all experts, idle ones included."""
     return load_balance.max_over_mean(load_balance.expert_load(experts, n_experts))
@@ -59,6 +83,28 @@ def _scores_and_bias(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0.9, 0.5, 0.4, 0.1]]), torch.tensor([-0.6, 0.0, 0.0, 0.5]), 2
     for tokens, n_experts, top_k in ((4, 4, 2), (6, 8, 3)):
         yield _normal(rng, tokens, n_experts).sigmoid(), 0.5 * _normal(rng, n_experts), top_k
+
+
+def _weights_and_rules(rng: np.random.Generator) -> Iterator[tuple]:
+    yield torch.tensor([[0.6, 0.2, 0.1, 0.1]]), torch.tensor([[0, 1]]), False, 2.5
+    for normalize, route_scale in ((True, 2.5), (True, 1.0), (False, 1.0), (False, 0.5)):
+        scores = _normal(rng, 5, 8).sigmoid()
+        yield scores, choose(scores, 3), normalize, route_scale
+
+
+def _small(rng: np.random.Generator) -> Iterator[tuple]:
+    yield torch.tensor([[-20.0, -18.0, -25.0]]), torch.tensor([0.4, 0.5, 0.0]), 2
+    for tokens, n_experts, top_k in ((4, 4, 2), (6, 8, 3)):
+        # Biases differ by more than these scores can: the choice has no near ties.
+        bias = torch.from_numpy(rng.permutation(n_experts).astype(np.float32)) / n_experts
+        yield _normal(rng, tokens, n_experts) - 14, bias, top_k
+    yield 2 * _normal(rng, 6, 8), torch.from_numpy(rng.permutation(8).astype(np.float32)) / 20, 2
+
+
+def _half(rng: np.random.Generator) -> Iterator[tuple]:
+    yield torch.ones(1, 2, dtype=torch.bfloat16), torch.tensor([[1.0, 0.0], [1.0, 0.002], [0.5, 0.0]]), 1
+    for tokens, dim, n_experts, top_k in ((40, 16, 8, 2), (60, 32, 16, 4)):
+        yield _normal(rng, tokens, dim).bfloat16(), _normal(rng, n_experts, dim) / dim**0.5, top_k
 
 
 def _choices(rng: np.random.Generator, tokens: int, n_experts: int, top_k: int) -> Tensor:
@@ -103,6 +149,16 @@ def _unnormalized(scores: Tensor, bias: Tensor, top_k: int) -> tuple[Tensor, Ten
 
 def _experts_at_work(dim: int, hidden_dim: int, n_experts: int) -> int:
     return n_experts * swiglu_parameters(dim, hidden_dim)
+
+
+def _recovered(logits: Tensor, bias: Tensor, top_k: int, least: float = 0.0) -> tuple[Tensor, Tensor]:
+    biased, experts = _chosen(logits.sigmoid() + bias, top_k)
+    weights = biased - bias[experts]
+    return weights / (weights.sum(dim=-1, keepdim=True) + least), experts
+
+
+def _divided(weights: Tensor, normalize: bool) -> Tensor:
+    return weights / weights.sum(dim=-1, keepdim=True) if normalize else weights
 
 
 EXERCISES = (
@@ -173,6 +229,103 @@ EXERCISES = (
         success="The bias moves tokens to idle experts and leaves what each expert contributes alone.",
         difficulty=2,
         minutes=8,
+        sources=("moe_lessons.model.router.Router",),
+    ),
+    Exercise(
+        name="chosen_weights",
+        task="Find the bug: return the weights of the given experts, which are their scores, divided by their sum "
+        "where normalize is true. They are multiplied by route_scale in either case.",
+        reference=chosen_weights,
+        inputs=_weights_and_rules,
+        mistakes={
+            "route_scale is skipped where the weights are not normalized; take it out of the `if`.": (
+                lambda scores, experts, normalize, route_scale: chosen_weights(
+                    scores, experts, normalize, route_scale if normalize else 1.0
+                )
+            ),
+            "The normalization is forgotten: divide by the sum of the chosen scores where normalize is true.": (
+                lambda scores, experts, normalize, route_scale: scores.gather(1, experts) * route_scale
+            ),
+            "route_scale is forgotten: multiply by it at the end.": lambda scores, experts, normalize, route_scale: (
+                chosen_weights(scores, experts, normalize, 1.0)
+            ),
+            "You scale first, and the division takes the scale out again; divide first.": (
+                lambda scores, experts, normalize, route_scale: _divided(
+                    scores.gather(1, experts) * route_scale, normalize
+                )
+            ),
+            "You divide by the sum over all experts; the sum is over the chosen ones.": (
+                lambda scores, experts, normalize, route_scale: (
+                    _divided(scores, normalize).gather(1, experts) * route_scale
+                )
+            ),
+            "You normalize in either case; do so only where normalize is true.": (
+                lambda scores, experts, normalize, route_scale: chosen_weights(scores, experts, True, route_scale)
+            ),
+        },
+        success="With sigmoid scores and a scale above 1, as in DeepSeek-V3, each of the two makes a different model.",
+        difficulty=1,
+        minutes=5,
+        differentiable=True,
+        sources=("moe_lessons.model.router.Router",),
+    ),
+    Exercise(
+        name="small_scores",
+        task="Find the bug: a router with sigmoid scores chooses top_k experts by score + bias, best first, and weighs "
+        "them by their scores, divided by the sum. Return (weights, experts); a score may be a billion times smaller "
+        "than its bias.",
+        reference=small_scores,
+        inputs=_small,
+        mistakes={
+            "The score is recovered as biased minus bias, and a small one is lost in the rounding of the sum; "
+            "gather it from the raw scores.": _recovered,
+            "The score is recovered as biased minus bias and rounded to 0; the tiny number that you add keeps the NaN "
+            "away and not the mistake: gather the raw scores.": lambda logits, bias, top_k: _recovered(
+                logits, bias, top_k, least=1e-20
+            ),
+            "The weights come from the biased scores; gather the raw scores.": lambda logits, bias, top_k: (
+                _biased_weights(logits.sigmoid(), bias, top_k)
+            ),
+            "The scores are a softmax; this router takes the sigmoid of each logit.": lambda logits, bias, top_k: (
+                biased_route(logits.softmax(dim=-1), bias, top_k)
+            ),
+            "The weights are not normalized: divide them by their sum.": lambda logits, bias, top_k: _unnormalized(
+                logits.sigmoid(), bias, top_k
+            ),
+            "The bias takes no part in the choice; choose by score + bias.": lambda logits, bias, top_k: _normalized(
+                *_chosen(logits.sigmoid(), top_k)
+            ),
+        },
+        success="Adding and subtracting the same number is not nothing: float32 keeps about seven digits of the sum.",
+        difficulty=2,
+        minutes=8,
+        sources=("moe_lessons.model.router.Router",),
+    ),
+    Exercise(
+        name="precise_choice",
+        task="Find the bug: return each token's top_k experts, best first, by its logits, the products of the token "
+        "with the rows of weight. Tokens arrive in bfloat16, which keeps three digits; the choice is made in float32.",
+        reference=precise_choice,
+        inputs=_half,
+        mistakes={
+            "The product is taken in bfloat16, where close logits become equal; turn the token into float32 before the "
+            "product, not after it.": lambda hidden, weight, top_k: choose(hidden @ weight.to(hidden.dtype).T, top_k),
+            "The rows of weight are rounded to bfloat16 first; keep them in float32.": lambda hidden, weight, top_k: (
+                choose(hidden.float() @ weight.bfloat16().float().T, top_k)
+            ),
+            "The logits are right, but rounded to bfloat16 before the choice; sort them as they are.": (
+                lambda hidden, weight, top_k: choose((hidden.float() @ weight.T).bfloat16(), top_k)
+            ),
+            "You choose the experts with the lowest logits; choose the highest.": lambda hidden, weight, top_k: choose(
+                -(hidden.float() @ weight.T), top_k
+            ),
+            "The experts are right, but sorted by their number; return the best first.": (
+                lambda hidden, weight, top_k: precise_choice(hidden, weight, top_k).sort(dim=-1).values
+            ),
+        },
+        success="A flipped choice is another expert's output, not a rounding error: routers stay in float32.",
+        difficulty=1,
+        minutes=5,
         sources=("moe_lessons.model.router.Router",),
     ),
     Exercise(
