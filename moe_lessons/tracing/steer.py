@@ -41,7 +41,7 @@ def sent_to(router: Router, routing: Routing, experts: Int[Tensor, "tokens top_k
     """The same tokens sent to other experts, weighted as the router weighs: by their scores, without the bias."""
     weights = routing.scores.gather(1, experts)
     if router.normalize:
-        weights = weights / weights.sum(dim=-1, keepdim=True)
+        weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
     return routing._replace(experts=experts, weights=weights * router.route_scale)
 
 
@@ -61,14 +61,14 @@ def knock_out(model: nn.Module, experts: Collection[int], layers: Collection[int
                 "knock out fewer"
             )
 
+    off = torch.tensor(list(experts), dtype=torch.long)
+
     def change(layer: int, routing: Routing) -> Routing:
         if layer not in routers:
             return routing
         router = routers[layer]
-        choice = routing.scores if router.expert_bias is None else routing.scores + router.expert_bias
-        choice = choice.detach().clone()
-        choice[:, list(experts)] = -torch.inf
-        return sent_to(router, routing, choose(choice, router.top_k))
+        left = routing.scores.detach().index_fill(1, off.to(routing.scores.device), -torch.inf)
+        return sent_to(router, routing, choose(router.preference(left), router.top_k))
 
     return change
 
