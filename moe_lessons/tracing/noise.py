@@ -1,9 +1,9 @@
-"""Seeded noise that is the same in Python and in the browser, to the last bit: only integers until the last division."""
+"""Seeded noise that is the same in Python and in the browser, to the last bit: integers until the last division."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 _DRAWS = 6  # random integers for one number; each gives two halves of 16 bits
 
@@ -23,7 +23,7 @@ def unit_noise(
     return (halves.reshape(len(layers), tokens, experts, _DRAWS).sum(axis=-1) - _DRAWS * 65535) / 65536
 
 
-def _mixed(x: Int[np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
+def _mixed(x: np.ndarray) -> np.ndarray:
     """A number in 32 bits for each number in 32 bits, without a pattern (Wellons, "Prospecting for hash functions")."""
     x = np.atleast_1d(x)  # arrays wrap around in silence
     x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)

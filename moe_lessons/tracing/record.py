@@ -126,4 +126,7 @@ def _contents(
         "score_function": first.score_function,
         "normalize": first.normalize,
         "route_scale": first.route_scale,
+        "n_groups": first.n_groups,
+        "top_groups": first.top_groups,
+        "group_score": first.group_score,
     }

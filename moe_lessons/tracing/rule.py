@@ -132,7 +132,7 @@ def route_with(
     n_experts = logits.shape[-1]
     knobs.check(n_experts)
     if np.isnan(logits).any():
-        raise ValueError("logits has values that are not numbers (nan); the model is broken or was trained too fast")
+        raise ValueError("logits has values that are not finite (nan); the model is broken or was trained too fast")
     scaled = logits.astype(np.float64) / knobs.temperature
     if knobs.noise:
         scaled = scaled + knobs.noise * unit_noise(knobs.seed, layers, *logits.shape[-2:]).reshape(logits.shape)

@@ -1,7 +1,7 @@
 """What a router did to a text: every layer, every token, every expert, as plain arrays."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
-from moe_lessons.tracing.rule import check_rule, route
+from moe_lessons.tracing.rule import Knobs, Routed, check_rule, route_with
 
 _FORMAT = "moe-lessons-trace-1"
 _ARRAYS = ("logits", "bias", "experts", "weights", "token_ids", "position", "sequence")
+_MAY_LACK = ("nats",)
 
 
 @dataclass(eq=False)
@@ -37,6 +38,12 @@ class RoutingTrace:
     normalize: bool = True
     route_scale: float = 1.0
     model: str = "model"
+    n_groups: int = 1
+    top_groups: int = 1
+    group_score: str = "top2"
+    # What the model made of it all, where whoever recorded the trace noted it.
+    nats: np.ndarray | None = None  # float32 [tokens], what each token cost after those before it
+    guesses: list[list[tuple[str, float]]] | None = None  # after each token, the likeliest next ones and how likely
 
     def __post_init__(self) -> None:
         self.logits = np.asarray(self.logits, dtype=np.float32)
@@ -45,6 +52,10 @@ class RoutingTrace:
         for name in ("experts", "token_ids", "position", "sequence"):
             setattr(self, name, np.asarray(getattr(self, name), dtype=np.int64))
         self.layers, self.pieces = tuple(int(layer) for layer in self.layers), list(self.pieces)
+        if self.nats is not None:
+            self.nats = np.asarray(self.nats, dtype=np.float32)
+        if self.guesses is not None:
+            self.guesses = [[(str(piece), float(share)) for piece, share in guess] for guess in self.guesses]
         self._validate()
 
     def _validate(self) -> None:
@@ -54,6 +65,9 @@ class RoutingTrace:
         if layers == 0:
             raise ValueError("logits has zero layers; a trace needs at least one with a router")
         check_rule(experts, self.top_k, self.score_function)
+        self.knobs.check(experts)
+        if not 0 < self.route_scale < np.inf:
+            raise ValueError(f"route_scale is {self.route_scale}, but must be above 0 and finite")
         shapes = {
             "bias": (layers, experts),
             "experts": (layers, tokens, self.top_k),
@@ -61,7 +75,7 @@ class RoutingTrace:
             "token_ids": (tokens,),
             "position": (tokens,),
             "sequence": (tokens,),
-        }
+        } | ({} if self.nats is None else {"nats": (tokens,)})
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, but the logits ask for {shape}")
@@ -70,9 +84,13 @@ class RoutingTrace:
                 f"pieces and layers number {len(self.pieces)} and {len(self.layers)}, "
                 f"but the logits ask for {tokens} and {layers}"
             )
+        if self.guesses is not None and len(self.guesses) != tokens:
+            raise ValueError(f"guesses are given for {len(self.guesses)} tokens, but the logits ask for {tokens}")
+        if not all(isinstance(piece, str) for piece in self.pieces):
+            raise ValueError("pieces must be the tokens as text; see a tokenizer's pieces(ids)")
         if len(set(self.layers)) != layers:
             raise ValueError(f"layers is {self.layers}, but must name each layer once")
-        for name in ("logits", "bias", "weights"):
+        for name in ("logits", "bias", "weights", *(name for name in _MAY_LACK if getattr(self, name) is not None)):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} has values that are not finite; the model is broken or was trained too fast")
         if self.experts.size and (self.experts.min() < 0 or self.experts.max() >= experts):
@@ -101,7 +119,10 @@ class RoutingTrace:
         bias = np.zeros((layers, experts), np.float32) if bias is None else np.asarray(bias, dtype=np.float32)
         if bias.shape != (layers, experts):
             raise ValueError(f"bias has shape {bias.shape}, but the logits ask for {(layers, experts)}")
-        rule = route(logits, bias[:, None], top_k, score_function, normalize, route_scale)
+        grouped = {name: rest[name] for name in ("n_groups", "top_groups", "group_score") if name in rest}
+        check_rule(logits.shape[-1], top_k, score_function)
+        knobs = Knobs(top_k=top_k, score_function=score_function, normalize=normalize, **grouped)
+        rule = route_with(logits, bias[:, None], knobs, route_scale)
         fields = {
             "token_ids": np.full(tokens, -1),
             "position": np.arange(tokens),
@@ -133,6 +154,35 @@ class RoutingTrace:
     def n_tokens(self) -> int:
         return self.logits.shape[1]
 
+    @property
+    def knobs(self) -> Knobs:
+        """How the model routes by itself."""
+        return Knobs(
+            top_k=self.top_k,
+            score_function=self.score_function,
+            normalize=self.normalize,
+            n_groups=self.n_groups,
+            top_groups=self.top_groups,
+            group_score=self.group_score,
+        )
+
+    def routed(self, knobs: Knobs | None = None, layers: Collection[int] | None = None) -> list[Routed]:
+        """Each layer's routing with these knobs, in these layers (all by default); elsewhere the model's own.
+
+        The model's own choices are those recorded: float32 and float64 may part at a tie. Raises ValueError for
+        knobs that cannot be followed, or a layer that the trace lacks.
+        """
+        own = self.knobs
+        knobs = own if knobs is None else knobs.asks_for()
+        rows = range(self.n_layers) if layers is None else [self.row(layer) for layer in layers]
+        result = []
+        for row, layer in enumerate(self.layers):
+            turned = row in rows and knobs != own
+            settings = knobs if turned else own
+            rule = route_with(self.logits[row], self.bias[row], settings, self.route_scale, [layer])
+            result.append(rule if turned else rule._replace(experts=self.experts[row], weights=self.weights[row]))
+        return result
+
     def load_per_expert(self) -> np.ndarray:
         """How many tokens each expert received: int64 [layers, experts]."""
         return np.stack([np.bincount(layer.ravel(), minlength=self.n_experts) for layer in self.experts])
@@ -161,15 +211,18 @@ class RoutingTrace:
             sequence=self.sequence[columns],
             pieces=[self.pieces[column] for column in columns],
             layers=tuple(self.layers[row] for row in rows),
+            nats=None if self.nats is None else self.nats[columns],
+            guesses=None if self.guesses is None else [self.guesses[column] for column in columns],
         )
 
     def save(self, path: str | Path) -> Path:
         """Write the trace as safetensors; raises OSError where that is impossible."""
         path = Path(path).with_suffix(".safetensors")
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+        kept = [name for name in (*_ARRAYS, *_MAY_LACK) if getattr(self, name) is not None]
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in kept}
         small = np.int16 if self.n_experts < 2**15 else np.int32
         arrays["experts"] = arrays["experts"].astype(small)
-        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _ARRAYS}
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _ARRAYS + _MAY_LACK}
         safetensors.numpy.save_file(arrays, path, metadata={"format": _FORMAT, "trace": json.dumps(rest)})
         return path
 
@@ -185,9 +238,12 @@ class RoutingTrace:
                 arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{path.name} is damaged or not a safetensors file ({error}); save it again") from None
-        if header.get("format") != _FORMAT or set(arrays) != set(_ARRAYS):
+        if header.get("format") != _FORMAT or set(arrays) - set(_MAY_LACK) != set(_ARRAYS):
             raise ValueError(f"{path.name} is not a routing trace; its header does not say {_FORMAT}")
-        return cls(**arrays, **json.loads(header["trace"]))
+        try:
+            return cls(**arrays, **json.loads(header["trace"]))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path.name} holds a damaged trace ({error}); record and save it again") from None
 
     def __repr__(self) -> str:
         return (
