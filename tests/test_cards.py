@@ -12,6 +12,7 @@ from moe_lessons.accounting import cache_bytes_per_token, count_parameters
 from moe_lessons.cli import main
 from moe_lessons.model.cache import make_cache
 from moe_lessons.published.cards import card_names, cost, count_card, evaluate, read_card
+from moe_lessons.published.configurations import config_from_hugging_face, config_to_hugging_face
 
 PUBLISHED = [name for name in card_names() if read_card(name).is_published]
 
@@ -162,6 +163,17 @@ def test_hugging_face_builds_as_many_numbers_from_the_publishers_configuration(n
         theirs = transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(**values))
     biases = sum(buffer.numel() for key, buffer in theirs.named_buffers() if key.endswith("correction_bias"))
     assert theirs.num_parameters() + biases == count_card(read_card(name)).total
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if not read_card(name).not_expressed])
+def test_a_card_is_the_publishers_configuration_in_our_words(name):
+    """Every entry that transformers reads, not only those that parameters depend on."""
+    transformers = pytest.importorskip("transformers")
+    kind, values = CONFIG_JSON[name]
+    theirs = config_to_hugging_face(ModelConfig.from_card(name))
+    assert type(theirs) is getattr(transformers, kind)
+    assert {key: getattr(theirs, key) for key in values} == values
+    assert config_from_hugging_face(theirs) == ModelConfig.from_card(name)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -119,47 +119,6 @@ def test_logits_equal_hugging_faces_llama(groups, tied, theta, time, seed):
         assert (ours(x) - theirs(x).logits).abs().max() < 1e-5
 
 
-def test_logits_equal_hugging_faces_mixtral():
-    from transformers import MixtralConfig, MixtralForCausalLM
-
-    from moe_lessons.published import from_hugging_face
-
-    torch.manual_seed(0)
-    theirs = MixtralForCausalLM(
-        MixtralConfig(
-            vocab_size=61,
-            hidden_size=24,
-            intermediate_size=40,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            num_local_experts=5,
-            num_experts_per_tok=2,
-            initializer_range=0.1,
-        )
-    ).eval()
-    x = torch.randint(0, 61, (2, 33))
-    with torch.no_grad():
-        assert (from_hugging_face(theirs)(x) - theirs(x).logits).abs().max() < 1e-5
-
-
-def test_a_model_with_options_we_do_not_teach_is_refused():
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from moe_lessons.published import from_hugging_face
-
-    config = LlamaConfig(
-        vocab_size=9,
-        hidden_size=8,
-        intermediate_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        attention_bias=True,
-    )
-    with pytest.raises(ValueError, match="attention_bias"):
-        from_hugging_face(LlamaForCausalLM(config))
-
-
 @pytest.mark.parametrize("config", [small(), sparse(), small(tie_embeddings=False)], ids=["dense", "sparse", "untied"])
 class TestTransformer:
     def test_an_untouched_prefix_keeps_its_logits(self, config):
