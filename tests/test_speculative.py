@@ -255,3 +255,16 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(changes, prompts, argume
 def test_an_empty_prompt_is_refused():
     with pytest.raises(ValueError, match="prompt is empty"):
         speculate(build(), torch.zeros(1, 0, dtype=torch.long), 3)
+
+
+def test_timed_parts_of_speculation_start_where_they_started_before():
+    from moe_lessons.benchmark.generation import parts_of_speculation
+
+    parts = parts_of_speculation(build(mtp_depth=3), context=20, n_drafts=2)
+    first = parts["plain"]()
+    for part in parts.values():
+        for _ in range(3):
+            part()
+    assert torch.equal(parts["plain"](), first)
+    with pytest.raises(ValueError, match="n_drafts is 3"):
+        parts_of_speculation(build(mtp_depth=2), context=20, n_drafts=3)
