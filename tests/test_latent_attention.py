@@ -385,7 +385,7 @@ def test_a_configuration_with_latent_attention_survives_its_dictionary():
 
 
 def test_every_timed_way_to_continue_starts_where_it_started_before():
-    from moe_lessons.benchmark.generation import ways_to_continue
+    from moe_lessons.benchmark.next_token import ways_to_continue
 
     ways = ways_to_continue(context=24, batch_size=2, n_layers=2)
     first = {name: way() for name, way in ways.items()}

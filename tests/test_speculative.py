@@ -258,7 +258,7 @@ def test_an_empty_prompt_is_refused():
 
 
 def test_timed_parts_of_speculation_start_where_they_started_before():
-    from moe_lessons.benchmark.generation import parts_of_speculation
+    from moe_lessons.benchmark.next_token import parts_of_speculation
 
     parts = parts_of_speculation(build(mtp_depth=3), context=20, n_drafts=2)
     first = parts["plain"]()

@@ -134,7 +134,7 @@ class LatentAttention(nn.Module):
 def _same_width(*parts: Tensor) -> tuple[Tensor, ...]:
     """Zeros behind the narrower ones, which change no product: the CPU's fused kernel takes one width only.
 
-    It is two to six times as fast as the plain one. Where the fused one is switched off, nothing is added.
+    It is up to six times as fast as the plain one. Where the fused one is switched off, nothing is added.
     """
     width = max(part.shape[-1] for part in parts)
     fused = parts[0].device.type == "cpu" and torch.backends.cuda.flash_sdp_enabled()  # the switch of all devices
