@@ -16,6 +16,7 @@ COMMANDS = {
     "copy": "make a working copy of the lessons; never overwrites a file",
     "train": "train a small dense or sparse model on a text",
     "count": "count a model's parameters, in all and at work on one token, its cache and its FLOPs",
+    "bench": "measure dispatch, training, generation and start-up here, beside Hugging Face",
 }
 
 

@@ -24,7 +24,7 @@ ALLOWED = {
     "training": BASE | {"model", "text", "tracing"},  # expert load is observed, not computed again
     "accounting": BASE | {"model"},
     "published": BASE | {"model", "accounting"},  # a card counts what our modules hold, and what they lack
-    "benchmark": BASE | {"model", "text", "training", "published"},
+    "benchmark": BASE | {"model", "training", "published", "accounting"},
     "figures": {"axes", "resources", "tracing"},
     "widgets": {"axes", "config", "resources", "tracing", "figures", "accounting"},  # never model, text, training
     "ledger": BASE | {"figures", "widgets"},

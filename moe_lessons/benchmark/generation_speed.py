@@ -1,0 +1,52 @@
+"""Text written token by token with the cache, beside Hugging Face's `generate` on the same weights."""
+
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from moe_lessons.benchmark.timing import Timing, interleaved
+from moe_lessons.model.generate import generate
+from moe_lessons.model.transformer import Transformer
+from moe_lessons.published import to_hugging_face
+from moe_lessons.training.recipes import recipe
+
+
+class Generation(NamedTuple):
+    """The seconds of each way to write `tokens` tokens; `same_text` where Hugging Face's were ours."""
+
+    timings: dict[str, Timing]
+    tokens: int
+    same_text: bool | None  # None without transformers
+    left_out: dict[str, str]
+
+    def tokens_per_second(self, name: str) -> float:
+        """Of the median call."""
+        return self.tokens / self.timings[name].median
+
+
+def compare(rounds: int, device: torch.device, *, quick: bool = False) -> Generation:
+    """The course's dense and sparse model, untrained, always taking the likeliest token, one sequence at a time."""
+    n_new, prompt = (4 if quick else 128), torch.arange(16, device=device)[None]
+    ways, left_out = {}, {}
+    for kind in ("dense", "moe"):
+        config = recipe(kind, device.type).model
+        if config.moe is not None:  # the bias of the loss-free balance has no place in the closest family, Qwen3-MoE
+            config = replace(config, moe=replace(config.moe, expert_bias=False))
+        model = Transformer(config, device=device).eval()
+        ways[kind] = partial(generate, model, prompt, n_new, temperature=0.0)
+        try:
+            ways[f"{kind}, Hugging Face"] = partial(_theirs, to_hugging_face(model).to(device), prompt, n_new)
+        except ImportError:
+            left_out["Hugging Face"] = "transformers is not installed"
+    texts = {name: way() for name, way in ways.items()}
+    same = [bool(torch.equal(text, texts[name.partition(",")[0]])) for name, text in texts.items() if "," in name]
+    return Generation(interleaved(ways, rounds, warmup=1), n_new, all(same) if same else None, left_out)
+
+
+def _theirs(model: nn.Module, prompt: Tensor, n_new: int) -> Tensor:
+    mask = torch.ones_like(prompt)
+    length = {"min_new_tokens": n_new, "max_new_tokens": n_new}
+    return model.generate(prompt, attention_mask=mask, do_sample=False, use_cache=True, pad_token_id=0, **length)
