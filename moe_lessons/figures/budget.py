@@ -29,6 +29,7 @@ PARTS = {
     "router": (PALETTE[5], "router"),
     "norms": (PALETTE[7], "norms"),
     "head": (PALETTE[2], "head"),
+    "multi_token": (PALETTE[3], "multi-token modules"),
 }
 
 

@@ -1,71 +1,5 @@
 import { element, shape, openView, onFrame, onWidth, listen, slider, choice, messageLine, brief } from "./common.js";
-
-/** One sentence about sizes that make no model; empty when they do. */
-export function problem(config) {
-  const { n_heads, n_kv_heads, head_dim } = config.attention;
-  const dim = head_dim ?? config.dim / n_heads;
-  if (!Number.isInteger(dim)) {
-    return `dim is ${config.dim}, which n_heads = ${n_heads} does not divide; choose a multiple of ${n_heads}.`;
-  }
-  if (dim % 2) return `Each head has ${dim} dimensions, but rotary positions turn pairs; change dim or n_heads so that it is even.`;
-  if (n_heads % n_kv_heads) {
-    return `n_heads is ${n_heads} and n_kv_heads is ${n_kv_heads}; n_heads must be a multiple of n_kv_heads.`;
-  }
-  const { moe } = config;
-  if (moe && moe.top_k > moe.n_routed_experts) {
-    return `top_k is ${moe.top_k}, but there are only ${moe.n_routed_experts} experts to choose from; lower top_k.`;
-  }
-  return "";
-}
-
-/** Every part in reading order: {layer, name, parameters, active}; layer is null before and after the layers. */
-export function parts(config) {
-  const { dim, vocab_size, n_layers, hidden_dim, attention: heads, moe, tie_embeddings } = config;
-  const head_dim = heads.head_dim ?? dim / heads.n_heads;
-  const attention = dim * head_dim * (2 * heads.n_heads + 2 * (heads.n_kv_heads ?? heads.n_heads));
-  const norms = 2 * dim + (heads.qk_norm ? 2 * head_dim : 0);
-  const part = (layer, name, parameters, active = parameters) => ({ layer, name, parameters, active });
-  const table = [part(null, "embedding", vocab_size * dim)];
-  for (let layer = 0; layer < n_layers; layer++) {
-    table.push(part(layer, "attention", attention), part(layer, "norms", norms));
-    if (!moe || layer < (moe.n_dense_layers ?? 0)) {
-      table.push(part(layer, "feed_forward", 3 * dim * hidden_dim));
-      continue;
-    }
-    const expert = 3 * dim * moe.hidden_dim;
-    table.push(part(layer, "router", moe.n_routed_experts * (dim + (moe.expert_bias ? 1 : 0))));
-    table.push(part(layer, "experts", moe.n_routed_experts * expert, moe.top_k * expert));
-    if (moe.n_shared_experts) table.push(part(layer, "shared_experts", moe.n_shared_experts * expert));
-  }
-  table.push(part(null, "norms", dim), part(null, "head", tie_embeddings ? 0 : vocab_size * dim));
-  return table;
-}
-
-/** Parameters in all, at work on one token, and by part. */
-export function countParameters(config) {
-  const counted = { total: 0, active: 0, byPart: {} };
-  for (const { name, parameters, active } of parts(config)) {
-    counted.total += parameters;
-    counted.active += active;
-    counted.byPart[name] = (counted.byPart[name] ?? 0) + parameters;
-  }
-  return counted;
-}
-
-/** Forward FLOPs for one token of a sequence of `context` tokens, two per multiply-add: {total, byPart}. */
-export function flopsPerToken(config, context) {
-  const { dim, vocab_size, attention: heads, moe } = config;
-  const byPart = {};
-  const add = (name, products) => (byPart[name] = (byPart[name] ?? 0) + 2 * products);
-  for (const { name, active } of parts(config)) {
-    if (name === "embedding" || name === "norms") continue; // a table look-up; no matrix product
-    if (name === "router") add(name, active - (moe.expert_bias ? moe.n_routed_experts : 0)); // the bias is added
-    else add(name, name === "head" ? vocab_size * dim : active);
-    // Scores for all pairs, masked ones included, then their weighted sum of values.
-    if (name === "attention") add("scores", 2 * heads.n_heads * (heads.head_dim ?? dim / heads.n_heads) * context);
-  }
-  return { total: Object.values(byPart).reduce((a, b) => a + b, 0), byPart };
-}
+import { problem, parts, countParameters, flopsPerToken, isLatent, headDim } from "./budget_rule.js";
 
 // Every part in drawing order: index into the palette, and what it is called.
 const PARTS = {
@@ -78,6 +12,7 @@ const PARTS = {
   router: [5, "router"],
   norms: [7, "norms"],
   head: [2, "head"],
+  multi_token: [3, "multi-token modules"],
 };
 const COUNTS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 61, 64, 80, 96, 128];
 const SIZES = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 5120, 6144, 7168, 8192, 12288, 14336, 16384];
@@ -85,6 +20,7 @@ const WORDS = [256, 512, 1024, 2048, 4096, 8192, 16384, 32000, 50257, 65536, 102
 const LENGTHS = Array.from({ length: 18 }, (_, i) => 2 ** i);
 const KNOBS = [
   ["dim", SIZES], ["n_layers", COUNTS], ["attention.n_heads", COUNTS], ["attention.n_kv_heads", COUNTS],
+  ["attention.q_lora_rank", SIZES], ["attention.kv_lora_rank", SIZES],
   ["hidden_dim", [...SIZES, 28672, 53248]], ["vocab_size", WORDS], ["context", LENGTHS],
   ["moe.n_routed_experts", [...COUNTS, 160, 256, 384, 512]], ["moe.top_k", COUNTS], ["moe.hidden_dim", SIZES],
 ];
@@ -109,14 +45,14 @@ function render({ model, el }) {
   el.append(top, knobs, line, totals, bars, columns);
 
   let [config, context] = [structuredClone(model.get("config")), model.get("context")];
-  const free = () => config.attention.head_dim === config.dim / config.attention.n_heads || !config.attention.head_dim;
+  const free = () => !isLatent(config) && headDim(config) === config.dim / config.attention.n_heads;
   let follows = free(); // head_dim is dim / n_heads, and stays so
 
   function publish() {
     // The kernel keeps the last sizes that make a model, so that its still picture can always be drawn.
     if (!problem(config)) {
-      const { n_heads, head_dim } = config.attention;
-      model.set("config", { ...config, attention: { ...config.attention, head_dim: head_dim ?? config.dim / n_heads } });
+      const size = isLatent(config) ? {} : { head_dim: headDim(config) };
+      model.set("config", { ...config, attention: { ...config.attention, ...size } });
       model.set("context", context);
       model.save_changes();
     }
@@ -141,7 +77,7 @@ function render({ model, el }) {
     tie.checked = config.tie_embeddings;
     const present = (path) => (path === "context" ? context : path.split(".").reduce((o, key) => o?.[key], config));
     knobs.replaceChildren(
-      ...KNOBS.filter(([path]) => present(path) !== undefined).map(([path, values]) => {
+      ...KNOBS.filter(([path]) => present(path) != null).map(([path, values]) => {
         const list = choices(values, present(path));
         const label = path.startsWith("moe.hidden") ? "expert hidden_dim" : path.split(".").at(-1);
         const show = (i) => list[i].toLocaleString("en-US");

@@ -6,7 +6,7 @@ from typing import Any
 import traitlets
 from matplotlib.figure import Figure
 
-from moe_lessons.accounting import parameter_table
+from moe_lessons.accounting import pair_products, parameter_table
 from moe_lessons.config import ModelConfig
 from moe_lessons.figures.budget import Slice, draw_budget
 from moe_lessons.widgets.view import View, front_end
@@ -60,7 +60,6 @@ def budget(config: ModelConfig, context: int) -> list[Slice]:
 
     The FLOPs add up to `forward_flops(config, 1, context) / context`.
     """
-    heads = config.attention
     slices = []
     for part in parameter_table(config):
         products = 0 if part.name in ("embedding", "norms") else part.active
@@ -70,6 +69,5 @@ def budget(config: ModelConfig, context: int) -> list[Slice]:
             products -= config.moe.n_routed_experts  # the bias is added, not multiplied
         slices.append(Slice(part.layer, part.name, part.total, part.active, 2 * products))
         if part.name == "attention":
-            scores = 4 * heads.n_heads * heads.head_dim * context  # q . k, then weights . v
-            slices.append(Slice(part.layer, "scores", 0, 0, scores))
+            slices.append(Slice(part.layer, "scores", 0, 0, 2 * pair_products(config) * context))
     return slices
