@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from moe_lessons.config import TrainConfig
+from moe_lessons.config import LatentAttentionConfig, ModelConfig, MoEConfig, TrainConfig
 from moe_lessons.device import choose_device
 from moe_lessons.model.dispatch import STRATEGIES, fastest
+from moe_lessons.model.generate import generate
+from moe_lessons.model.speculative import speculate
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.training import recipe
 from moe_lessons.training.loop import training_step
@@ -51,3 +53,18 @@ def test_the_larger_preset_learns_in_bfloat16(kind):
     tokens = torch.randint(0, 1024, (8, 129), generator=torch.Generator().manual_seed(0)).cuda()
     losses = [training_step(model, optimizers, tokens[:, :-1], tokens[:, 1:], config, 1.0)[0] for _ in range(8)]
     assert losses[-1] < losses[0] - 0.5
+
+
+def test_latent_attention_and_drafts_give_the_cpus_text():
+    attention = LatentAttentionConfig(
+        n_heads=4, q_lora_rank=24, kv_lora_rank=32, qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=16
+    )
+    moe = MoEConfig(n_routed_experts=8, top_k=2, hidden_dim=32, n_groups=4, top_groups=2, score_function="sigmoid")
+    sizes = {"vocab_size": 64, "dim": 64, "n_layers": 2, "hidden_dim": 96, "max_length": 64}
+    config = ModelConfig(**sizes, attention=attention, moe=moe, mtp_depth=2)
+    model, x = Transformer(config), torch.arange(12)[None]
+    logits, text = model(x), generate(model, x, 20, temperature=0.0)
+    model = model.cuda()
+    assert (model(x.cuda()).cpu() - logits).abs().max() < 1e-3
+    assert torch.equal(generate(model, x.cuda(), 20, temperature=0.0).cpu(), text)
+    assert torch.equal(speculate(model, x.cuda(), 20, temperature=0.0).tokens.cpu(), text)
