@@ -80,11 +80,11 @@ def compare(shape: Shape, rounds: int, device: torch.device, dtype: torch.dtype)
     layer = _layer(shape).to(device, dtype)
     ways, left_out = ways_through(layer, shape, hidden)
     calls = {name: partial(way.both, hidden, slope) for name, way in ways.items()}
-    trial = interleaved(calls, rounds=1, warmup=1)
-    # Some take ten times as long as all others together: three rounds must do for them.
-    slow = {name for name, timing in trial.items() if timing.median > 5 * trial["dense"].median}
-    timings = interleaved({name: calls[name] for name in calls if name not in slow}, rounds, warmup=1)
-    timings |= interleaved({name: calls[name] for name in slow}, min(rounds, 3), warmup=0)
+    calls["dense"]()  # starts PyTorch's threads
+    trial = interleaved(calls, rounds=1, warmup=0)
+    patience = 20 * trial["dense"].median
+    # Some take a hundred times as long: their one call will do.
+    timings = trial | interleaved({name: calls[name] for name in calls if trial[name].median < patience}, rounds)
     routes = torch.empty(shape.tokens, shape.top_k)
     default = fastest(hidden.flatten(0, 1), routes, layer.experts.gate_up)
     return Contest(shape, default, {name: timings[name] for name in calls}, left_out)
