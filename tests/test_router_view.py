@@ -25,17 +25,18 @@ def test_its_repr_names_sizes_and_never_an_address():
 def test_the_browser_gets_the_arrays_of_the_trace():
     trace = make(bias=np.full((3, 6), 0.25))
     view = RouterView(trace)
-    assert np.array_equal(np.frombuffer(view.logits, "<f4").reshape(3, 9, 6), trace.logits)
-    assert np.array_equal(np.frombuffer(view.bias, "<f4").reshape(3, 6), trace.bias)
-    assert np.array_equal(np.frombuffer(view.experts, "<u2").reshape(3, 9, 2), trace.experts)
-    assert np.array_equal(np.frombuffer(view.weights, "<f4").reshape(3, 9, 2), trace.weights)
+    numbers = np.frombuffer(view.arrays[: 4 * (162 + 18 + 54)], "<f4")
+    assert np.array_equal(numbers[:162].reshape(3, 9, 6), trace.logits)
+    assert np.array_equal(numbers[162:180].reshape(3, 6), trace.bias)
+    assert np.array_equal(numbers[180:].reshape(3, 9, 2), trace.weights)
+    assert np.array_equal(np.frombuffer(view.arrays[4 * 234 :], "<u2").reshape(3, 9, 2), trace.experts)
     assert view.facts["pieces"] == trace.pieces
 
 
 def test_one_module_holds_everything_that_the_browser_needs():
     view = RouterView(make())
     assert not re.search(r"^import ", view._esm, re.MULTILINE)
-    for name in ("function route(", "function slider(", "export default { render }"):
+    for name in ("function routeLayer(", "function slider(", "function expertColors(", "export default { render }"):
         assert view._esm.count(name) == 1, name
 
 
@@ -44,10 +45,10 @@ def test_unmoved_knobs_show_what_the_model_chose_even_against_the_rule():
     trace.experts = trace.experts[..., ::-1].copy()  # a model that ranks the other way round
     view = RouterView(trace)
     assert not view.moved
-    assert np.array_equal(view.routing().experts, trace.experts)
+    assert np.array_equal([routed.experts for routed in view.routing()], trace.experts)
     view.temperature = 2.0
     assert view.moved
-    assert not np.array_equal(view.routing().experts, trace.experts)
+    assert not np.array_equal([routed.experts for routed in view.routing()], trace.experts)
     view.reset()
     assert not view.moved
 
@@ -128,7 +129,7 @@ def test_a_failed_prompt_is_one_sentence_and_the_picture_stays(error, sentence):
     assert view.message == sentence
     assert view.trace is trace
     assert view.answered == 1
-    view._ask = lambda text: make()
+    view._asks = (lambda text: make(),)
     view.show("y")
     assert view.message == ""
 
@@ -167,7 +168,7 @@ def test_the_still_picture_follows_the_knobs():
     assert "What if: 50% of all choices differ" in texts(view.figure())
     assert sum(bar.get_height() for bar in axis_named(view.figure(), "load").patches) == 40
     scores = [bar.get_height() for bar in axis_named(view.figure(), "scores").patches]
-    assert np.allclose(scores, view.routing().scores[1, 7])
+    assert np.allclose(scores, view.routing()[1].scores[7])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, new_figure, printable
-from moe_lessons.tracing.rule import Routed
+from moe_lessons.tracing.rule import Knobs, Routed, slots_per_expert
 from moe_lessons.tracing.trace import RoutingTrace
 
 # For experts past the palette: its first eight hues again, darker (below 0) or lighter (above).
@@ -41,35 +42,40 @@ def draw_routing(
     trace: RoutingTrace,
     layer: int | None = None,
     pinned: int | None = None,
-    routed: Routed | None = None,
+    routed: Sequence[Routed] | None = None,
     moved: bool = False,
     highlight: int | None = None,
     title: str = "",
+    *,
+    knobs: Knobs | None = None,
+    acts_on: int | None = None,
+    applied: bool = False,
+    other: Sequence[Routed] | None = None,
+    partners: np.ndarray | None = None,
+    names: tuple[str, str] = ("", ""),
 ) -> Figure:
     """One layer's text, load and scores, with the choices of every layer between them.
 
-    `routed` holds the choices to draw, by default the model's own; `moved` says that they are not. `layer` is its
-    number in the model, `pinned` a token's index (by default the last).
+    `routed` holds each layer's choices to draw, by default the model's own; `moved` says that they are not, `knobs`
+    what they follow, in the layer numbered `acts_on` or in all, `applied` that the model itself made them. `layer` is
+    its number in the model, `pinned` a token's index (by default the last). `other` is another trace's routing, whose
+    tokens `partners` finds; `names` are short ones for both.
     """
     row = 0 if layer is None else trace.row(layer)
     pinned = trace.n_tokens - 1 if pinned is None else pinned
-    if routed is None:
-        from moe_lessons.tracing.rule import route
-
-        rule = route(
-            trace.logits,
-            trace.bias[:, None],
-            trace.top_k,
-            trace.score_function,
-            trace.normalize,
-            trace.route_scale,
-        )
-        routed = rule._replace(weights=trace.weights, experts=trace.experts)
-    colors = expert_colors(trace.n_experts)
+    routed = trace.routed() if routed is None else routed
+    knobs = trace.knobs if knobs is None else knobs
+    here = acts_on in (None, trace.layers[row])
+    view = _Still(trace, routed, row, pinned, expert_colors(trace.n_experts), highlight, knobs if here else trace.knobs)
+    reference = trace.routed() if moved and other is None else other
+    changed = [
+        np.zeros(trace.n_tokens, bool) if reference is None else _changed(mine, theirs, partners)
+        for mine, theirs in zip(routed, routed if reference is None else reference, strict=True)
+    ]
     lines = _wrap(trace, int((WIDEST - 0.1) / _SIGN), pinned)
     cell = 0.19 if trace.n_layers <= 8 else 1.6 / trace.n_layers
     head, text, grid, bars = 0.56 + 0.24 * bool(title), len(lines) * _LINE, trace.n_layers * cell, 1.15
-    height = head + 0.24 + text + 0.42 + grid + 0.5 + bars + 0.3
+    height = head + 0.24 + text + 0.42 + grid + 0.5 + bars + 0.42
     figure = new_figure(WIDEST, height)
     figure.set_layout_engine("none")
     page = figure.add_axes((0, 0, 1, 1), label="text")
@@ -80,35 +86,67 @@ def draw_routing(
     if title:
         page.text(0.02, top, _shown(title), fontsize=11, fontweight="bold", color=INK, va="center", parse_math=False)
         top += 0.26
-    page.text(0.02, top, _sentence(trace, routed, row, pinned), fontsize=9, color=INK, va="center", parse_math=False)
-    page.text(
-        0.02, top + 0.19, _verdict(trace, routed, moved), fontsize=8, color=_OTHER if moved else MUTED, va="center"
-    )
+    page.text(0.02, top, _sentence(view), fontsize=9, color=INK, va="center", parse_math=False)
+    if other is not None:
+        verdict = f"This is {names[0]}. {_agreement(routed[row], other[row], partners, names[1])}"
+    else:
+        verdict = _verdict(view, moved, applied, None if here else acts_on)
+    page.text(0.02, top + 0.19, verdict, fontsize=8, color=_OTHER if moved else MUTED, va="center", parse_math=False)
     top = head + 0.12
-    _caption(page, top, f"The text in layer {trace.layers[row]}", _legend(routed))
-    _draw_text(page, top + 0.14, lines, trace, routed, row, pinned, colors, highlight)
+    _caption(page, top, f"The text in layer {trace.layers[row]}", _legend(routed[row]))
+    _draw_text(page, top + 0.14, lines, view, changed[row])
     top += 0.14 + text + 0.28
-    _caption(page, top, "Every layer", "one column per token, one row per layer")
+    marks = "one column per token, one row per layer" + (
+        "; an edge above: other experts" if reference is not None else ""
+    )
+    _caption(page, top, "Every layer", marks)
     top += 0.14
     place = (_LEFT / WIDEST, 1 - (top + grid) / height, 1 - (_LEFT + 0.06) / WIDEST, grid / height)
-    _draw_grid(figure.add_axes(place, label="grid"), trace, routed, row, pinned, colors, highlight)
+    _draw_grid(figure.add_axes(place, label="grid"), view, changed)
 
     top += grid + 0.28
-    n, tokens = trace.n_experts, trace.n_tokens
-    load = np.bincount(routed.experts[row].ravel(), minlength=n)
-    mean = tokens * routed.experts.shape[-1] / n
-    _caption(
-        page, top, f"Load in layer {trace.layers[row]}", f"tokens per expert; max/mean {load.max() / mean:.2f}", size=8
-    )
+    mean = trace.n_tokens * routed[row].experts.shape[-1] / trace.n_experts
+    load = np.bincount(routed[row].experts.ravel(), minlength=trace.n_experts)
+    lost = f", {routed[row].dropped.sum()} dropped" if view.knobs.capacity else ""
+    note = f"tokens per expert; max/mean {load.max() / mean:.2f}{lost}"
+    _caption(page, top, f"Load in layer {trace.layers[row]}", note, size=8)
     piece = _shown(trace.pieces[pinned])
-    _caption(page, top, f"Scores of “{piece}”", _score_note(trace, row), left=WIDEST / 2 + 0.12, size=8)
+    _caption(page, top, f"Scores of “{piece}”", _score_note(view), left=WIDEST / 2 + 0.12, size=8)
     wide = (WIDEST / 2 - 0.36) / WIDEST
     low = 1 - (top + 0.2 + bars) / height
     left = clean(figure.add_axes((0.06 / WIDEST, low, wide - 0.12 / WIDEST, bars / height), label="load"), grid="")
     right = clean(figure.add_axes((0.5 + 0.34 / WIDEST, low, wide, bars / height), label="scores"), grid="")
-    _draw_load(left, load, mean, colors, highlight)
-    _draw_scores(right, trace, routed, row, pinned, colors)
+    _draw_load(left, view, load, mean)
+    _draw_scores(right, view)
     return figure
+
+
+class _Still(NamedTuple):
+    """What all parts of the picture draw from."""
+
+    trace: RoutingTrace
+    routed: Sequence[Routed]  # one per layer
+    row: int
+    pinned: int
+    colors: list[str]
+    highlight: int | None
+    knobs: Knobs  # of the drawn layer
+
+
+def _changed(mine: Routed, theirs: Routed, partners: np.ndarray | None) -> np.ndarray:
+    """Which tokens go somewhere else, not only to more or fewer experts."""
+    known = np.ones(len(mine.experts), bool) if partners is None else partners >= 0
+    there = theirs.experts if partners is None else theirs.experts[np.maximum(partners, 0)]
+    same = (mine.experts[:, :, None] == there[:, None, :]).sum(axis=(1, 2))
+    return known & (same < min(mine.experts.shape[1], there.shape[1]))
+
+
+def _agreement(mine: Routed, theirs: Routed, partners: np.ndarray, name: str) -> str:
+    known = partners >= 0
+    if not known.any():
+        return f"No token has a counterpart in {name}."
+    share = 1 - difference(mine.experts[None, known], theirs.experts[None, partners[known]])
+    return f"{_percent(share)} of this layer’s choices agree with {name}."
 
 
 def _caption(page: Axes, y: float, bold: str, rest: str, left: float = 0.02, size: float = 8.5) -> None:
@@ -133,27 +171,38 @@ def _legend(routed: Routed) -> str:
     return "colored by each token’s first expert, underlined by its second"
 
 
-def _score_note(trace: RoutingTrace, row: int) -> str:
-    return "outlined: the bias, for choosing only" if np.ptp(trace.bias[row]) else "filled: chosen, with its weight"
+def _score_note(view: _Still) -> str:
+    biased = np.ptp(view.trace.bias[view.row]) or view.knobs.bias
+    return "dashed: the bias, for choosing only" if biased else "filled: chosen, with its weight"
 
 
-def _sentence(trace: RoutingTrace, routed: Routed, row: int, token: int) -> str:
-    parts = [
-        f"{expert} ({weight:.2f})"
-        for expert, weight in zip(routed.experts[row, token], routed.weights[row, token], strict=True)
-    ]
+def _sentence(view: _Still) -> str:
+    routed, token = view.routed[view.row], view.pinned
+    choices = zip(routed.experts[token], routed.weights[token], routed.dropped[token], strict=True)
+    parts = [f"{expert} ({'dropped' if lost else format(weight, '.2f')})" for expert, weight, lost in choices]
     goal = f"expert {parts[0]}" if len(parts) == 1 else f"experts {', '.join(parts[:-1])} and {parts[-1]}"
-    return f"Layer {trace.layers[row]}: “{_shown(trace.pieces[token])}” goes to {goal}."
+    return f"Layer {view.trace.layers[view.row]}: “{_shown(view.trace.pieces[token])}” goes to {goal}."
 
 
-def _verdict(trace: RoutingTrace, routed: Routed, moved: bool) -> str:
+def _verdict(view: _Still, moved: bool, applied: bool, elsewhere: int | None) -> str:
     if not moved:
         return "This is what the model did."
-    share = difference(routed.experts, trace.experts)
+    if elsewhere is not None and not applied:
+        return f"What if: untouched here; the knobs act on layer {elsewhere} only."
+    own = view.trace.experts
+    share = sum(difference(mine.experts[None], own[None, row]) for row, mine in enumerate(view.routed)) / len(own)
+    dropped = view.routed[view.row].dropped
+    drops = f" {dropped.sum()} of {dropped.size} choices found no slot." if dropped.any() else ""
+    start = "Applied: in the model, " if applied else "What if: "
     if share == 0:
-        return "What if: every choice is still the model’s own; only the weights changed."
-    words = "under 1%" if share < 0.01 else f"{99 if 0.99 < share < 1 else math.floor(100 * share + 0.5)}%"
-    return f"What if: {words} of all choices differ from the model’s own."
+        return f"{start}every choice is still the model’s own{'.' if drops else '; only the weights changed.'}{drops}"
+    return f"{start}{_percent(share)} of all choices differ from the model’s own.{drops}"
+
+
+def _percent(share: float) -> str:
+    if share == 0:
+        return "0%"
+    return "under 1%" if share < 0.01 else f"{99 if 0.99 < share < 1 else math.floor(100 * share + 0.5)}%"
 
 
 def difference(experts: np.ndarray, own: np.ndarray) -> float:
@@ -191,22 +240,27 @@ def _faded(color: str | tuple, amount: float) -> tuple[float, ...]:
     return tuple(1 - amount * (1 - channel) for channel in to_rgb(color))
 
 
-def _draw_text(page, top, lines, trace, routed, row, pinned, colors, highlight) -> None:
+def _draw_text(page: Axes, top: float, lines: list, view: _Still, changed: np.ndarray) -> None:
+    routed, trace, colors = view.routed[view.row], view.trace, view.colors
     for number, line in enumerate(lines):
         y = top + number * _LINE
         for token, column, text in line:
             x, width = 0.02 + column * _SIGN, len(text) * _SIGN
-            experts, weights = routed.experts[row, token], routed.weights[row, token]
-            inside = highlight is None or highlight in experts
+            experts, weights, dropped = routed.experts[token], routed.weights[token], routed.dropped[token]
+            inside = view.highlight is None or view.highlight in experts
             strength = weights[0] / weights.sum() if weights.sum() > 0 else 0
             blank = not trace.pieces[token].strip()
             shade = (0.16 + 0.44 * strength) * (0.55 if blank else 1) if inside else 0.06
             base = colors[experts[0]] if inside else MUTED
             page.add_patch(Rectangle((x, y), width - 0.012, 0.165, facecolor=_faded(base, shade), linewidth=0))
-            if len(experts) > 1 and inside:
+            if len(experts) > 1 and inside and not dropped[1]:
                 underline = Rectangle((x, y + 0.165), width - 0.012, 0.028, facecolor=colors[experts[1]], linewidth=0)
                 page.add_patch(underline)
-            if token == pinned:
+            if changed[token]:
+                page.plot([x + 0.01, x + width - 0.02], [y - 0.012] * 2, color=INK, linewidth=1.2, linestyle=":")
+            if dropped.all():
+                page.plot([x, x + width - 0.012], [y + 0.088] * 2, color=INK, linewidth=0.9)
+            if token == view.pinned:
                 box = Rectangle((x - 0.008, y - 0.006), width + 0.004, 0.205, fill=False, edgecolor=INK, linewidth=1.3)
                 page.add_patch(box)
             # Sign by sign: the font's own width would drift away from the cells.
@@ -225,33 +279,44 @@ def _draw_text(page, top, lines, trace, routed, row, pinned, colors, highlight) 
                     )
 
 
-def _draw_grid(axis: Axes, trace, routed, row, pinned, colors, highlight) -> None:
-    """Each cell is six thin rows of pixels: four of the first expert, one of the second, one empty."""
-    layers, tokens, top_k = routed.experts.shape
-    table = np.array([to_rgb(color) for color in colors])
-    picture = np.ones((layers, 6, tokens, 3))
-    picture[:, :4] = table[routed.experts[:, None, :, 0]]
-    picture[:, 4] = table[routed.experts[..., min(1, top_k - 1)]]
-    if highlight is not None:
-        outside = ~(routed.experts == highlight).any(axis=-1)
-        picture = np.where(outside[:, None, :, None], 1 - 0.12 * (1 - picture), picture)
+def _draw_grid(axis: Axes, view: _Still, changed: Sequence[np.ndarray]) -> None:
+    """Each cell is twelve thin rows of pixels: one that may be dark, seven of the first expert, two of the second."""
+    trace, layers, tokens = view.trace, view.trace.n_layers, view.trace.n_tokens
+    table = np.array([to_rgb(color) for color in view.colors])
+    picture = np.ones((layers, 12, tokens, 3))
+    for at, (routed, other) in enumerate(zip(view.routed, changed, strict=True)):
+        last = min(1, routed.experts.shape[1] - 1)
+
+        def shade(rank: int, routed: Routed = routed) -> np.ndarray:
+            strength = np.where(routed.dropped[:, rank], 0.25, 1.0)[:, None]
+            return 1 - strength * (1 - table[routed.experts[:, rank]])
+
+        picture[at, :9] = shade(0)
+        picture[at, 9:11] = shade(last)
+        picture[at, 0][other] = to_rgb(INK)
+        if view.highlight is not None:
+            outside = ~(routed.experts == view.highlight).any(axis=-1)
+            picture[at][:, outside] = 1 - 0.12 * (1 - picture[at][:, outside])
     extent = (-0.5, tokens - 0.5, layers - 0.5, -0.5)
-    axis.imshow(picture.reshape(layers * 6, tokens, 3), extent=extent, aspect="auto", interpolation="nearest")
+    axis.imshow(picture.reshape(layers * 12, tokens, 3), extent=extent, aspect="auto", interpolation="nearest")
     if tokens <= 110:
         axis.vlines(np.arange(tokens + 1) - 0.5, -0.5, layers - 0.5, color="white", linewidth=0.7)
     if tokens <= 64 and layers <= 8:
-        for (at, t), expert in np.ndenumerate(routed.experts[..., 0]):
-            ink = "white" if _luminance(picture[at, 0, t]) < 0.3 else INK
-            axis.text(t, at - 0.13, str(expert), fontsize=6, ha="center", va="center", color=ink)
+        for at, routed in enumerate(view.routed):
+            for t, (expert, lost) in enumerate(zip(routed.experts[:, 0], routed.dropped[:, 0], strict=True)):
+                ink = "white" if _luminance(picture[at, 4, t]) < 0.3 else INK
+                axis.text(t, at - 0.13, str(expert), fontsize=6, ha="center", va="center", color=ink)
+                if lost:
+                    axis.plot([t - 0.3, t + 0.3], [at - 0.13] * 2, color=INK, linewidth=0.8)
     axis.set(xlim=(-0.6, tokens - 0.4), ylim=(layers - 0.45, -0.55), xticks=[])
     axis.set_yticks(range(layers), [f"layer {number}" for number in trace.layers], fontsize=7.5)
     axis.tick_params(length=0, pad=2, labelcolor=MUTED)
-    axis.get_yticklabels()[row].set(color=INK, fontweight="bold")
+    axis.get_yticklabels()[view.row].set(color=INK, fontweight="bold")
     for side in axis.spines.values():
         side.set_visible(False)
     wide, line = {"fill": False, "edgecolor": INK, "clip_on": False}, 1.1
-    axis.add_patch(Rectangle((-0.5, row - 0.5), tokens, 0.92, linewidth=line, **wide))
-    axis.add_patch(Rectangle((pinned - 0.5, -0.56), 1, layers + 0.06, linewidth=line, **wide))
+    axis.add_patch(Rectangle((-0.5, view.row - 0.5), tokens, 0.92, linewidth=line, **wide))
+    axis.add_patch(Rectangle((view.pinned - 0.5, -0.56), 1, layers + 0.06, linewidth=line, **wide))
 
 
 def _luminance(color: np.ndarray) -> float:
@@ -259,14 +324,34 @@ def _luminance(color: np.ndarray) -> float:
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-def _draw_load(axis: Axes, load, mean, colors, highlight) -> None:
-    n = len(load)
-    faces = [colors[e] if highlight in (None, e) else _faded(colors[e], 0.3) for e in range(n)]
-    axis.bar(range(n), load, width=0.72, color=faces)
-    axis.axhline(mean, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
+def _draw_load(axis: Axes, view: _Still, load: np.ndarray, mean: float) -> None:
+    n, routed, capacity = len(load), view.routed[view.row], view.knobs.capacity
+    kept = np.bincount(routed.experts[~routed.dropped], minlength=n)
+    faces = [c if view.highlight in (None, e) else _faded(c, 0.3) for e, c in enumerate(view.colors)]
+    if (kept < load).any():
+        pale = [_faded(face, 0.25) for face in faces]
+        axis.bar(range(n), load, width=0.72, color=pale, edgecolor=faces, linestyle=(0, (2, 1.4)), linewidth=0.8)
+        axis.bar(range(n), kept, width=0.72, color=faces)
+    else:
+        axis.bar(range(n), load, width=0.72, color=faces)
+    slots = slots_per_expert(capacity, len(routed.experts), routed.experts.shape[1], n) if capacity else 0
+    line, words = (slots, f"{slots} slots") if capacity else (mean, f"mean {mean:.3g}")
+    axis.set(xlim=(-0.6, n - 0.4), ylim=(0, max(load.max(), min(line, 2 * load.max())) * 1.18), yticks=[])
+    if line <= axis.get_ylim()[1]:
+        _bound(axis, line, words)
+    if n <= 16:
+        for expert, count in enumerate(load):
+            axis.annotate(
+                str(count), (expert, count), (0, 2), textcoords="offset points", fontsize=7, ha="center", color=MUTED
+            )
+    _number(axis, view)
+
+
+def _bound(axis: Axes, value: float, words: str) -> None:
+    axis.axhline(value, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)), zorder=0.5)
     axis.annotate(
-        f"mean {mean:.3g}",
-        (1, mean),
+        words,
+        (1, value),
         xycoords=("axes fraction", "data"),
         xytext=(2, 0),
         textcoords="offset points",
@@ -275,20 +360,16 @@ def _draw_load(axis: Axes, load, mean, colors, highlight) -> None:
         va="center",
         annotation_clip=False,
     )
-    axis.set(xlim=(-0.6, n - 0.4), ylim=(0, max(load.max(), mean) * 1.18), yticks=[])
-    if n <= 16:
-        for expert, count in enumerate(load):
-            axis.annotate(
-                str(count), (expert, count), (0, 2), textcoords="offset points", fontsize=7, ha="center", color=MUTED
-            )
-    _number(axis, n)
 
 
-def _draw_scores(axis: Axes, trace, routed, row, pinned, colors) -> None:
-    n, scores = trace.n_experts, routed.scores[row, pinned]
+def _draw_scores(axis: Axes, view: _Still) -> None:
+    routed, n, colors = view.routed[view.row], view.trace.n_experts, view.colors
+    scores = routed.scores[view.pinned]
     # Only differences between biases matter for a choice, and training may move them all together.
-    bias = trace.bias[row] - trace.bias[row].min()
-    chosen = dict(zip(routed.experts[row, pinned].tolist(), routed.weights[row, pinned].tolist(), strict=True))
+    own = view.trace.bias[view.row]
+    bias = own - own.min() + (np.array(view.knobs.bias) if view.knobs.bias else 0)
+    parts = (part[view.pinned].tolist() for part in (routed.experts, routed.weights, routed.dropped))
+    chosen = {expert: "dropped" if lost else f"{weight:.2f}" for expert, weight, lost in zip(*parts, strict=True)}
     faces = [colors[e] if e in chosen else _faded(colors[e], 0.28) for e in range(n)]
     axis.bar(range(n), scores, width=0.72, color=faces)
     if bias.any():
@@ -307,7 +388,7 @@ def _draw_scores(axis: Axes, trace, routed, row, pinned, colors) -> None:
     axis.set(xlim=(-0.6, n - 0.4), ylim=(min(0.0, float(wanted.min())), top * 1.18))
     for expert, weight in chosen.items():
         axis.annotate(
-            f"{weight:.2f}",
+            weight,
             (expert, max(scores[expert], wanted[expert])),
             (0, 2.5),
             textcoords="offset points",
@@ -315,30 +396,26 @@ def _draw_scores(axis: Axes, trace, routed, row, pinned, colors) -> None:
             fontweight="bold",
             ha="center",
             color=INK,
-            rotation=0 if n <= 16 else 90,
+            rotation=0 if n <= 16 and "dropped" not in chosen.values() else 90,
         )
-    bound = min(wanted[expert] for expert in chosen)
-    axis.axhline(bound, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)), zorder=0)
-    axis.annotate(
-        f"top {len(chosen)}",
-        (1, bound),
-        xycoords=("axes fraction", "data"),
-        xytext=(2, 0),
-        textcoords="offset points",
-        fontsize=7,
-        color=MUTED,
-        va="center",
-        annotation_clip=False,
-    )
+    _bound(axis, min(wanted[expert] for expert in chosen), f"top {len(chosen)}")
     axis.set_yticks([0, round(top, 2)])
     axis.tick_params(axis="y", labelsize=7)
-    _number(axis, n)
+    _number(axis, view)
     for label, expert in zip(axis.get_xticklabels(), axis.get_xticks(), strict=True):
         if expert in chosen:
             label.set(color=INK, fontweight="bold")
 
 
-def _number(axis: Axes, n: int) -> None:
-    axis.set_xticks(range(0, n, 1 if n <= 24 else 4 if n <= 40 else 8))
-    axis.tick_params(axis="x", labelsize=7.5, pad=2)
+def _number(axis: Axes, view: _Still) -> None:
+    """Number the experts; with their bias below, and in brackets where they are off."""
+    n, knobs = view.trace.n_experts, view.knobs
+    ticks = range(0, n, 1 if n <= 24 else 4 if n <= 40 else 8)
+
+    def name(expert: int) -> str:
+        number = f"({expert})" if expert in knobs.off else str(expert)
+        return f"{number}\n{knobs.bias[expert]:+.3g}" if knobs.bias and knobs.bias[expert] else number
+
+    axis.set_xticks(ticks, [name(expert) for expert in ticks])
+    axis.tick_params(axis="x", labelsize=7.5 if n <= 16 else 6.5, pad=2)
     axis.spines["bottom"].set_color(RULE)

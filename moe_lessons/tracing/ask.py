@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from moe_lessons.model.router import Routing
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.tracing.record import find_routers, observe_routing, record_routing
-from moe_lessons.tracing.rule import Knobs, route_with
+from moe_lessons.tracing.rule import Knobs, Routed, route_with
 from moe_lessons.tracing.steer import steer_routing
 from moe_lessons.tracing.trace import RoutingTrace
 
@@ -36,11 +36,12 @@ class Applied:
     before: RoutingTrace
     knobs: Knobs
     layers: tuple[int, ...]  # where the knobs were turned
-    #: The same tokens with the logits, the cost and the guesses of the turned model. Its choices are `routed`.
+    #: The same tokens with the logits, the cost and the guesses of the turned model, and with what its routers would
+    #: choose there by themselves. What they did choose is `routed`.
     after: RoutingTrace
 
     @property
-    def routed(self) -> list:
+    def routed(self) -> list[Routed]:
         """Each layer's routing in the turned model; a later layer saw what the turned ones before it made."""
         return self.after.routed(self.knobs, self.layers)
 
@@ -109,7 +110,8 @@ class Tracer:
                 with observe_routing(self.model) as seen:
                     logits = self.model(begun)[0]
                 met = np.stack([seen[layer].logits[1:].float().cpu().numpy() for layer in known.layers])
-                trace = replace(known, logits=met)
+                by_itself = route_with(met, known.bias[:, None], known.knobs, known.route_scale)
+                trace = replace(known, logits=met, experts=by_itself.experts, weights=by_itself.weights)
             nats, guesses = self._next(logits.float(), begun[0, 1:])
         return replace(trace, nats=nats, guesses=guesses, model=self.name)
 

@@ -1,5 +1,5 @@
 import { element, shape, openView, onFrame, onWidth, listen, slider, choice, messageLine, numbers, visible } from "./common.js";
-import { expertColors, inkOn } from "./routing_rule.js";
+import { expertColors, inkOn } from "./expert_colors.js";
 import { RULES, slotsFor, linesOf, fatesOf, countsOf, changedFates, story, wholePercent, many } from "./slots.js";
 
 const NARROW = 30; // pixels: a narrower column has no room for text

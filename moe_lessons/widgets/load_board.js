@@ -1,6 +1,6 @@
 import { element, shape, openView, onFrame, onWidth, listen, slider, messageLine, numbers, visible } from "./common.js";
 import { ticks, short, path } from "./chart.js";
-import { expertColors, inkOn } from "./routing_rule.js";
+import { expertColors, inkOn } from "./expert_colors.js";
 import { NOBODY, windowed, measures, shade, reached, routes, newChoices, drift } from "./loads.js";
 
 const FILM = 6000; // ms that a whole run takes to play

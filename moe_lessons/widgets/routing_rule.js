@@ -1,164 +1,211 @@
-// The routing rule on typed arrays, and what is said about its result. tracing/rule.py is its twin in numpy; a test
-// runs both on the same cases. Nothing here touches the page.
+// The routing rule on typed arrays. tracing/rule.py and tracing/noise.py are its twins in numpy; a test runs both on the
+// same cases. Nothing here touches the page.
 
 /**
- * Route every token of every layer: choose by score plus bias, weigh by score alone; a tie goes to the lower index.
+ * Route the tokens of one layer: choose by score plus bias, weigh by score alone; a tie goes to the lower index.
  *
- * `trace` has the sizes layers, tokens, experts and the arrays logits [layers, tokens, experts], bias [layers, experts].
- * Returns experts and weights [layers, tokens, topK] and scores [layers, tokens, experts]; `room` is an earlier result
- * whose arrays are used again where they fit, so that a dragged knob allocates nothing.
+ * `trace` has the sizes tokens and experts, the layers' `numbers`, routeScale, and the arrays logits [layers, tokens,
+ * experts] and bias [layers, experts]. Gives topK, experts, weights, dropped (null without a capacity) [tokens, topK]
+ * and scores [tokens, experts]. `room` is an earlier result for this layer, whose arrays are used again where they fit
+ * and whose scores are kept where only the choice changes, so that a dragged knob allocates and computes little.
  */
-export function route(trace, knobs, room = {}) {
-  const { layers, tokens, experts: n, logits, bias } = trace;
-  const { topK, temperature, scoreFunction, normalize, routeScale = 1, off = [] } = knobs;
-  const rows = layers * tokens;
-  const fits = room.topK === topK && room.scores?.length === rows * n && room.experts?.length === rows * topK;
-  const result = fits
-    ? room
-    : {
-        topK,
-        experts: new Uint16Array(rows * topK),
-        weights: new Float64Array(rows * topK),
-        scores: new Float64Array(rows * n),
-      };
-  const { experts, weights, scores } = result;
+export function routeLayer(trace, row, knobs, room = {}) {
+  const { tokens, experts: n, bias, routeScale = 1 } = trace;
+  const { topK, normalize, off = [], capacity = 0, nGroups = 1 } = knobs;
+  const asked = `${knobs.scoreFunction} ${knobs.temperature} ${knobs.noise ? `${knobs.noise} ${knobs.seed}` : ""}`;
+  if (room.asked !== asked || room.trace !== trace) {
+    room.scores = scoresOf(trace, row, knobs, room.scores?.length === tokens * n ? room.scores : new Float64Array(tokens * n));
+    Object.assign(room, { asked, trace });
+  }
+  if (room.topK !== topK || room.experts?.length !== tokens * topK) {
+    room.topK = topK;
+    room.experts = new Uint16Array(tokens * topK);
+    room.weights = new Float64Array(tokens * topK);
+  }
+  const { experts, weights, scores } = room;
   const open = new Uint8Array(n).fill(1);
   for (const expert of off) open[expert] = 0;
+  const added = knobs.bias?.length ? knobs.bias : new Float64Array(n);
+  const size = n / nGroups;
+  const chosen = new Uint8Array(nGroups).fill(1); // the groups that a token may choose from
+  const wanted = new Float64Array(n);
   const best = new Float64Array(topK);
-  const softmax = scoreFunction === "softmax";
 
-  for (let row = 0; row < rows; row++) {
-    const at = row * n;
-    if (softmax) {
-      let highest = -Infinity;
-      for (let e = 0; e < n; e++) {
-        const scaled = logits[at + e] / temperature;
-        scores[at + e] = scaled;
-        if (scaled > highest) highest = scaled;
-      }
-      let total = 0;
-      for (let e = 0; e < n; e++) total += scores[at + e] = Math.exp(scores[at + e] - highest);
-      for (let e = 0; e < n; e++) scores[at + e] /= total;
-    } else {
-      for (let e = 0; e < n; e++) {
-        const scaled = logits[at + e] / temperature;
-        const small = Math.exp(-Math.abs(scaled)); // never overflows
-        scores[at + e] = scaled >= 0 ? 1 / (1 + small) : small / (1 + small);
-      }
-    }
+  for (let token = 0; token < tokens; token++) {
+    const at = token * n;
+    for (let e = 0; e < n; e++) wanted[e] = open[e] ? scores[at + e] + bias[row * n + e] + added[e] : -Infinity;
+    if (nGroups > 1) chooseGroups(wanted, size, knobs, chosen);
 
-    const biasAt = Math.floor(row / tokens) * n;
-    const first = row * topK;
+    const first = token * topK;
     let found = 0;
     for (let e = 0; e < n; e++) {
-      if (!open[e]) continue;
-      const wanted = scores[at + e] + bias[biasAt + e];
-      if (found === topK && !(wanted > best[topK - 1])) continue;
+      const value = wanted[e];
+      if (!open[e] || (nGroups > 1 && !chosen[Math.floor(e / size)]) || (found === topK && !(value > best[topK - 1]))) continue;
       let place = found < topK ? found++ : topK - 1;
-      for (; place > 0 && wanted > best[place - 1]; place--) {
+      for (; place > 0 && value > best[place - 1]; place--) {
         best[place] = best[place - 1];
         experts[first + place] = experts[first + place - 1];
       }
-      best[place] = wanted;
+      best[place] = value;
       experts[first + place] = e;
     }
 
     let sum = 0;
-    for (let k = 0; k < topK; k++) sum += weights[first + k] = scores[at + experts[first + k]];
-    for (let k = 0; k < topK; k++) {
-      if (normalize) weights[first + k] = sum > 0 ? weights[first + k] / sum : 0;
-      weights[first + k] *= routeScale;
+    for (let k = first; k < first + topK; k++) sum += weights[k] = scores[at + experts[k]];
+    for (let k = first; k < first + topK; k++) {
+      if (normalize) weights[k] = sum > 0 ? weights[k] / sum : 0;
+      weights[k] *= routeScale;
     }
   }
-  return result;
+  room.slots = capacity ? slotsPerExpert(capacity, tokens, topK, n) : Infinity;
+  room.dropped = capacity ? dropLate(room, tokens, n, knobs.dropping) : null;
+  return room;
 }
 
-/** How many tokens of one layer each expert got. */
-export function loadOf({ experts, topK }, row, tokens, n) {
-  const load = new Int32Array(n);
-  for (let i = row * tokens * topK, end = (row + 1) * tokens * topK; i < end; i++) load[experts[i]]++;
-  return load;
+/** The scores of one layer, written into `scores`. */
+function scoresOf(trace, row, { temperature, scoreFunction, noise = 0, seed = 0 }, scores) {
+  const { tokens, experts: n, logits } = trace;
+  const start = row * tokens * n;
+  const drawn = noise ? noiseOf(trace, row, seed) : undefined;
+  for (let i = 0; i < tokens * n; i++) scores[i] = logits[start + i] / temperature;
+  if (drawn) for (let i = 0; i < tokens * n; i++) scores[i] += noise * drawn[i];
+  if (scoreFunction === "softmax") {
+    for (let at = 0; at < tokens * n; at += n) {
+      let [highest, total] = [-Infinity, 0];
+      for (let i = at; i < at + n; i++) if (scores[i] > highest) highest = scores[i];
+      for (let i = at; i < at + n; i++) total += scores[i] = Math.exp(scores[i] - highest);
+      for (let i = at; i < at + n; i++) scores[i] /= total;
+    }
+  } else {
+    for (let i = 0; i < tokens * n; i++) {
+      const small = Math.exp(-Math.abs(scores[i])); // never overflows
+      scores[i] = scores[i] >= 0 ? 1 / (1 + small) : small / (1 + small);
+    }
+  }
+  return scores;
 }
 
-/** How many of the first result's choices for a token are also the second's. */
-export function shared(now, own, token) {
+/** Mark the best groups: by the sum of their two best ("top2") or by their best ("max"); a tie goes to the lower. */
+function chooseGroups(wanted, size, { nGroups, topGroups, groupScore }, chosen) {
+  const scored = Array.from({ length: nGroups }, (_, group) => {
+    let [best, second] = [-Infinity, -Infinity];
+    for (let e = group * size; e < (group + 1) * size; e++) {
+      if (wanted[e] > best) [best, second] = [wanted[e], best];
+      else if (wanted[e] > second) second = wanted[e];
+    }
+    return [groupScore === "max" ? best : best + second, group];
+  });
+  scored.sort(([a, i], [b, j]) => (a === b ? i - j : b - a));
+  chosen.fill(0);
+  for (const [, group] of scored.slice(0, topGroups)) chosen[group] = 1;
+}
+
+/** Slots of each expert: `factor` times an even share of all choices, rounded up. */
+export function slotsPerExpert(factor, tokens, topK, n) {
+  return Math.ceil((factor * tokens * topK) / n);
+}
+
+const bits = new Uint32Array(1);
+const single = new Float32Array(bits.buffer);
+
+/**
+ * Which choices find no slot: all first choices are served, then all second ones; within a rank, tokens come in order
+ * ("first come") or by weight, highest first ("priority"; a tie to the earlier). A dropped choice weighs nothing.
+ */
+function dropLate({ topK, experts, weights, slots }, tokens, n, dropping) {
+  const dropped = new Uint8Array(tokens * topK);
+  const taken = new Uint32Array(n);
+  const turn = Float64Array.from({ length: tokens }, (_, token) => token);
+  for (let rank = 0; rank < topK; rank++) {
+    if (dropping === "priority") {
+      // Weights as float32, so that the last bit of a sum decides nothing; their bits order as they do.
+      for (let token = 0; token < tokens; token++) {
+        single[0] = weights[token * topK + rank];
+        turn[token] = (0xffffffff - bits[0]) * 2 ** 20 + token;
+      }
+      turn.sort();
+    }
+    for (let i = 0; i < tokens; i++) {
+      const choice = (turn[i] % 2 ** 20) * topK + rank;
+      if (taken[experts[choice]]++ >= slots) ((dropped[choice] = 1), (weights[choice] = 0));
+    }
+  }
+  return dropped;
+}
+
+// ---- noise
+
+/** One layer's noise, kept with its trace until another seed is asked for. */
+function noiseOf(trace, row, seed) {
+  if (trace.drawn?.seed !== seed) trace.drawn = { seed, rows: [] };
+  return (trace.drawn.rows[row] ??= unitNoise(seed, trace.numbers?.[row] ?? row, trace.tokens, trace.experts));
+}
+
+/** Noise of mean 0 and standard deviation 1: the sum of twelve uniform numbers, less its mean. [tokens, experts] */
+export function unitNoise(seed, layer, tokens, experts) {
+  const noise = new Float64Array(tokens * experts);
+  const draws = Uint32Array.from({ length: 6 * experts }, (_, i) => mixed(i + 1));
+  const start = mixed(mixed(seed) + layer);
+  for (let token = 0; token < tokens; token++) {
+    const own = mixed(start + token);
+    for (let e = 0; e < experts; e++) {
+      let sum = -6 * 65535;
+      for (let i = 6 * e; i < 6 * e + 6; i++) {
+        const drawn = mixed(own ^ draws[i]);
+        sum += (drawn >>> 16) + (drawn & 0xffff);
+      }
+      noise[token * experts + e] = sum / 65536;
+    }
+  }
+  return noise;
+}
+
+/** A number in 32 bits for each number in 32 bits, without a pattern. */
+function mixed(x) {
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
+  return (x ^ (x >>> 16)) >>> 0;
+}
+
+// ---- what the result amounts to
+
+/** How many choices of a layer fell on each expert, and how many of them found a slot. */
+export function loadOf({ experts, dropped }, n) {
+  const [asked, kept] = [new Int32Array(n), new Int32Array(n)];
+  for (let i = 0; i < experts.length; i++) (asked[experts[i]]++, (kept[experts[i]] += dropped?.[i] ? 0 : 1));
+  return { asked, kept };
+}
+
+/** How many of one result's choices for a token are also another's for `partner`, here the same token. */
+export function shared(now, other, token, partner = token) {
   let count = 0;
   for (let i = token * now.topK; i < (token + 1) * now.topK; i++) {
-    for (let j = token * own.topK; j < (token + 1) * own.topK; j++) count += now.experts[i] === own.experts[j];
+    for (let j = partner * other.topK; j < (partner + 1) * other.topK; j++) count += now.experts[i] === other.experts[j];
   }
   return count;
 }
 
 /** Whether a token goes somewhere else, not only to more or fewer experts. */
-export function isChanged(now, own, token) {
-  return shared(now, own, token) < Math.min(now.topK, own.topK);
+export function isChanged(now, other, token, partner = token) {
+  return shared(now, other, token, partner) < Math.min(now.topK, other.topK);
 }
 
-/** The share of choices, of all layers and tokens (`count`), that only one of two results made; 0 where they agree. */
-export function difference(now, own, count) {
-  let same = 0;
-  for (let token = 0; token < count; token++) same += shared(now, own, token);
-  return count ? 1 - same / (count * Math.max(now.topK, own.topK)) : 0;
+/** The share of a layer's choices that only one of two results made; `partners[token]` is -1 where there is no other. */
+export function difference(now, other, tokens, partners) {
+  let [same, all] = [0, 0];
+  for (let token = 0; token < tokens; token++) {
+    const partner = partners ? partners[token] : token;
+    if (partner < 0) continue;
+    same += shared(now, other, token, partner);
+    all += Math.max(now.topK, other.topK);
+  }
+  return all ? 1 - same / all : 0;
 }
 
-/** Whether the knobs ask for anything but what the model did. */
+/** Whether knobs ask for anything but what the model did; a seed without noise asks for nothing. */
 export function isMoved(knobs, own) {
   return (
-    knobs.off.length > 0 ||
-    ["topK", "temperature", "scoreFunction", "normalize"].some((name) => knobs[name] !== own[name])
+    knobs.off.length > 0 || knobs.bias.some((b) => b !== 0) || knobs.noise > 0 || knobs.capacity > 0 ||
+    ["topK", "temperature", "scoreFunction", "normalize", "topGroups"].some((name) => knobs[name] !== own[name])
   );
-}
-
-/** A share as a percentage that never rounds a difference away. */
-export function percent(share) {
-  if (share === 0) return "0%";
-  if (share < 0.01) return "under 1%";
-  return `${share > 0.99 && share < 1 ? 99 : Math.round(100 * share)}%`;
-}
-
-/** Where one token goes, in words: "experts 3 (0.61) and 5 (0.39)". */
-export function destination({ experts, weights, topK }, token) {
-  const parts = [];
-  for (let k = 0; k < topK; k++) parts.push(`${experts[token * topK + k]} (${weights[token * topK + k].toFixed(2)})`);
-  const last = parts.pop();
-  return parts.length ? `experts ${parts.join(", ")} and ${last}` : `expert ${last}`;
-}
-
-/** What moved knobs change, in words. */
-export function verdict(moved, share) {
-  if (!moved) return "This is what the model did.";
-  if (share === 0) return "Every choice is still the model’s own; only the weights changed.";
-  return `${percent(share)} of all choices differ from the model’s own.`;
-}
-
-// For experts past the palette: its first eight hues again, darker (below 0) or lighter (above).
-const LEVELS = [0, 0, -0.38, 0.66, -0.6, 0.25, -0.2, 0.4];
-
-/** One color per expert, "#rrggbb"; above 64 experts they repeat, so a number always stands beside them. */
-export function expertColors(palette, n) {
-  return Array.from({ length: n }, (_, expert) => {
-    if (expert < palette.length) return palette[expert].toLowerCase();
-    const level = LEVELS[Math.floor(expert / 8) % 8];
-    const target = level < 0 ? 0 : 255;
-    const mixed = rgb(palette[expert % 8]).map((c) => Math.floor(c + (target - c) * Math.abs(level) + 0.5));
-    return `#${mixed.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
-  });
-}
-
-/** The text color that reads on a background: near black or white. */
-export function inkOn(color) {
-  const [r, g, b] = rgb(color).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.3 ? "#1b1b1b" : "#ffffff";
-}
-
-function rgb(hex) {
-  return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-}
-
-/** The next round number: where an axis ends. */
-export function niceEnd(value) {
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  const ends = [1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => Number((step * power).toPrecision(2)));
-  return ends.find((end) => end >= value * (1 - 1e-9));
 }

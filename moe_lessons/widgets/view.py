@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from moe_lessons.figures.style import PALETTE
 
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";$', re.MULTILINE)
 
 
@@ -51,12 +52,17 @@ def front_end(python_file: str) -> tuple[str, str]:
     """The ES module and the style sheet that lie beside a widget's Python file, each behind what all widgets share.
 
     Browsers get one module per widget, without a bundler: a line `import { ... } from "./name.js";` is replaced
-    by that file. Node's tests import the files as they are.
+    by that file, once, and so are the imports of that file. Node's tests import the files as they are.
     """
     path = Path(python_file)
+    included: set[str] = set()
 
     def read(found: re.Match) -> str:
-        return path.with_name(found[1]).read_text(encoding="utf-8").replace("export ", "")
+        if found[1] in included:
+            return ""
+        included.add(found[1])
+        source = path.with_name(found[1]).read_text(encoding="utf-8")
+        return _IMPORT.sub(read, _EXPORT.sub("", source))
 
     script = _IMPORT.sub(read, path.with_suffix(".js").read_text(encoding="utf-8"))
     styles = [path.with_name("common.css"), path.with_suffix(".css")]
