@@ -1,0 +1,219 @@
+"""Mixtures of linear experts on a plane: who answers where, what is answered, and what pulls at the router.
+
+A point is (x, y, 1), so that three numbers are a linear function of it: an expert's logit, or what it answers.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure
+from moe_lessons.tracing.rule import Routed, route
+
+_HEIGHTS = LinearSegmentedColormap.from_list("heights", ["#F7FAFC", "#BFD9E8", PALETTE[0], "#00324F"])
+_SIZE = 120  # squares along one side of a picture
+_PALE = 0.1  # of an expert's color is left where it weighs nothing
+
+
+class PlaneRun(NamedTuple):
+    """A mixture of linear experts, kept at several moments of its training."""
+
+    name: str
+    steps: Int[np.ndarray, " snapshots"]
+    router: Float[np.ndarray, "snapshots experts 3"]
+    planes: Float[np.ndarray, "snapshots experts 3"]  # what each expert answers
+    loss: Float[np.ndarray, " snapshots"]
+    top_k: int
+    score_function: str = "softmax"
+    normalize: bool = True
+    noise: Float[np.ndarray, "snapshots experts 3"] | None = None  # the router's noise_weight, where it has one
+
+
+class Truth(NamedTuple):
+    """What is to be learned: where a row of `borders` is the largest, the answer is that of the same `planes` row."""
+
+    borders: Float[np.ndarray, "rows 3"]
+    planes: Float[np.ndarray, "rows 3"]
+
+
+def grid(extent: float, size: int = _SIZE) -> Float[np.ndarray, "samples 3"]:
+    """The middles of size x size squares from -extent to extent, from the upper left to the lower right."""
+    middle = ((np.arange(size) + 0.5) / size * 2 - 1) * extent
+    x, y = np.meshgrid(middle, middle[::-1])
+    return np.stack([x.ravel(), y.ravel(), np.ones(size * size)], axis=1)
+
+
+def mix(run: PlaneRun, moment: int, points: Float[np.ndarray, "samples 3"]) -> tuple[Routed, np.ndarray]:
+    """Where the points go at one moment, and what the mixture answers; without noise, as in evaluation."""
+    logits = points @ run.router[moment].astype(np.float64).T
+    routed = route(logits, None, run.top_k, run.score_function, run.normalize)
+    answers = np.take_along_axis(points @ run.planes[moment].astype(np.float64).T, routed.experts, axis=1)
+    return routed, (routed.weights * answers).sum(axis=1)
+
+
+def right_answer(truth: Truth, points: Float[np.ndarray, "samples 3"]) -> Float[np.ndarray, " samples"]:
+    """What should be answered at each point."""
+    piece = (points @ truth.borders.T).argmax(axis=1)
+    return (points * truth.planes[piece]).sum(axis=1)
+
+
+def seams(truth: Truth, extent: float) -> list[tuple[float, float, float, float]]:
+    """The straight borders between two pieces, as (x, y) to (x, y)."""
+    found = []
+    along = np.linspace(-3 * extent, 3 * extent, 3001)
+    for one, other in combinations(range(len(truth.borders)), 2):
+        a, b, c = truth.borders[one] - truth.borders[other]
+        length = np.hypot(a, b)
+        if length == 0:
+            continue
+        x, y = -a * c / length**2 - b / length * along, -b * c / length**2 + a / length * along
+        scores = np.stack([x, y, np.ones_like(x)], axis=1) @ truth.borders.T
+        on = np.flatnonzero((scores.max(axis=1) - scores[:, one] < 1e-6) & (np.maximum(abs(x), abs(y)) <= extent))
+        if len(on) > 1:
+            found.append((x[on[0]], y[on[0]], x[on[-1]], y[on[-1]]))
+    return found
+
+
+def draw_heights(
+    functions: Mapping[str, Float[np.ndarray, " samples"]], extent: float, truth: Truth | None = None
+) -> Figure:
+    """Functions on `grid(extent)` side by side: darker is higher, lines join equal heights, `truth` adds its edges."""
+    figure = new_figure(
+        WIDEST * len(functions) / 3 if len(functions) < 3 else WIDEST, WIDEST / max(len(functions), 3) + 0.3
+    )
+    low = min(values.min() for values in functions.values())
+    high = max(values.max() for values in functions.values())
+    levels = np.arange(np.floor(low * 2) / 2, high + 0.5, 0.5)
+    for axis, (name, values) in zip(
+        figure.subplots(1, len(functions), squeeze=False)[0], functions.items(), strict=True
+    ):
+        size = round(len(values) ** 0.5)
+        image = values.reshape(size, size)
+        sides = ((np.arange(size) + 0.5) / size * 2 - 1) * extent
+        # A line of equal height cannot cross a cliff: there it would run along the squares' corners.
+        jump = np.maximum(*(abs(slope) for slope in np.gradient(image))) > 4 * (high - low) / size
+        _plane(axis, extent)
+        axis.imshow(image, cmap=_HEIGHTS, vmin=low, vmax=high, extent=(-extent, extent) * 2, interpolation="nearest")
+        lines = {"colors": INK, "linewidths": 0.5, "linestyles": "solid"}
+        axis.contour(sides, sides[::-1], np.ma.array(image, mask=jump), levels=levels, **lines)
+        if truth is not None:
+            _draw_seams(axis, truth, extent)
+        heading(axis, name)
+    return figure
+
+
+def draw_planes(
+    runs: Sequence[PlaneRun],
+    extent: float,
+    truth: Truth | None = None,
+    moments: Sequence[int] | None = None,
+) -> Figure:
+    """Each run a row, each moment a column: the plane colored by its strongest expert, pale where it weighs little."""
+    if moments is None:
+        last = len(runs[0].steps) - 1
+        moments = [round(last * share) for share in (0, 0.15, 0.3, 0.5, 1)]
+    room = 1.0  # inches for the names
+    side = (WIDEST - room) / len(moments)
+    figure = new_figure(WIDEST, (side + 0.24) * len(runs) + 0.1)
+    axes = figure.subplots(len(runs), len(moments), squeeze=False)
+    points = grid(extent)
+    for row, run in zip(axes, runs, strict=True):
+        colors = np.array([to_rgb(color) for color in expert_colors(run.router.shape[1])])
+        for axis, moment in zip(row, moments, strict=True):
+            routed, _ = mix(run, moment, points)
+            _plane(axis, extent)
+            axis.imshow(shade(routed, colors), extent=(-extent, extent) * 2, interpolation="bilinear")
+            _name_experts(axis, routed.experts[:, 0], points)
+            if truth is not None:
+                _draw_seams(axis, truth, extent)
+            words = f"step {run.steps[moment]:,}, loss {run.loss[moment]:.2f}"
+            axis.set_title(words, fontsize=6.8, color=MUTED, pad=2.5)
+        row[0].set_ylabel(run.name.replace(", ", ",\n"), rotation=0, ha="right", va="center", fontsize=8.5, color=INK)
+    return figure
+
+
+def shade(routed: Routed, colors: Float[np.ndarray, "experts 3"]) -> Float[np.ndarray, "rows columns 3"]:
+    """A square picture: the color of each point's strongest expert, mixed with white where its weight is small."""
+    strength = _PALE + (1 - _PALE) * routed.weights[:, :1].clip(0, 1)
+    size = round(len(strength) ** 0.5)
+    return (1 - strength * (1 - colors[routed.experts[:, 0]])).reshape(size, size, 3)
+
+
+def draw_pull(
+    pulls: Mapping[str, Float[np.ndarray, " experts"]], chosen: Mapping[str, Int[np.ndarray, " top_k"]]
+) -> Figure:
+    """What one point's loss asks of each expert's logit, one panel a mixture: up, down, or nothing."""
+    figure = new_figure(WIDEST, 2.2)
+    axes = figure.subplots(1, len(pulls), sharey=True, squeeze=False)[0]
+    for axis, (name, pull) in zip(axes, pulls.items(), strict=True):
+        clean(axis)
+        at_work = np.isin(np.arange(len(pull)), chosen[name])
+        colors = [color if on else "#C9C9C9" for color, on in zip(expert_colors(len(pull)), at_work, strict=True)]
+        axis.bar(range(len(pull)), pull, color=colors, width=0.75)
+        axis.axhline(0, color=MUTED, linewidth=0.8)
+        axis.set_xticks(range(len(pull)))
+        for label, on in zip(axis.get_xticklabels(), at_work, strict=True):
+            label.set(color=INK if on else MUTED, fontweight="bold" if on else "normal")
+        axis.set(xlabel="expert")
+        axis.set_title(name, fontsize=8.5, color=INK, loc="left")
+    axes[0].set(ylabel="pull on the logit")
+    return figure
+
+
+def draw_luck(
+    losses: Mapping[str, Float[np.ndarray, " samples"]], idle: Mapping[str, Int[np.ndarray, " samples"]]
+) -> Figure:
+    """One dot a run, one row a kind of mixture; a dot's color says how many of its experts are never asked."""
+    figure = new_figure(WIDEST, 0.62 * len(losses) + 0.85)
+    axis = clean(figure.subplots(), grid="x")
+    most = max(int(counts.max()) for counts in idle.values())
+    shades = LinearSegmentedColormap.from_list("idle", [PALETTE[2], PALETTE[1], PALETTE[3], "#5A1E00"])
+    colors = [shades(count / max(most, 1)) for count in range(most + 1)]
+    width = 1.04 * max(values.max() for values in losses.values()) / 72  # of a dot: as many fit side by side
+    heaps = {name: np.round(values / width).astype(int) for name, values in losses.items()}
+    highest = max(np.bincount(heap).max() for heap in heaps.values())
+    for row, (name, heap) in enumerate(heaps.items()):
+        lift = np.zeros(len(heap))
+        for place in np.unique(heap):
+            here = np.flatnonzero(heap == place)
+            lift[here[np.argsort(idle[name][here], kind="stable")]] = np.arange(len(here))
+        step = min(0.11, 0.72 / highest)
+        axis.scatter(heap * width, row + 0.34 - lift * step, s=20, color=[colors[n] for n in idle[name]], linewidths=0)
+        axis.plot([np.median(losses[name])] * 2, [row + 0.42, row - 0.42], color=MUTED, linewidth=1, zorder=0)
+    axis.set(
+        xlim=(0, 74 * width), ylim=(len(losses) - 0.5, -0.5), xlabel="loss after training; the line is the middle run"
+    )
+    axis.set_yticks(range(len(losses)), list(losses), color=INK, fontsize=8.5)
+    for count, color in enumerate(colors):
+        axis.scatter([], [], s=20, color=[color], label=f"{count} never asked" if count == 0 else str(count))
+    figure.legend(loc="outside lower center", ncols=most + 1, frameon=False, fontsize=8, handletextpad=0.1)
+    return figure
+
+
+def _plane(axis: Axes, extent: float) -> None:
+    axis.set(xticks=[], yticks=[], xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
+    for spine in axis.spines.values():
+        spine.set_color(RULE)
+
+
+def _draw_seams(axis: Axes, truth: Truth, extent: float, color: str = INK) -> None:
+    for x1, y1, x2, y2 in seams(truth, extent):
+        axis.plot([x1, x2], [y1, y2], color=color, linewidth=0.9, dashes=(3, 2))
+
+
+def _name_experts(axis: Axes, first: np.ndarray, points: np.ndarray) -> None:
+    """The number of each expert in the middle of its region, which is convex, as a linear router's regions are."""
+    for expert in np.unique(first):
+        mine = points[first == expert]
+        if len(mine) > 0.02 * len(points):
+            x, y = mine[:, :2].mean(axis=0)
+            words = axis.text(x, y, expert, fontsize=7, color=INK, ha="center", va="center")
+            words.set_path_effects([withStroke(linewidth=2, foreground="white", alpha=0.75)])
