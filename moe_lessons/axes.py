@@ -32,6 +32,8 @@ AXES = {
     "changes": "from each snapshot to the next",
     "rows": "rows of any matrix: often the tokens that reached one expert",
     "columns": "columns of any matrix",
+    "domains": "kinds of text that are measured apart",
+    "rest": "whatever axes an entry has",
     "prompts": "texts that are compared with each other",
     "samples": "observations of the same things, such as the tokens of a text",
     "stack": "matrices of one shape that are treated alike, such as the experts of a layer",
