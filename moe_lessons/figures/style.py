@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-# Okabe and Ito's colors (the first six), and ten that were searched for: any two of the sixteen are well apart (0.076 and
-# more in OKLab) for normal eyes and for eyes without one of the three cones; a test measures it.
+# Okabe and Ito's colors (the first six), and ten that were searched for: any two of the sixteen are well apart (0.076
+# and more in OKLab) for normal eyes and for eyes without one of the three cones; a test measures it.
 PALETTE = (
     "#0072B2",
     "#E69F00",
