@@ -271,8 +271,8 @@ EXERCISES = (
     ),
     Exercise(
         name="noisy_logits",
-        task="Find the bug: return the logits, a row of `weight` times the hidden vector for each expert. Only while "
-        "training, each gets noise: its entry of `normal` times softplus(noise_weight . hidden).",
+        task="Find the bug: return the logits, a row of weight times the hidden vector for each expert. Only while "
+        "training, each gets noise: its entry of normal times softplus(noise_weight . hidden).",
         reference=noisy_logits,
         inputs=_router_inputs,
         mistakes={

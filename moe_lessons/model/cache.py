@@ -80,6 +80,11 @@ class KVCache(Cache):
             )
         return 2 * ((attention.n_kv_heads, attention.head_dim),)
 
+    @property
+    def keys(self) -> Float[Tensor, "layers batch kv_heads time head_dim"]:
+        """The room for keys, used or not; that for values is as large."""
+        return self._kept[0]
+
     def update(
         self,
         layer: int,

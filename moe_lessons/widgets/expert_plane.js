@@ -40,7 +40,7 @@ function render({ model, el }) {
   const steps = runs[0].steps;
   const last = steps.length - 1;
   const [run, moment, pin] = [() => runs[model.get("run")], () => Math.min(model.get("moment"), last), () => model.get("pin")];
-  let [roll, playing, saving, hover] = [1, 0, 0, null];
+  let [roll, playing, saving, hover, reached] = [1, 0, 0, null, 0];
   const put = (name, value) => {
     model.set(name, value);
     clearTimeout(saving);
@@ -69,7 +69,7 @@ function render({ model, el }) {
     const from = moment() >= last ? 0 : moment();
     const begun = performance.now();
     const tick = (now) => {
-      put("moment", Math.min(last, Math.floor(from + ((now - begun) / FILM) * last)));
+      put("moment", Math.min(last, Math.floor(from + (Math.max(0, now - begun) / FILM) * last))); // a frame may begin before its click
       if (moment() >= last) return stop();
       playing = requestAnimationFrame(tick);
     };
@@ -159,6 +159,15 @@ function render({ model, el }) {
     return { toX, toY };
   }
 
+  /** A line up to the present moment, faint from there to the latest that was seen: what comes is for the reader to predict. */
+  function curve(svg, { toX, toY }, values, attributes) {
+    const part = (from, to, more) => svg.append(shape("path", {
+      d: path(values.slice(from, to + 1).map((_, i) => toX(from + i)), values.slice(from, to + 1).map(toY)), ...attributes, ...more,
+    }));
+    if (reached > moment()) part(moment(), reached, { opacity: 0.3 });
+    part(0, moment());
+  }
+
   let painted = "";
   const large = Object.fromEntries([SIZE, NOISY].map((size) => [size, new ImageData(size, size)]));
   const sizes = heightRange();
@@ -171,6 +180,7 @@ function render({ model, el }) {
     const [one, now, look] = [run(), moment(), model.get("show")];
     const rolled = model.get("noise") && one.noisy ? roll : 0;
     const wanted = [model.get("run"), now, look, rolled].join();
+    reached = Math.max(reached, now);
     time.set(now);
     show.select.selectedIndex = SHOWS.indexOf(look);
     edges.input.checked = model.get("seams");
@@ -239,20 +249,19 @@ function render({ model, el }) {
       row.weight.textContent = rank < 0 ? "–" : here.weights[rank].toFixed(2);
       row.says.textContent = rank < 0 ? "not asked" : here.answers[e].toFixed(2).replace("-", "−");
     });
-    const { toX, toY } = chart(scores, `${hover ? "scores here" : "scores at the pinned point"}, step by step`, 1);
-    const through = steps.map((_, i) => Array.from(mixture(one, i)(x, y).scores));
-    for (let e = 0; e < one.experts; e++) {
-      scores.append(shape("path", { d: path(steps.map((_, i) => toX(i)), through.map((row) => toY(row[e]))), class: "line", stroke: colors[e] }));
-    }
+    const axes = chart(scores, `${hover ? "scores here" : "scores at the pinned point"}, step by step`, 1);
+    const through = Array.from({ length: reached + 1 }, (_, i) => Array.from(mixture(one, i)(x, y).scores));
+    for (let e = 0; e < one.experts; e++) curve(scores, axes, through.map((row) => row[e]), { class: "line", style: `stroke: color-mix(in srgb, ${colors[e]} 82%, var(--ink))` });
     const strongest = here.scores.indexOf(Math.max(...here.scores));
     scores.setAttribute("aria-label", `Scores at the point over the steps; now expert ${strongest} has the highest, ${here.scores[strongest].toFixed(2)}`);
   }
 
   function drawLosses(now) {
     const top = Math.max(0.5, Math.min(1.5, ...runs.map((one) => one.loss[0])));
-    const { toX, toY } = chart(losses, runs.length > 1 ? "loss of each run; 1 is always saying the mean" : "loss; 1 is always saying the mean", top);
-    runs.forEach((one, i) => losses.append(shape("path", { d: path(steps.map((_, k) => toX(k)), one.loss.map(toY)), class: i === model.get("run") ? "line mine" : "line other" })));
-    losses.append(losses.querySelector(".mine"), shape("circle", { cx: toX(now), cy: toY(run().loss[now]), r: 3.5, class: "mine" }));
+    const axes = chart(losses, runs.length > 1 ? "loss of each run; 1 is always saying the mean" : "loss; 1 is always saying the mean", top);
+    runs.forEach((one) => one !== run() && curve(losses, axes, one.loss, { class: "line other" }));
+    curve(losses, axes, run().loss, { class: "line mine" });
+    losses.append(shape("circle", { cx: axes.toX(now), cy: axes.toY(run().loss[now]), r: 3.5, class: "mine" }));
     losses.setAttribute("aria-label", `Loss of ${run().name} at step ${steps[now]}: ${run().loss[now].toFixed(2)}`);
   }
 

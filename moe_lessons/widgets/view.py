@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 
 from moe_lessons.figures.style import PALETTE
 
+_COMMENT = re.compile(r"^[ \t]*(//.*|/\*\*[\s\S]*?\*/)\n", re.MULTILINE)
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";$', re.MULTILINE)
 
@@ -52,7 +54,8 @@ def front_end(python_file: str) -> tuple[str, str]:
     """The ES module and the style sheet that lie beside a widget's Python file, each behind what all widgets share.
 
     Browsers get one module per widget, without a bundler: a line `import { ... } from "./name.js";` is replaced
-    by that file, once, and so are the imports of that file. Node's tests import the files as they are.
+    by that file, once, and so are the imports of that file. Node's tests import the files as they are. Every widget
+    carries its own copy, so comments and indents stay behind.
     """
     path = Path(python_file)
     included: set[str] = set()
@@ -65,6 +68,7 @@ def front_end(python_file: str) -> tuple[str, str]:
         return _IMPORT.sub(read, _EXPORT.sub("", source))
 
     script = _IMPORT.sub(read, path.with_suffix(".js").read_text(encoding="utf-8"))
+    script = _INDENT.sub("", _COMMENT.sub("", script))
     styles = [path.with_name("common.css"), path.with_suffix(".css")]
     return script, "\n".join(style.read_text(encoding="utf-8") for style in styles if style.is_file())
 
