@@ -99,7 +99,7 @@ function render({ model, el }) {
   const canvas = element("canvas", { width: SIZE, height: SIZE });
   const over = shape("svg", { viewBox: `${-extent} ${-extent} ${2 * extent} ${2 * extent}`, "aria-hidden": "true" });
   const names = element("div", { class: "moe-names", "aria-hidden": "true" });
-  const map = element("div", { class: "moe-square", tabindex: 0, role: "application" }, canvas, names, over);
+  const map = element("div", { class: "moe-square", tabindex: 0, role: "application" }, canvas, over, names);
   const unit = extent / 100;
   const lines = truth ? seams(truth, extent) : [];
   const seamLayer = shape("g", { class: "seams" }, ...lines.map(([x1, y1, x2, y2]) => shape("line", { x1, y1: -y1, x2, y2: -y2 })));
