@@ -33,16 +33,38 @@ trace = RoutingTrace(
 """
 
 
-@pytest.fixture(scope="module")
-def small_lesson(tmp_path_factory, chromium) -> Path:
-    """A notebook with one RouterView on a made-up trace, and a plain slider after it."""
-    folder = tmp_path_factory.mktemp("lesson")
-    sources = [TRACE, "view = RouterView(trace)\nview", "view.describe()"]
+MODEL = """
+from moe_lessons.resources import data_path
+from moe_lessons.text.tokenizer import Tokenizer
+from moe_lessons.tracing import tracer
+from moe_lessons.training import load_checkpoint
+from moe_lessons.widgets import RouterView
+ask = tracer(load_checkpoint(data_path("checkpoints/course-moe.safetensors")).model.eval(), Tokenizer.load())
+view = RouterView(ask("Where does each token go?"), ask=ask)
+view
+"""
+
+
+def write_notebook(folder: Path, sources: list[str]) -> Path:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     path = folder / "small.ipynb"
     nbformat.write(notebook, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def small_lesson(tmp_path_factory, chromium) -> Path:
+    """A notebook with one RouterView on a made-up trace, and a plain slider after it."""
+    return write_notebook(
+        tmp_path_factory.mktemp("lesson"), [TRACE, "view = RouterView(trace)\nview", "view.describe()"]
+    )
+
+
+@pytest.fixture(scope="module")
+def lesson_with_a_model(tmp_path_factory, chromium) -> Path:
+    """A notebook with one RouterView that may ask the shipped model, and a cell that says how its knobs stand."""
+    return write_notebook(tmp_path_factory.mktemp("model"), [MODEL, "print(view.knobs, view.message)"])
 
 
 def pictures(widget) -> str:
@@ -88,6 +110,81 @@ def test_a_slider_of_the_router_view_changes_the_picture_in_jupyterlab(small_les
         (widget,) = live_widgets(page)
         moved = first_moved(page, [widget])
         assert moved, "no slider changed the picture"
+        assert page.problems == []
+
+
+def test_knobs_are_dragged_applied_to_the_model_and_let_go(lesson_with_a_model):
+    with lab.server(lesson_with_a_model.parent) as address, lab.browser() as page:
+        lab.open_notebook(page, address, lesson_with_a_model.name)
+        lab.run_all(page)
+        view = page.locator(".moe-router")
+        sentence, badge = view.locator(".moe-router-sentence"), view.locator(".moe-router-badge")
+        view.scroll_into_view_if_needed()
+        assert badge.inner_text() == "as it was"
+
+        # A bar is dragged: its expert gets a bias, tokens, and a sentence that says so.
+        column = view.locator(".moe-router-load .column").nth(6)
+        tokens = int(column.locator(".value").text_content())
+        box = column.locator(".hit").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] - 45
+        page.mouse.move(x, y)
+        page.mouse.down()
+        for step in range(1, 11):
+            page.mouse.move(x, y - 6 * step)
+        page.mouse.up()
+        page.wait_for_timeout(300)
+        bias = column.locator(".added").text_content()
+        assert bias.startswith("+0.") and int(column.locator(".value").text_content()) > tokens
+        assert badge.inner_text() == "what if" and "differ from the model’s own" in sentence.inner_text()
+        assert view.locator(".moe-token.changed").count() > 0
+
+        # By keys: the other row of bars has the same bias; Delete switches an expert off.
+        other = view.locator(".moe-router-scores .column").nth(6)
+        other.focus()
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(200)
+        assert float(other.locator(".added").text_content()) == pytest.approx(float(bias) - 0.01)
+        assert other.get_attribute("aria-valuenow") == str(round(float(bias) - 0.01, 3))
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Delete")
+        page.wait_for_timeout(200)
+        assert "off" in view.locator(".moe-router-load .column").nth(7).get_attribute("class")
+        assert view.locator(".moe-router-load .column").nth(7).locator(".value").text_content() == "0"
+
+        # A capacity strikes tokens out.
+        slider = view.locator("[data-knob=capacity]")
+        slider.fill("0.5")
+        page.wait_for_timeout(200)
+        assert "found no slot" in sentence.inner_text() and view.locator(".moe-token.dropped").count() > 0
+
+        # The model reads the text with these knobs.
+        view.locator(".moe-router-apply").click()
+        page.wait_for_selector(".moe-router-badge.applied", timeout=20_000)
+        assert "In the model, " in sentence.inner_text()
+        before, after = (float(cost) for cost in view.locator(".moe-router-cost b").inner_text().split(" → "))
+        assert before != after
+        assert view.locator(".moe-router-changed > div").count() == 4
+        assert view.locator(".moe-router-guesses .after").count() == 5
+
+        # Another move is a question again, and Reset the model's own answer.
+        slider.fill("0.75")
+        page.wait_for_timeout(200)
+        assert badge.inner_text() == "what if"
+        view.locator(".moe-router-reset").click()
+        page.wait_for_timeout(300)
+        assert badge.inner_text() == "as it was" and view.locator(".moe-token.changed, .moe-token.dropped").count() == 0
+
+        # A kept text is compared with the next one.
+        view.locator(".moe-router-keep").click()
+        page.wait_for_selector(".moe-router-sides button", timeout=10_000)
+        view.locator("input[type=text]").fill("Where does each expert go?")
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.querySelector('.moe-router-sides button').innerText.includes('expert')")
+        page.wait_for_timeout(300)
+        assert "agree" in view.locator(".moe-router-layers").inner_text()
+        view.locator(".moe-router-sides button").nth(1).click()
+        page.wait_for_timeout(300)
+        assert badge.inner_text() == "this is B" and "token" in view.locator(".moe-router-strip").inner_text()
         assert page.problems == []
 
 

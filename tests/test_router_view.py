@@ -1,11 +1,15 @@
 """RouterView: its knobs, its prompt box, what it refuses, and its still picture, without a browser."""
 
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from moe_lessons.figures.style import PALETTE
 from moe_lessons.tracing import RoutingTrace
+from moe_lessons.tracing.rule import Knobs
 from moe_lessons.widgets import RouterView
 
 
@@ -62,6 +66,13 @@ def test_unmoved_knobs_show_what_the_model_chose_even_against_the_rule():
         ("temperature", 0.0, "temperature is 0.0"),
         ("highlight", 6, "highlight is 6, but the experts are 0 to 5"),
         ("off", [0, 1, 2, 3, 4], "leaves too few for top_k 2"),
+        ("noise", -0.5, "noise is -0.5"),
+        ("seed", -1, "seed is -1"),
+        ("capacity", -1.0, "capacity is -1.0"),
+        ("bias", [0.5], "bias has 1 values, but there are 6 experts"),
+        ("bias", [float("nan")] * 6, "bias has values that are not finite"),
+        ("acts_on", 3, "layer is 3, but this trace has the layers 0, 1, 2"),
+        ("top_groups", 2, "top_groups is 2, but must be from 1 to n_groups = 1"),
     ],
 )
 def test_a_knob_refuses_what_the_trace_lacks_and_keeps_its_value(name, value, words):
@@ -85,8 +96,9 @@ def test_a_layer_is_called_by_its_number_in_the_model():
         ("text", "trace is a str, but must be a RoutingTrace"),
         (make(tokens=4).select(tokens=[]), "the trace has no tokens"),
         (make(layers=1, tokens=5000, experts=2), "the trace has 5,000 tokens, but at most 4,096 can be drawn"),
+        (make(layers=1, tokens=100_000, experts=2), "100,000 tokens, .*; cut it with trace.select"),
     ],
-    ids=["no trace", "empty", "too long"],
+    ids=["no trace", "empty", "too long", "far too long"],
 )
 def test_a_trace_that_cannot_be_drawn_is_refused(trace, words):
     with pytest.raises(ValueError, match=words):
@@ -146,6 +158,163 @@ def test_without_a_model_the_view_says_so():
     assert "no model to ask" in view.message
 
 
+# ---- more knobs
+
+
+def test_knobs_are_one_value_that_can_be_read_and_set():
+    view = RouterView(make())
+    knobs = Knobs(top_k=3, noise=0.5, seed=9, capacity=1.25, dropping="priority", bias=(0, 0.2, 0, 0, 0, 0), off=(4,))
+    view.knobs = knobs
+    assert view.knobs == knobs and view.moved
+    assert (view.top_k, view.off, view.bias[1]) == (3, [4], 0.2)
+    view.reset()
+    assert view.knobs == make().knobs and not view.moved
+    with pytest.raises(ValueError, match="top_k is 9"):
+        view.knobs = Knobs(top_k=9)
+    assert view.knobs == make().knobs
+    with pytest.raises(ValueError, match="too few"), view.hold_trait_notifications():
+        view.top_k, view.off = 6, [1]
+    assert view.knobs == make().knobs, "what is refused together is taken back together"
+
+
+def test_a_seed_without_noise_and_a_rule_without_a_capacity_move_nothing():
+    view = RouterView(make())
+    view.seed, view.dropping = 5, "priority"
+    assert not view.moved
+    view.noise = 0.1
+    assert view.moved
+
+
+def test_routing_follows_the_knobs_in_the_layers_that_they_act_on():
+    trace = make(tokens=20)
+    view = RouterView(trace)
+    view.knobs = knobs = Knobs(top_k=1, capacity=0.5, bias=(0.3, 0, 0, 0, 0, 0))
+    for routed, want in zip(view.routing(), trace.routed(knobs), strict=True):
+        assert np.array_equal(routed.experts, want.experts) and routed.dropped.any()
+    view.acts_on = 1
+    assert [routed.experts.shape[1] for routed in view.routing()] == [2, 1, 2]
+
+
+def test_experts_in_groups_are_chosen_within_the_best_ones():
+    trace = make(experts=8, n_groups=4, top_groups=2, tokens=30)
+    view = RouterView(trace)
+    assert view.top_groups == 2 and not view.moved
+    view.top_groups = 1
+    assert all((routed.experts // 2 == routed.experts[:, :1] // 2).all() for routed in view.routing())
+    with pytest.raises(ValueError, match="1 of 4 groups may have only 2 experts"):
+        view.top_k = 3
+
+
+def test_what_the_browser_sends_is_followed_or_refused_in_one_sentence():
+    view = RouterView(make(), ask=lambda text: make(seed=1))
+    assert not view.can_apply
+    view._receive(view, {"apply": {"top_k": 1}}, [])
+    assert "no model to apply knobs to" in view.message and view.answered == 1
+    view._receive(view, {"apply": {"top_k": 17}}, [])
+    assert view.message.startswith("Top_k is 17") and view.top_k == 1 and view.answered == 2
+    view._receive(view, {"keep": True}, [])
+    assert view.compared is view.trace
+    view._receive(view, {"ask": "x"}, [])
+    assert view.compared is not view.trace and view.other_facts["tokens"] == 9
+    view._receive(view, {"keep": False}, [])
+    assert view.compared is None and view.other_facts == {}
+    for nonsense in ("text", {"ask": 3}, {"apply": 1}, {"keep": "yes"}, {}):
+        view._receive(view, nonsense, [])
+
+
+def test_applied_knobs_are_forgotten_with_their_trace():
+    def apply(trace, knobs, layers):
+        read = replace(trace, nats=np.ones(9), guesses=[[("a", 0.5)]] * 9)
+        return SimpleNamespace(before=read, after=read, routed=trace.routed(knobs, layers))
+
+    view = RouterView(make(), apply=apply)
+    view.top_k = 1
+    view.apply()
+    assert view.applied["knobs"]["top_k"] == 1 and "(knobs applied)" in repr(view)
+    assert "Applied: in the model, 50%" in texts(view.figure())
+    view.trace = make(seed=2)
+    assert view.applied == {} and view.applied_logits == b"" and "(knobs moved)" in repr(view)
+
+
+# ---- two traces
+
+
+def test_two_traces_of_the_same_tokens_are_compared_token_by_token():
+    before, after = make(seed=0, model="before"), make(seed=1, model="after")
+    view = RouterView(before, compare=after)
+    assert np.frombuffer(view.partners, "<i4").tolist() == list(range(9))
+    assert view.names == ["before", "after"]
+    assert repr(view).endswith("top 2, compared with 9 tokens>")
+    view.side = 1
+    assert np.array_equal(view.routing()[0].experts, after.experts[0])
+    same = np.mean([len(set(a) & set(b)) for a, b in zip(before.experts[0], after.experts[0], strict=True)]) / 2
+    assert f"This is B. {same:.0%} of this layer’s choices agree with A." in texts(view.figure())
+
+
+def test_two_prompts_of_different_length_are_compared_where_they_agree():
+    long, short = make(tokens=9), make(tokens=5, seed=1)
+    long.pieces, short.pieces = list("abcdefghi"), list("abXhi")
+    view = RouterView(long, compare=short)
+    assert np.frombuffer(view.partners, "<i4").tolist() == [0, 1, -1, -1, -1, -1, -1, 3, 4]
+    assert view.names == ["abcdefghi", "abXhi"]
+    for side in (0, 1):
+        view.side = side
+        view.top_k = 1 + side
+        assert axis_named(view.figure(), "grid").get_xlim()[1] == pytest.approx((9, 5)[side] - 0.4)
+    short.pieces = list("VWXYZ")
+    assert "No token has a counterpart in B." in texts(RouterView(long, compare=short).figure())
+
+
+def test_moved_knobs_route_both_traces():
+    a, b = make(seed=0), make(seed=1)
+    view = RouterView(a, compare=b)
+    view.knobs = knobs = Knobs(top_k=1, noise=1.0, seed=3)
+    view.side = 1
+    assert np.array_equal(view.routing()[2].experts, b.routed(knobs)[2].experts)
+
+
+def test_a_pair_of_models_answers_a_prompt_together():
+    first, second = make(seed=3), make(seed=4)
+    view = RouterView(make(), ask=(lambda text: first, lambda text: second), compare=make(seed=1))
+    view.show("x")
+    assert view.trace is first and view.compared is second
+    view._asks = (lambda text: make(seed=5), lambda text: make(experts=3))
+    view.show("y")
+    assert view.message.startswith("Compare has 3 experts in layers 0, 1, 2, but the trace has 6 experts")
+    assert view.trace is first and view.compared is second
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (make(experts=4), "compare has 4 experts in layers 0, 1, 2, but the trace has 6 experts in layers 0, 1, 2"),
+        (make(layers=1), "compare has 6 experts in layer 0, but"),
+        (make(layers=1, tokens=5000), "the compare has 5,000 tokens"),
+        ([1], "compare is a list, but must be a RoutingTrace"),
+    ],
+)
+def test_traces_that_cannot_be_compared_are_refused(other, words):
+    with pytest.raises(ValueError, match=words):
+        RouterView(make(), compare=other)
+
+
+def test_a_trace_of_another_model_ends_the_comparison():
+    view = RouterView(make(), compare=make(seed=1))
+    view.side = 1
+    view.trace = make(layers=1, experts=3, tokens=2, top_k=1)
+    assert view.compared is None and view.side == 0
+    view.figure()
+
+
+def test_knobs_are_not_applied_while_two_traces_are_compared():
+    view = RouterView(make(), compare=make(seed=1), apply=lambda *_: None)
+    view.apply()
+    assert view.message == "Knobs are applied to one trace; stop comparing first."
+
+
+# ---- stills
+
+
 def texts(figure) -> str:
     return "\n".join(text.get_text() for axis in figure.axes for text in axis.texts)
 
@@ -171,12 +340,28 @@ def test_the_still_picture_follows_the_knobs():
     assert np.allclose(scores, view.routing()[1].scores[7])
 
 
+def test_the_still_picture_shows_what_is_dropped_biased_and_off():
+    view = RouterView(make(tokens=40))
+    view.pinned = 39
+    view.knobs = Knobs(top_k=2, capacity=0.5, bias=(0, 0, 0.25, 0, 0, 0), off=(4,))
+    figure, routed = view.figure(), view.routing()[0]
+    words = texts(figure)
+    assert f"{routed.dropped.sum()} of 80 choices found no slot" in words and "7 slots" in words
+    assert "(dropped)" in words
+    labels = [label.get_text() for label in axis_named(figure, "load").get_xticklabels()]
+    assert labels == ["0", "1", "2\n+0.25", "3", "(4)", "5"]
+    view.acts_on = 2
+    assert "untouched here; the knobs act on layer 2 only" in texts(view.figure())
+
+
 @pytest.mark.parametrize(
     ("layers", "tokens", "experts", "top_k"), [(1, 1, 1, 1), (2, 3, 8, 8), (8, 256, 64, 6), (2, 1200, 4, 2)]
 )
 def test_every_size_has_a_still_picture_that_fits_a_page(layers, tokens, experts, top_k):
     trace = make(layers, tokens, experts, top_k, bias=np.full((layers, experts), -0.2))
-    figure = RouterView(trace).figure()
+    view = RouterView(trace)
+    view.capacity, view.noise = 1.0, 0.5
+    figure = view.figure()
     assert figure.get_figwidth() == 7
     assert figure.get_figheight() < 9
 
@@ -187,3 +372,32 @@ def test_signs_without_a_glyph_and_dollars_do_not_break_the_still_picture():
     view = RouterView(trace, title="$5 🎉")
     assert "🎉" in view.facts["pieces"][1]
     view._repr_mimebundle_()
+
+
+# Linear RGB as eyes without one kind of cone see it (Machado et al., 2009, severity 1), and Ottosson's OKLab space.
+EYES = {
+    "all cones": np.eye(3),
+    "no long": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no middle": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no short": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+CONES = [
+    [0.4122214708, 0.5363325363, 0.0514459929],
+    [0.2119034982, 0.6806995451, 0.1073969566],
+    [0.0883024619, 0.2817188376, 0.6299787005],
+]
+LAB = [
+    [0.2104542553, 0.7936177850, -0.0040720468],
+    [1.9779984951, -2.4285922050, 0.4505937099],
+    [0.0259040371, 0.7827717662, -0.8086757660],
+]
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_any_two_of_sixteen_experts_differ_in_color_for_every_eye(eye):
+    channels = np.array([[int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)] for color in PALETTE])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(EYES[eye]).T, 0, 1)
+    lab = np.cbrt(seen @ np.array(CONES).T) @ np.array(LAB).T
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + np.eye(len(PALETTE))
+    assert len(PALETTE) == 16 and apart.min() > 0.07

@@ -59,7 +59,7 @@ export function makeBars(view) {
     const chosen = new Map();
     let bound = Infinity;
     for (let k = focus * now.topK; k < (focus + 1) * now.topK; k++) {
-      chosen.set(now.experts[k], now.dropped?.[k] ? "dropped" : now.weights[k].toFixed(2));
+      chosen.set(now.experts[k], now.dropped?.[k] ? "✕" : now.weights[k].toFixed(2));
       bound = Math.min(bound, values[now.experts[k]] + biases[now.experts[k]]);
     }
     let [low, high] = [0, 0];
@@ -71,7 +71,7 @@ export function makeBars(view) {
     scores.draw({
       values, offsets: biased ? biases : undefined, low, high: niceEnd(high), line: bound, lineLabel: `top ${now.topK}`,
       strong: (e) => chosen.has(e), text: (e) => chosen.get(e) ?? "", axis: String(niceEnd(high)),
-      words: (e) => `score ${values[e].toFixed(3)}${chosen.has(e) ? `, chosen, ${chosen.get(e)}` : ""}`,
+      words: (e) => `score ${values[e].toFixed(3)}${chosen.has(e) ? `, chosen, ${chosen.get(e).replace("✕", "dropped")}` : ""}`,
     });
   };
 
@@ -147,7 +147,7 @@ function columns(view, name, label, biasPerPixel) {
 
   // ---- by keys
   svg.addEventListener("focusin", (event) => ((focused = expertOf(event)), view.draw()));
-  svg.addEventListener("focusout", () => (focused = -1));
+  svg.addEventListener("focusout", () => ((focused = -1), view.draw()));
   svg.addEventListener("keydown", (event) => {
     const expert = expertOf(event);
     if (expert < 0) return;
@@ -203,9 +203,9 @@ function columns(view, name, label, biasPerPixel) {
       const numbered = e % every === 0 || isPicked || (axis && isStrong);
       set(part.number, { x, display: numbered ? "inline" : "none" });
       const bias = added[e] ? signed(added[e]) : "";
-      write(part.added, step >= 22 || isPicked ? bias : bias ? "•" : "");
+      write(part.added, step >= 34 || isPicked || e === focused || drag?.expert === e ? bias : bias ? "•" : "");
       set(part.added, { x });
-      if (e === focused) set(part.group, { "aria-valuenow": added[e] ?? 0, "aria-valuetext": `${bias || "0"}; ${words(e)}${isOff ? ", switched off" : ""}` });
+      if (e === focused) set(part.group, { "aria-valuenow": String(added[e] ?? 0), "aria-valuetext": `${bias || "0"}; ${words(e)}${isOff ? ", switched off" : ""}` });
       if ((e === tab) !== (e === tabbed)) set(part.group, { tabindex: e === tab ? 0 : -1 });
     }
     tabbed = tab;

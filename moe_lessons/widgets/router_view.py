@@ -1,6 +1,7 @@
 """RouterView: where every token goes, in every layer, drawn from one trace and turned with knobs in the browser."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
@@ -135,12 +136,7 @@ class RouterView(View):
     @compared.setter
     def compared(self, other: RoutingTrace | None) -> None:
         if other is not None:
-            _check(other, "compare")
-            if not _same_shape(self._trace, other):
-                raise ValueError(
-                    f"compare has {_shape(other)}, but the trace has {_shape(self._trace)}; "
-                    "compare traces of the same layers and as many experts"
-                )
+            _check_pair(self._trace, other)
         with self.hold_sync():
             self._pair(other)
             self.drawn += 1
@@ -163,6 +159,7 @@ class RouterView(View):
 
     @knobs.setter
     def knobs(self, knobs: Knobs) -> None:
+        knobs.check(self._trace.n_experts)
         with self.hold_sync(), self.hold_trait_notifications():
             for name in _TURNED:
                 value = getattr(knobs, name)
@@ -208,20 +205,24 @@ class RouterView(View):
         with self.hold_sync():
             try:
                 answers = [ask(text) for ask in self._asks]
-                self.trace = answers[0]
+                _check(answers[0])
                 if len(answers) > 1:
-                    self.compared = answers[1]
+                    _check_pair(*answers)
+                    self._other = answers[1]
+                self.trace = answers[0]
             except Exception as error:
                 self.message = _sentence(error)
             self.answered += 1
 
     def apply(self) -> None:
         """Run the model with the knobs as they stand, as "Apply to the model" does; a failure becomes one sentence."""
-        if self._apply is None:
-            self.message = "This view has no model to apply knobs to; give RouterView a tracer with ask=."
-            return
         with self.hold_sync():
+            self._result, self.applied, self.applied_logits, self.message = None, {}, b"", ""
             try:
+                if self._apply is None:
+                    raise ValueError("this view has no model to apply knobs to; give RouterView a tracer with ask=")
+                if self._other is not None:
+                    raise ValueError("knobs are applied to one trace; stop comparing first")
                 result = self._apply(self._trace, self.knobs, self._layers())
                 self.applied_logits = result.after.logits.astype("<f4").tobytes()
                 self.applied = {
@@ -230,9 +231,7 @@ class RouterView(View):
                     "after": _reading(result.after),
                 }
                 self._result = result
-                self.message = ""
             except Exception as error:
-                self._result, self.applied, self.applied_logits = None, {}, b""
                 self.message = _sentence(error)
             self.answered += 1
 
@@ -298,36 +297,49 @@ class RouterView(View):
         beside = "" if self._other is None else f", compared with {self._other.n_tokens} tokens"
         return f"RouterView: {size}{beside}{state}"
 
-    @traitlets.validate("layer")
+    @traitlets.validate("layer", "acts_on")
     def _known_layer(self, proposal: dict) -> int:
-        self._trace.row(proposal["value"])
-        return proposal["value"]
-
-    @traitlets.validate("acts_on")
-    def _known_place(self, proposal: dict) -> int:
-        if proposal["value"] != -1:
-            self._trace.row(proposal["value"])
-        return proposal["value"]
+        name, layer = proposal["trait"].name, proposal["value"]
+        with _refusing():
+            if (name, layer) != ("acts_on", -1):
+                self._trace.row(layer)
+        return layer
 
     @traitlets.validate("pinned")
     def _known_token(self, proposal: dict) -> int:
         token, n_tokens = proposal["value"], self._trace.n_tokens
-        if not 0 <= token < n_tokens:
-            raise ValueError(f"pinned is {token}, but the trace has the tokens 0 to {n_tokens - 1}")
+        with _refusing():
+            if not 0 <= token < n_tokens:
+                raise ValueError(f"pinned is {token}, but the trace has the tokens 0 to {n_tokens - 1}")
         return token
 
     @traitlets.validate("highlight")
     def _known_expert(self, proposal: dict) -> int:
         expert, n_experts = proposal["value"], self._trace.n_experts
-        if not -1 <= expert < n_experts:
-            raise ValueError(f"highlight is {expert}, but the experts are 0 to {n_experts - 1}, and -1 is none")
+        with _refusing():
+            if not -1 <= expert < n_experts:
+                raise ValueError(f"highlight is {expert}, but the experts are 0 to {n_experts - 1}, and -1 is none")
         return expert
 
     @traitlets.validate("top_k", "temperature", "noise", "seed", "capacity", "bias", "off", "top_groups")
     def _possible(self, proposal: dict) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
-        replace(self.knobs, **{name: tuple(value) if isinstance(value, list) else value}).check(self._trace.n_experts)
+        with _refusing():
+            knobs = replace(self.knobs, **{name: tuple(value) if isinstance(value, list) else value})
+            knobs.check(self._trace.n_experts)
         return value
+
+
+class _Refused(traitlets.TraitError, ValueError):
+    """A refusal after which traitlets takes back all that was set together with it."""
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise _Refused(str(error)) from None
 
 
 def _facts(trace: RoutingTrace) -> dict[str, Any]:
@@ -369,6 +381,15 @@ def _settings(trace: RoutingTrace) -> tuple:
 
 def _same_shape(a: RoutingTrace, b: RoutingTrace) -> bool:
     return (a.layers, a.n_experts) == (b.layers, b.n_experts)
+
+
+def _check_pair(trace: RoutingTrace, other: RoutingTrace) -> None:
+    _check(other, "compare")
+    if not _same_shape(trace, other):
+        raise ValueError(
+            f"compare has {_shape(other)}, but the trace has {_shape(trace)}; "
+            "compare traces of the same layers and as many experts"
+        )
 
 
 def _shape(trace: RoutingTrace) -> str:
