@@ -11,10 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from moe_lessons.accounting import training_flops_per_token
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.resources import data_path
-from moe_lessons.training import load_checkpoint, save_checkpoint
+from moe_lessons.text.tokenizer import Tokenizer
+from moe_lessons.training import load_checkpoint, phone_book_bits, save_checkpoint
 from moe_lessons.training.checkpoint import read_tensors, require_writable, restore, write_atomically
 
 
@@ -185,6 +187,21 @@ def test_the_shipped_models_stay_above_each_floor_and_come_near_two_of_them(kind
     assert len(notes["curve"]) > 100
 
 
+def record(name: str) -> dict:
+    """The notes of a shipped run."""
+    return json.loads(data_path(f"checkpoints/{name}.json").read_text(encoding="utf-8"))
+
+
+def mean_loss(notes: dict) -> float:
+    """Nats per token, each domain counting the same."""
+    rows = notes["result"]["domains"].values()
+    return sum(row["nats_per_token"] for row in rows) / len(rows)
+
+
+def training_flops(notes: dict) -> float:
+    return notes["tokens"] * training_flops_per_token(ModelConfig.from_dict(notes["config"]), notes["train"]["seq_len"])
+
+
 def test_the_shipped_models_had_the_same_work_the_same_tokens_and_the_sparse_one_is_better():
     dense, moe = (load_checkpoint(data_path(f"checkpoints/course-{kind}.safetensors")) for kind in ("dense", "moe"))
     results = [c.notes["result"] for c in (dense, moe)]
@@ -193,6 +210,41 @@ def test_the_shipped_models_had_the_same_work_the_same_tokens_and_the_sparse_one
     assert results[1]["nats_per_byte"] < results[0]["nats_per_byte"]
     same = replace(moe.model.config, moe=None)
     assert same == dense.model.config
+
+
+@pytest.mark.parametrize("domain", ["phone_book", "python", "english", "cpp"])
+def test_the_sparse_model_is_lower_where_knowledge_helps(domain):
+    dense, moe = (record(f"course-{kind}")["result"]["domains"][domain] for kind in ("dense", "moe"))
+    assert moe["tokens"] == dense["tokens"]
+    assert moe["nats_per_token"] < dense["nats_per_token"]
+
+
+def test_the_sparse_model_has_stored_at_least_1_6_times_as_many_bits_of_the_phone_book():
+    tokenizer = Tokenizer.load()
+    models = [load_checkpoint(data_path(f"checkpoints/course-{kind}.safetensors")).model for kind in ("dense", "moe")]
+    dense, moe = (phone_book_bits(model, tokenizer, people=600) for model in models)
+    assert moe.stored > 0.15 * moe.maximum  # a ratio of two nothings would prove nothing
+    assert moe.stored >= 1.6 * dense.stored
+
+
+def test_the_half_run_had_at_most_half_of_the_dense_models_arithmetic_and_a_schedule_of_its_own():
+    dense, half = record("course-dense"), record("course-moe-half")
+    assert half["config"]["moe"]["n_routed_experts"] == record("course-moe")["config"]["moe"]["n_routed_experts"]
+    assert 0.49 < training_flops(half) / training_flops(dense) <= 0.5
+    assert half["steps"] == half["train"]["steps"]
+
+
+@pytest.mark.xfail(reason="half is not enough: lesson 07 says so, with the numbers")
+def test_the_sparse_model_reaches_the_dense_models_loss_with_half_of_its_arithmetic():
+    assert mean_loss(record("course-moe-half")) <= mean_loss(record("course-dense"))
+
+
+def test_the_race_by_the_clock_was_one_of_equal_seconds_on_equal_threads():
+    dense, moe = record("clock-dense"), record("clock-moe")
+    assert dense["train"]["seconds"] == moe["train"]["seconds"]
+    assert dense["seconds"] == pytest.approx(moe["seconds"], rel=0.02)
+    assert dense["result"]["threads"] == moe["result"]["threads"]
+    assert [notes["result"]["model"] for notes in (dense, moe)] == ["course-dense", "course-moe"]
 
 
 @pytest.mark.parametrize("name", ["run", "run.safetensors", "run-0.5", "run-0.5.safetensors"])
