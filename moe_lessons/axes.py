@@ -28,6 +28,7 @@ AXES = {
     "layers": "layers of a model, or of a trace",
     "steps": "optimizer steps of a training run",
     "points": "places on a run's curve: its steps, or a few neighboring steps as one",
+    "micro": "micro-batches, whose gradients are added up for one step",
     "snapshots": "moments of a run at which the same text was read",
     "changes": "from each snapshot to the next",
     "rows": "rows of any matrix: often the tokens that reached one expert",

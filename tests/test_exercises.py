@@ -120,7 +120,27 @@ def test_other_right_ways_pass():
         load = [int((experts == e).sum()) for e in range(n_experts)]
         return max(load) * n_experts / sum(load)
 
-    def balance_loss(logits, experts):
+    def evenness(load):
+        shares = [tokens / sum(load.tolist()) for tokens in load.tolist() if tokens]
+        return sum(share * math.log(1 / share) for share in shares) / math.log(len(load))
+
+    def model_balance_loss(logits, experts, real):
+        losses = [auxiliary_loss(logits[i][real], experts[i][real]) for i in range(len(logits))]
+        return sum(losses) / len(losses)
+
+    def updated_bias(bias, loads, rate):
+        total = loads.sum(0).tolist()
+        mean = sum(total) / len(total)
+        return torch.tensor([b + rate * ((t < mean) - (t > mean)) for b, t in zip(bias.tolist(), total, strict=True)])
+
+    def experts_take(scores, slots):
+        taken = torch.zeros_like(scores, dtype=torch.bool)
+        for e in range(scores.shape[1]):
+            best = sorted(range(len(scores)), key=lambda token: (-scores[token, e].item(), token))
+            taken[best[:slots], e] = True
+        return torch.where(taken, scores, 0)
+
+    def auxiliary_loss(logits, experts):
         n_experts = logits.shape[1]
         share = F.one_hot(experts, n_experts).float().mean(dim=(0, 1))
         return n_experts * share @ torch.exp(logits - logits.logsumexp(1, keepdim=True)).mean(0)
@@ -152,7 +172,7 @@ def test_other_right_ways_pass():
         "03": [rms_norm, swiglu],
         "04": [top_p],
         "07": [route, biased_route, max_over_mean],
-        "08": [balance_loss],
+        "08": [evenness, auxiliary_loss, model_balance_loss, updated_bias, experts_take],
         "01": [merge],
         "00": [expert_pairs, expert_load],
     }
@@ -333,8 +353,8 @@ def test_the_list_of_exercises_shows_tasks_and_signatures():
     assert "merge(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]" in repr(listed)
     assert "-&gt; list[int]" in listed._repr_html_()
     assert find("03.parameters").signature == "parameters(config: ModelConfig) -> int"
-    assert find("08.balance_loss").signature == (
-        "balance_loss(logits: Float[Tensor, 'tokens experts'], experts: Int[Tensor, 'tokens top_k'])"
+    assert find("08.auxiliary_loss").signature == (
+        "auxiliary_loss(logits: Float[Tensor, 'tokens experts'], experts: Int[Tensor, 'tokens top_k'])"
         " -> Float[Tensor, '']"
     )
 

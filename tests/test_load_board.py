@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
 from moe_lessons.figures import loads as figures
-from moe_lessons.figures.loads import draw_loads, evenness, over_window, peak, shade
+from moe_lessons.figures.loads import draw_loads, evenness, idle, over_window, peak, shade
 from moe_lessons.model.load_balance import load_entropy, max_over_mean
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.tracing import Snapshots, record_routing, steer_routing
@@ -61,6 +61,10 @@ def test_a_window_is_the_mean_of_the_points_before(points, window):
     values = random_loads(points).astype(float)
     slow = [values[max(0, i + 1 - window) : i + 1].mean(axis=0) for i in range(points)]
     assert np.allclose(over_window(values, window), slow)
+
+
+def test_idle_means_less_than_a_tenth_of_the_mean():
+    assert idle(np.array([[0.0, 9, 20, 371], [100, 100, 100, 100]])).tolist() == [2, 0]
 
 
 def test_a_step_in_which_nobody_worked_is_blank_and_not_a_number():
@@ -286,7 +290,7 @@ def test_the_browser_measures_load_as_python_does(node):
         found = javascript(node, "loads", expression, state)
         assert [one["peak"] for one in found] == pytest.approx(peak(means).tolist())
         assert [one["evenness"] for one in found] == pytest.approx(evenness(means).tolist())
-        assert [one["idle"] for one in found] == (means == 0).sum(axis=1).tolist()
+        assert [one["idle"] for one in found] == idle(means).tolist()
 
 
 def test_the_browser_shades_load_as_python_does(node):

@@ -65,6 +65,11 @@ def evenness(loads: Float[np.ndarray, "*rows experts"]) -> Float[np.ndarray, "*r
     return nats / math.log(loads.shape[-1]) if loads.shape[-1] > 1 else share.sum(axis=-1)
 
 
+def idle(loads: Float[np.ndarray, "*rows experts"]) -> Int[np.ndarray, "*rows"]:
+    """How many experts have less than a tenth of the mean load."""
+    return (over_mean(loads) < 0.1).sum(axis=-1)
+
+
 def shade(ratio: Float[np.ndarray, "*rows"]) -> Float[np.ndarray, "*rows 4"]:
     """Red, green, blue and opacity of a load over the mean load: nothing at 1, full at none and at 8 times."""
     strength = np.clip(np.abs(np.log2(np.maximum(np.nan_to_num(ratio, nan=1.0), 1 / 8))) / 3, 0, 1)
@@ -140,7 +145,8 @@ def _draw_run(axes: Sequence[Axes], curve: LoadCurve, layer: int, at: float, win
     for side in heat.spines.values():
         side.set(color=RULE)
     heat.set_title(curve.name, loc="left", fontsize=9, fontweight="bold", color=color, parse_math=False)
-    heat.set_xlabel(f"max/mean {peak(now):.2f}, {int((now == 0).sum())} idle", fontsize=7.5, color=MUTED, loc="left")
+    words = f"max/mean {peak(now):.2f}, entropy {evenness(now):.2f}, {idle(now) or 'none'} idle"
+    heat.set_xlabel(words, fontsize=7, color=MUTED, loc="left")
     bars.axis("on")
     bars.barh(range(n), now, height=0.8, color=expert_colors(n))
     bars.axvline(now.mean(), color=INK, linewidth=0.8, dashes=(3, 2))

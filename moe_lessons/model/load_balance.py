@@ -24,7 +24,7 @@ def load_entropy(load: Int[Tensor, " experts"]) -> float:
     if not load.sum() or len(load) == 1:
         return 1.0 if load.sum() else float("nan")
     share = load.double() / load.sum()
-    return float(-torch.special.xlogy(share, share).sum() / math.log(len(load)))
+    return float(torch.special.entr(share).sum() / math.log(len(load)))
 
 
 def balance_loss(scores: Float[Tensor, "tokens experts"], experts: Int[Tensor, "tokens top_k"]) -> Float[Tensor, ""]:

@@ -52,7 +52,7 @@ function render({ model, el }, store) {
     play.textContent = "▶ Play";
   };
   const start = () => {
-    const from = at() >= latest() ? 0 : at();
+    const from = at() > 0.95 * latest() ? 0 : at();
     const begun = performance.now();
     const tick = (now) => {
       const step = Math.round(from + ((now - begun) / FILM) * end());
@@ -75,7 +75,7 @@ function render({ model, el }, store) {
   const panels = element("div", { class: "moe-load-runs" });
   const charts = element("div", { class: "moe-load-charts" });
   const legend = element("div", { class: "moe-load-legend" }, "One row per expert, one column per step: ",
-    element("i", { class: "busy" }), " busier than the mean, ", element("i", { class: "idle" }), " less busy, blank: balanced. Bars: the load at the cursor, the mean dashed.");
+    element("i", { class: "busy" }), " busier than the mean, ", element("i", { class: "idle" }), " less busy, blank: balanced. Bars: the load at the cursor, the mean dashed; idle: under a tenth of it.");
   const head = element("div", { class: "moe-load-caption", role: "status" });
   const strip = element("div", { class: "moe-load-text" });
   el.append(
@@ -203,7 +203,7 @@ function render({ model, el }, store) {
     el.style.setProperty("--at", step / end());
     store.runs.forEach((run, i) => {
       const panel = panels.children[i];
-      if (!panel || !run.points.length) return;
+      if (!panel || !run.means || !run.points.length) return; // not drawn yet
       const [button, words] = [panel.querySelector("button"), panel.lastChild];
       const point = reached(run.steps, step);
       const load = run.means.subarray(point * run.experts, (point + 1) * run.experts);

@@ -19,7 +19,7 @@ export function windowed({ points, loads, layers, experts }, layer, window) {
   return means;
 }
 
-/** The busiest expert over the mean, the entropy as a share of the largest, and how many experts did nothing. */
+/** The busiest expert over the mean, the entropy as a share of the largest, and how many have under a tenth of the mean. */
 export function measures(load) {
   const total = load.reduce((sum, one) => sum + one, 0);
   let nats = 0;
@@ -27,7 +27,7 @@ export function measures(load) {
   return {
     peak: (Math.max(...load) * load.length) / total,
     evenness: load.length > 1 ? nats / Math.log(load.length) : 1,
-    idle: load.filter((one) => !(one > 0)).length,
+    idle: load.filter((one) => one * load.length < total / 10).length,
   };
 }
 
