@@ -1,6 +1,5 @@
 """DropView: who finds a slot is the same in the browser, in its still picture and in the package's capacity."""
 
-import json
 import re
 import subprocess
 import warnings
@@ -9,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from in_node import javascript
 from traitlets import TraitError
 
 from moe_lessons.model.capacity import RULES, capacity, within_capacity
 from moe_lessons.tracing import RoutingTrace
 from moe_lessons.widgets import DropView, drop_view
 from moe_lessons.widgets.drop_view import MOST_TOKENS, lines
-
-SLOTS = (Path(drop_view.__file__).parent / "slots.js").as_uri()
 
 
 def trace(tokens: int = 24, experts: int = 4, top_k: int = 2, texts: int = 2, seed: int = 0) -> RoutingTrace:
@@ -27,25 +25,12 @@ def trace(tokens: int = 24, experts: int = 4, top_k: int = 2, texts: int = 2, se
 
 
 def in_the_browser(node: str, cases: list[dict]) -> list[dict]:
-    code = f"""
-import {{ fatesOf, linesOf, slotsFor }} from {json.dumps(SLOTS)};
-import {{ readFileSync }} from "node:fs";
-const answers = JSON.parse(readFileSync(0, "utf-8")).map(({{ layer, batch, factor, rule }}) => {{
-  const slots = rule === "none" ? Infinity : slotsFor(factor, batch.length, layer.topK, layer.n);
-  const lines = linesOf({{ ...layer, weights: Float32Array.from(layer.weights) }}, batch, rule);
-  return {{ lines, slots, kept: [...fatesOf(lines, layer.experts.length, slots)].map((fate) => fate >= 0) }};
-}});
-process.stdout.write(JSON.stringify(answers));
-"""
-    done = subprocess.run(
-        [node, "--input-type=module", "--eval", code],
-        input=json.dumps(cases),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    expression = """value.map(({ layer, batch, factor, rule }) => {
+        const slots = rule === "none" ? Infinity : m.slotsFor(factor, batch.length, layer.topK, layer.n);
+        const lines = m.linesOf({ ...layer, weights: Float32Array.from(layer.weights) }, batch, rule);
+        return { lines, slots, kept: [...m.fatesOf(lines, layer.experts.length, slots)].map((fate) => fate >= 0) };
+    })"""
+    return javascript(node, "slots", expression, cases)
 
 
 def random_case(rng: np.random.Generator) -> dict:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from in_node import javascript
 from torch.nn import functional as F
 
 from moe_lessons.config import MoEConfig
@@ -46,20 +47,6 @@ def a_truth(pieces: int = 4) -> Truth:
     return Truth(rng.normal(size=(pieces, 3)), rng.normal(size=(pieces, 3)))
 
 
-def browser(node: str, expression: str, value: object) -> object:
-    """What plane_rule.js makes of a value: `expression` sees it as `value` and the module as `m`."""
-    code = f"""
-import * as m from {json.dumps((WIDGETS / "plane_rule.js").as_uri())};
-import {{ readFileSync }} from "node:fs";
-const value = JSON.parse(readFileSync(0, "utf-8"));
-process.stdout.write(JSON.stringify({expression}));
-"""
-    command = [node, "--input-type=module", "--eval", code]
-    done = subprocess.run(command, input=json.dumps(value), capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 RULES = [
     {"top_k": 6},
     {"top_k": 2},
@@ -77,8 +64,9 @@ def test_browser_picture_and_package_give_a_point_the_same_experts_weights_and_a
     points[:, 2] = 1
     run.router[1, 4] = run.router[1, 2]  # ties everywhere
     view = ExpertPlane([run], extent=3.0)
-    answers = browser(
+    answers = javascript(
         node,
+        "plane_rule",
         """(() => {
             const [run] = m.unpackRuns(value.runs, Float32Array.from(value.numbers));
             const at = m.mixture(run, 1);
@@ -108,8 +96,9 @@ def test_browser_picture_and_package_give_a_point_the_same_experts_weights_and_a
 
 def test_the_truth_and_its_seams_are_the_same_in_both_languages(node):
     truth, points = a_truth(), grid(2.0, 20)
-    found = browser(
+    found = javascript(
         node,
+        "plane_rule",
         "[value.points.map(([x, y]) => m.rightAnswer(value.truth, x, y)), m.seams(value.truth, 2)]",
         {"truth": np.concatenate([truth.borders, truth.planes]).ravel().tolist(), "points": points.tolist()},
     )

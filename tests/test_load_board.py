@@ -1,18 +1,17 @@
 """Load over steps, drift and their board: against sums by hand, and both languages against each other."""
 
 import base64
-import json
 import math
 import re
 import subprocess
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from in_node import javascript
 
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
 from moe_lessons.figures import loads as figures
@@ -25,7 +24,6 @@ from moe_lessons.widgets import LoadBoard
 from moe_lessons.widgets import load_board as board_module
 from moe_lessons.widgets.view import png
 
-WIDGETS = Path(board_module.__file__).parent
 PIECES = ["In", " the", "\n", "$", " é"]
 
 
@@ -169,7 +167,7 @@ def arrived(state: dict) -> tuple[list, np.ndarray]:
 
 
 def test_what_is_sent_is_what_was_given(monkeypatch):
-    monkeypatch.setattr(board_module, "_PAUSE", 0.0)
+    monkeypatch.setattr("moe_lessons.widgets.board._PAUSE", 0.0)
     board = LoadBoard("", PIECES)
     messages = []
     board.observe(lambda change: messages.append((change["name"], change["new"])), ["news", "history"])
@@ -251,23 +249,6 @@ def test_bad_input_is_one_sentence():
 # ---------------------------------------------------------------- in the browser
 
 
-def javascript(node: str, module: str, expression: str, value: object) -> object:
-    """What a module makes of a value; `bytes(text)` turns base64 into what the browser gets for bytes."""
-    code = f"""
-import * as m from {json.dumps((WIDGETS / f"{module}.js").as_uri())};
-import {{ readFileSync }} from "node:fs";
-const bytes = (text) => new DataView(Uint8Array.from(Buffer.from(text, "base64")).buffer);
-const value = JSON.parse(readFileSync(0, "utf-8"));
-process.stdout.write(JSON.stringify({expression}));
-"""
-    done = subprocess.run(
-        [node, "--input-type=module", "--eval", code],
-        input=json.dumps(value), capture_output=True, encoding="utf-8", timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def test_the_front_end_is_one_module_that_loads_nothing(node, tmp_path):
     bundle = str(LoadBoard._esm)
     assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
@@ -308,7 +289,7 @@ def test_the_browser_sees_the_same_drift(node):
 
 
 def test_the_browser_puts_a_run_together_from_its_messages(node, monkeypatch):
-    monkeypatch.setattr(board_module, "_PAUSE", 0.0)
+    monkeypatch.setattr("moe_lessons.widgets.board._PAUSE", 0.0)
     board = LoadBoard()
     messages = []
     board.observe(lambda change: messages.append((change["name"], change["new"])), ["news", "history"])

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from in_node import WIDGETS, javascript
 
 from moe_lessons.accounting import count_parameters, forward_flops
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig
@@ -26,28 +26,12 @@ from moe_lessons.figures.tokens import wrap
 from moe_lessons.figures.training import smooth
 from moe_lessons.model.generate import next_token_distribution
 from moe_lessons.widgets import AttentionView, BudgetView, SamplingView, TokenView, TrainingBoard
-from moe_lessons.widgets import training_board as board_module
 from moe_lessons.widgets.budget_view import budget
 from moe_lessons.widgets.token_view import MOST_CHARACTERS, piece_bytes
 from moe_lessons.widgets.view import png
 
-WIDGETS = Path(board_module.__file__).parent
 NAMES = ["token_view", "attention_view", "budget_view", "sampling_view", "training_board"]
 CLASSES = [TokenView, AttentionView, BudgetView, SamplingView, TrainingBoard]
-
-
-def javascript(node: str, module: str, expression: str, value: object) -> object:
-    """What a widget's own module makes of a value: `expression` sees it as `value` and the module as `m`."""
-    code = f"""
-import * as m from {json.dumps((WIDGETS / f"{module}.js").as_uri())};
-import {{ readFileSync }} from "node:fs";
-const value = JSON.parse(readFileSync(0, "utf-8"));
-process.stdout.write(JSON.stringify({expression}));
-"""
-    command = [node, "--input-type=module", "--eval", code]
-    done = subprocess.run(command, input=json.dumps(value), capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def by_words(text: str) -> tuple[list[int], list[str]]:
@@ -438,7 +422,7 @@ def run_steps(run, first: int, last: int) -> None:
 
 
 def test_the_browser_ends_up_with_every_point_though_only_new_ones_are_sent(node, monkeypatch):
-    monkeypatch.setattr(board_module, "_PAUSE", 0.0)
+    monkeypatch.setattr("moe_lessons.widgets.board._PAUSE", 0.0)
     board = TrainingBoard()
     messages = sent_by(board)
     for name in ("dense", "moe"):
@@ -454,7 +438,7 @@ def test_the_browser_ends_up_with_every_point_though_only_new_ones_are_sent(node
 
 
 def test_a_page_that_missed_messages_has_everything_after_the_run(node, monkeypatch):
-    monkeypatch.setattr(board_module, "_PAUSE", 0.0)
+    monkeypatch.setattr("moe_lessons.widgets.board._PAUSE", 0.0)
     board = TrainingBoard()
     messages = sent_by(board)
     board.start(500)

@@ -181,21 +181,31 @@ def _within_best_groups(wanted: np.ndarray, knobs: Knobs) -> np.ndarray:
     return np.where(inside[..., None], groups, -np.inf).reshape(wanted.shape)
 
 
-def _without_slot(
-    experts: Int[np.ndarray, "tokens top_k"], weights: np.ndarray, n_experts: int, slots: int, dropping: str
-) -> Bool[np.ndarray, "tokens top_k"]:
-    """All first choices are served, then all second ones; within a rank the earlier, or the heavier, come first."""
+def order_of_service(
+    weights: Float[np.ndarray, "tokens top_k"], dropping: str = DROPPING[0]
+) -> Int[np.ndarray, " choices"]:
+    """All choices `token * top_k + rank` in the order in which they are given slots.
+
+    All first choices come first, then all second ones; within a rank the earlier tokens, or with "priority" the
+    heavier choices, a tie going to the earlier token.
+    """
     # In float32, so that the last bit of a sum decides nothing.
     turns = -weights.astype(np.float32) if dropping == "priority" else np.zeros(weights.shape)
     turn = np.argsort(turns, axis=0, kind="stable")  # which token is served next, in each rank
-    queue = np.take_along_axis(experts, turn, axis=0).T.ravel()
+    return (turn * weights.shape[1] + np.arange(weights.shape[1])).T.ravel()
+
+
+def _without_slot(
+    experts: Int[np.ndarray, "tokens top_k"], weights: np.ndarray, n_experts: int, slots: int, dropping: str
+) -> Bool[np.ndarray, "tokens top_k"]:
+    """The choices that come too late for one of their expert's slots."""
+    served = order_of_service(weights, dropping)
+    queue = experts.ravel()[served]
     order = np.argsort(queue, kind="stable")
     counts = np.bincount(queue, minlength=n_experts)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order)) - (np.cumsum(counts) - counts)[queue[order]]
-    late = np.zeros(experts.shape, dtype=bool)
-    np.put_along_axis(late, turn, (place >= slots).reshape(experts.T.shape).T, axis=0)
-    return late
+    late = np.zeros(experts.size, dtype=bool)
+    late[served[order]] = np.arange(len(order)) - (np.cumsum(counts) - counts)[queue[order]] >= slots
+    return late.reshape(experts.shape)
 
 
 def check_rule(n_experts: int, top_k: int, score_function: str, temperature: float = 1.0, off: Sequence[int] = ()):

@@ -1,6 +1,5 @@
 """DropView: tokens on their way into the experts' slots, and which of them find none."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,10 +8,11 @@ from jaxtyping import Int
 from matplotlib.figure import Figure
 
 from moe_lessons.figures.capacity import draw_slots
+from moe_lessons.tracing.rule import DROPPING, order_of_service, slots_per_expert
 from moe_lessons.tracing.trace import RoutingTrace
 from moe_lessons.widgets.view import View, front_end
 
-RULES = ("first come", "priority", "none")
+RULES = (*DROPPING, "none")
 MOST_TOKENS = 512  # more would be a page full of slots, and nobody reads it
 
 
@@ -78,7 +78,7 @@ class DropView(View):
         if self.rule == "none":
             return None
         tokens = int(np.isin(self._sequence, self.batch).sum())
-        return math.ceil(self.factor * tokens * self._trace.top_k / self._trace.n_experts)
+        return slots_per_expert(self.factor, tokens, self._trace.top_k, self._trace.n_experts)
 
     def figure(self) -> Figure:
         """The texts and the slots as they stand."""
@@ -122,12 +122,8 @@ def lines(
 
     Within a rank, in the order of `tokens` or, with "priority", by weight, highest first; a tie keeps that order.
     """
-    top_k = experts.shape[1]
-    queue = []
-    for rank in range(top_k):
-        turn = np.argsort(-weights[tokens, rank], kind="stable") if rule == "priority" else np.arange(len(tokens))
-        queue.append(tokens[turn] * top_k + rank)
-    served = np.concatenate(queue)
+    in_batch, top_k = order_of_service(weights[tokens], rule), experts.shape[1]
+    served = tokens[in_batch // top_k] * top_k + in_batch % top_k
     return [served[experts.ravel()[served] == expert] for expert in range(n_experts)]
 
 

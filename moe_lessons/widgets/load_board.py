@@ -1,7 +1,6 @@
 """LoadBoard: training runs side by side, and how evenly their experts are loaded, step by step."""
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,26 +10,19 @@ from jaxtyping import Int
 from matplotlib.figure import Figure
 
 from moe_lessons.figures.loads import LoadCurve, draw_loads
-from moe_lessons.widgets.view import View, front_end
+from moe_lessons.widgets.board import Board, BoardRun
+from moe_lessons.widgets.view import front_end
 
-_PAUSE = 0.25  # seconds between two messages to the browser
 _MOST_POINTS = 600  # of one run, about what a picture is wide; then neighbors are averaged
 _MOST_NUMBERS = 1 << 20  # of one run's loads in all its points and layers
 _MOST_TOKENS = 512  # of the text; more would not be read
 
 
-class LoadRun:
+class LoadRun(BoardRun):
     """One run on a board; a training loop's board. See `LoadBoard.run`."""
 
-    def __init__(self, board: "LoadBoard", name: str) -> None:
-        self._board = board
-        self.name = name
-        self._clear()
-
     def _clear(self) -> None:
-        self.total: float | None = None
-        self.unit = "steps"
-        self.finished = False
+        super()._clear()
         self._steps: list[int] = []
         self._losses: list[float] = []
         self._loads: list[np.ndarray] = []  # layers x experts, float32
@@ -38,13 +30,6 @@ class LoadRun:
         self._waiting: list[tuple[int, float, np.ndarray]] = []  # the steps of a point that is not complete
         self._text_steps: list[int] = []
         self._text = np.zeros((0, 0, 0, 0), np.int16)
-        self.sent = 0
-
-    def start(self, total: float | None = None, unit: str = "steps") -> None:
-        """Begin, and forget an earlier run of this name; `total` counts "steps" or "seconds"."""
-        self._clear()
-        self.total, self.unit = total, unit
-        self._board._send_everything()
 
     def point(
         self,
@@ -124,62 +109,54 @@ class LoadRun:
     def state(self) -> dict[str, Any]:
         """All of the run, as the browser keeps it; arrays are little-endian bytes."""
         curve = self.curve()
-        return {
-            "name": self.name,
-            "total": self.total,
-            "unit": self.unit,
-            "finished": self.finished,
+        return super().state() | {
             "layers": curve.loads.shape[1],
             "experts": curve.loads.shape[2],
-            "points": self.points(0),
-            "loads": curve.loads.tobytes(),
+            **self._from(0),
             "text_steps": self._text_steps,
             "text": self._text.tobytes(),
             "text_shape": list(self._text.shape[1:]),
         }
 
-    def points(self, first: int) -> list[list[float | None]]:
-        """Step and loss from a point on; JSON, and so the browser, knows no nan."""
+    def news(self) -> dict[str, Any]:
+        return self._from(self.sent)
+
+    def _from(self, first: int) -> dict[str, Any]:
+        """Step, loss and load from a point on; JSON, and so the browser, knows no nan."""
         pairs = zip(self._steps[first:], self._losses[first:], strict=True)
-        return [[step, loss if math.isfinite(loss) else None] for step, loss in pairs]
+        return {
+            "points": [[step, loss if math.isfinite(loss) else None] for step, loss in pairs],
+            "loads": b"".join(load.tobytes() for load in self._loads[first:]),
+        }
 
-    def loads_from(self, first: int) -> bytes:
-        return b"".join(load.tobytes() for load in self._loads[first:])
+    def n_points(self) -> int:
+        return len(self._steps)
+
+    def is_new_to_the_browser(self) -> bool:
+        return not self.sent  # numbers of layers and experts come with the whole
 
 
-class LoadBoard(View):
+class LoadBoard(Board):
     """Experts' load over steps for each run, and beside it how uneven it is, the loss, and a fixed text's routes.
 
-    Give `board.run("bias")` to `train(..., board=...)`; it draws while the run goes on, with messages four times a
-    second at most that hold only what is new. `pieces` is the text whose routes `run.text(...)` brings. `at` is the
-    step under the cursor, -1 for the last; loads and losses are means over the last `window` points.
+    Give `board.run("bias")` to `train(..., board=...)`; it draws while the run goes on. `pieces` is the text whose
+    routes `run.text(...)` brings. `at` is the step under the cursor, -1 for the last; loads and losses are means over
+    the last `window` points.
     """
 
     _esm, _css = front_end(__file__)
-    title = traitlets.Unicode("").tag(sync=True)
+    _kind = LoadRun
     pieces = traitlets.List(traitlets.Unicode()).tag(sync=True)
     layer = traitlets.Int(0, min=0).tag(sync=True)
     at = traitlets.Int(-1, min=-1).tag(sync=True)
     window = traitlets.Int(10, min=1, max=100).tag(sync=True)
     #: The run whose text is shown; empty for the first that has one.
     chosen = traitlets.Unicode("").tag(sync=True)
-    #: Every run in full, as of the last time it was sent whole.
-    history = traitlets.List(traitlets.Dict()).tag(sync=True)
-    #: What one run gained since.
-    news = traitlets.Dict().tag(sync=True)
 
     def __init__(self, title: str = "", pieces: Sequence[str] = (), *, layer: int = 0, window: int = 10) -> None:
         if len(pieces) > _MOST_TOKENS:
             raise ValueError(f"the text has {len(pieces):,} tokens, but at most {_MOST_TOKENS} are shown; shorten it")
-        self._runs: dict[str, LoadRun] = {}
-        self._sent_at = -math.inf
         super().__init__(title=title, pieces=list(pieces), layer=layer, window=window)
-
-    def run(self, name: str) -> LoadRun:
-        """The run of that name, made when first asked for."""
-        if name not in self._runs:
-            self._runs[name] = LoadRun(self, name)
-        return self._runs[name]
 
     def add(self, other: "LoadBoard", *names: str) -> None:
         """Show runs of another board here too, as they are now. Raises ValueError for a name that it does not have."""
@@ -190,45 +167,12 @@ class LoadBoard(View):
             vars(mine).update({key: _copied(value) for key, value in vars(other._runs[name]).items()} | kept)
         self._send_everything()
 
-    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
-        """The synchronized state; whoever asks for all of it, as a reloaded page does, gets the whole history."""
-        state = super().get_state(key, drop_defaults)
-        if key is None and self.__dict__.get("_runs"):
-            state["history"] = [run.state() for run in self._runs.values()]
-        return state
-
     def figure(self) -> Figure:
         """Heat maps of all runs with their bars at the cursor, the curves, and the text of the chosen run."""
         curves = [run.curve() for run in self._runs.values()]
         chosen = self.chosen or next((curve.name for curve in curves if len(curve.text_steps)), "")
         choices = {"layer": self.layer, "at": self.at, "window": self.window}
         return draw_loads(curves, **choices, pieces=self.pieces, chosen=chosen, title=self.title)
-
-    def describe(self) -> str:
-        runs = ", ".join(self._runs)
-        return "LoadBoard" + (f" {self.title!r}" if self.title else "") + (f": {runs}" if runs else "")
-
-    def _send_soon(self, run: LoadRun) -> None:
-        now = time.monotonic()
-        if now - self._sent_at < _PAUSE:
-            return
-        if not run.sent or any(other is not run and other.sent != len(other._steps) for other in self._runs.values()):
-            self._send_everything()
-            return
-        self._sent_at = now
-        self.news = {
-            "run": run.name,
-            "first": run.sent,
-            "points": run.points(run.sent),
-            "loads": run.loads_from(run.sent),
-        }
-        run.sent = len(run._steps)
-
-    def _send_everything(self) -> None:
-        self._sent_at = time.monotonic()
-        self.history = [run.state() for run in self._runs.values()]
-        for run in self._runs.values():
-            run.sent = len(run._steps)
 
 
 def _copied(value: Any) -> Any:

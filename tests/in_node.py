@@ -1,0 +1,24 @@
+"""Asking a widget's own JavaScript, in Node, what it makes of a value."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from moe_lessons.widgets import view
+
+WIDGETS = Path(view.__file__).parent
+
+
+def javascript(node: str, module: str, expression: str, value: object) -> object:
+    """`expression` sees the value as `value` and the module as `m`; `bytes(text)` turns base64 into a DataView."""
+    code = f"""
+import * as m from {json.dumps((WIDGETS / f"{module}.js").as_uri())};
+import {{ readFileSync }} from "node:fs";
+const bytes = (text) => new DataView(Uint8Array.from(Buffer.from(text, "base64")).buffer);
+const value = JSON.parse(readFileSync(0, "utf-8"));
+process.stdout.write(JSON.stringify({expression}));
+"""
+    command = [node, "--input-type=module", "--eval", code]
+    done = subprocess.run(command, input=json.dumps(value), capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
