@@ -118,3 +118,11 @@ def test_sent_elsewhere_a_token_is_weighed_by_its_own_scores_and_the_routers_rul
 def test_an_expert_or_layer_that_is_not_there_is_one_sentence(change, sentence):
     with pytest.raises(ValueError, match=sentence):
         change(model)
+
+
+def test_a_recording_has_as_many_experts_as_the_steered_routing():
+    built = build(MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8))
+    with steer_routing(built, only_expert(built, 3)), record_routing(built) as trace, torch.no_grad():
+        built(tokens)
+    assert (trace.top_k, trace.experts.shape) == (1, (2, 10, 1))
+    assert (trace.experts == 3).all()

@@ -122,7 +122,7 @@ def _contents(
         "position": np.concatenate([np.arange(len(row)) for row in rows]),
         "sequence": np.repeat(np.arange(len(rows)), [len(row) for row in rows]),
         "layers": tuple(layers),
-        "top_k": first.top_k,
+        "top_k": passes[0][layers[0]].experts.shape[1],  # steering may have changed it
         "score_function": first.score_function,
         "normalize": first.normalize,
         "route_scale": first.route_scale,
