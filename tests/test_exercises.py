@@ -424,3 +424,12 @@ def test_values_are_shown_short_and_without_noise():
     assert show(torch.tensor([1.0, 0.333333])) == "[1, 0.3333]"
     assert show(torch.zeros(3, 4)) == "shape [3, 4]"
     assert show((1,)) == "(1,)" and len(show("x" * 500)) <= 72
+
+
+def test_a_second_slip_in_one_case_does_not_hide_a_known_mistake():
+    def evenness(load):
+        share = load / load.sum()
+        share = share[share > 0]
+        return -(share * share.log()).sum() / math.log(len(share)) if len(share) > 1 else float("nan")
+
+    assert "The largest entropy is that of all experts" in examine("08.evenness", evenness).line

@@ -71,12 +71,19 @@ def _judge(exercise: Exercise, attempt: Any) -> tuple[str, str]:
     wrong = [i for i, (mine, theirs) in enumerate(zip(yours, expected, strict=True)) if not mine.agrees_with(theirs)]
     if not wrong:
         return "correct", exercise.success
+    cases = list(range(len(yours)))
+    # A second slip, such as 0 / 0 in one case, must not hide a mistake that the other cases show.
+    sound = [i for i in cases if yours[i].error is None and not fault(yours[i].value, expected[i].value)]
+    telling = [cases] if len(set(sound) & set(wrong)) < 2 else [cases, sound]
+    made = {hint: exercise.outcomes(mistake) for hint, mistake in exercise.mistakes.items()}
+    for looked_at in telling:
+        at = next(i for i in wrong if i in looked_at)
+        shown = _illustration(exercise, at, yours[at], expected[at])
+        for hint, outcomes in made.items():
+            if all(yours[i].agrees_with(outcomes[i]) for i in looked_at):
+                return "not yet", f"{hint} {shown}"
     at = wrong[0]
     shown = _illustration(exercise, at, yours[at], expected[at])
-    for hint, mistake in exercise.mistakes.items():
-        made = exercise.outcomes(mistake)
-        if all(mine.agrees_with(theirs) for mine, theirs in zip(yours, made, strict=True)):
-            return "not yet", f"{hint} {shown}"
     return "not yet", " ".join(part for part in (_generic(exercise, attempt, yours[at], expected[at]), shown) if part)
 
 

@@ -136,5 +136,7 @@ def _article(value: Any) -> str:
         return "None"
     if isinstance(value, float) and math.isnan(value):
         return "NaN"
+    if isinstance(value, tuple):  # also what torch.topk returns
+        return f"a tuple of {len(value)}"
     name = {"int": "a whole number", "str": "a string", "bool": "a truth value", "float": "a number"}
     return name.get(type(value).__name__, f"a {type(value).__name__}")
