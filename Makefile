@@ -4,7 +4,9 @@
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
-FIRST ?= notebooks/00_start_here.ipynb
+# The lessons that learners change: a copy that Git ignores, so that an update never meets their answers.
+WORK := work
+FIRST ?= $(WORK)/00_start_here.ipynb
 # more arguments for pytest: make test ARGS="-k router"
 ARGS ?=
 # What a lesson's kernel saw when its outputs were stored: see authoring.environment
@@ -17,9 +19,8 @@ export GOMP_SPINCOUNT ?= 5000
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-lab: .venv/ready  ## set up if need be, then open lesson 00 in JupyterLab
-	@# Our own stored outputs: trusted, so that their tables look as they were meant before a cell is run.
-	@$(BIN)/jupyter trust notebooks/*.ipynb >/dev/null 2>&1 || true
+lab: .venv/ready  ## set up if need be, then open lesson 00 in JupyterLab, in your own copy of the lessons
+	@$(BIN)/moe-lessons copy --quiet $(WORK)
 	@echo "Opening lesson 00 in your browser; Ctrl-C here stops JupyterLab."
 	@$(BIN)/jupyter lab --ServerApp.log_level=ERROR --LabApp.log_level=ERROR --ServerApp.ip=127.0.0.1 \
 		$$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.default_url=/lab/tree/$(FIRST)
