@@ -1,17 +1,29 @@
 """What a model costs, from its sizes alone: parameters, FLOPs and bytes."""
 
-from moe_lessons.accounting.flops import forward_flops, pair_products, training_flops_per_token
+from moe_lessons.accounting.flops import (
+    cached_pair_products,
+    continuation_flops,
+    forward_flops,
+    pair_products,
+    token_products,
+    training_flops,
+    training_flops_per_token,
+)
 from moe_lessons.accounting.memory import cache_bytes_per_token, training_bytes, weight_bytes
 from moe_lessons.accounting.parameters import ParameterCount, count_parameters, parameter_table
 
 __all__ = [
     "ParameterCount",
     "cache_bytes_per_token",
+    "cached_pair_products",
+    "continuation_flops",
     "count_parameters",
     "forward_flops",
     "pair_products",
     "parameter_table",
+    "token_products",
     "training_bytes",
+    "training_flops",
     "training_flops_per_token",
     "weight_bytes",
 ]

@@ -1,6 +1,6 @@
 """Floating-point operations, counted as torch's FlopCounterMode counts: two for a multiply-add, products only."""
 
-from moe_lessons.accounting.parameters import parameter_table
+from moe_lessons.accounting.parameters import layer_table, parameter_table
 from moe_lessons.config import LatentAttentionConfig, ModelConfig
 
 
@@ -11,12 +11,7 @@ def forward_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     attention unpacks its keys and values first. Divided by the number of tokens this is also what one new token costs
     that looks back on `seq_len`, given their keys and values.
     """
-    products = sum(part.active for part in parameter_table(config) if part.name not in ("embedding", "norms", "head"))
-    if config.moe is not None and config.moe.expert_bias:
-        sparse_layers = sum(config.is_sparse(layer) for layer in range(config.n_layers))
-        products -= sparse_layers * config.moe.n_routed_experts  # the bias is added, not multiplied
-    products += config.vocab_size * config.dim
-    return 2 * batch_size * seq_len * (products + config.n_layers * pair_products(config) * seq_len)
+    return 2 * batch_size * seq_len * (token_products(config) + config.n_layers * pair_products(config) * seq_len)
 
 
 def pair_products(config: ModelConfig) -> int:
@@ -27,6 +22,60 @@ def pair_products(config: ModelConfig) -> int:
     return 2 * heads.n_heads * heads.head_dim
 
 
-def training_flops_per_token(config: ModelConfig, seq_len: int) -> float:
-    """Forward and backward FLOPs per token, without multi-token modules: two products backward for each forward."""
-    return 3 * forward_flops(config, 1, seq_len) / seq_len
+def cached_pair_products(config: ModelConfig) -> int:
+    """The same for a token that is generated: latent attention then compares with the latents themselves."""
+    heads = config.attention
+    if isinstance(heads, LatentAttentionConfig):
+        return heads.n_heads * (2 * heads.kv_lora_rank + heads.qk_rope_head_dim)
+    return pair_products(config)
+
+
+def token_products(config: ModelConfig) -> int:
+    """Products made of each token by itself: in all matrices at work, head included and look-ups left out."""
+    products = sum(part.active for part in parameter_table(config) if part.name not in ("embedding", "norms", "head"))
+    if config.moe is not None and config.moe.expert_bias:
+        sparse_layers = sum(config.is_sparse(layer) for layer in range(config.n_layers))
+        products -= sparse_layers * config.moe.n_routed_experts  # the bias is added, not multiplied
+    return products + config.vocab_size * config.dim
+
+
+def continuation_flops(config: ModelConfig, batch_size: int, new: int, past: int) -> int:
+    """FLOPs of reading `new` tokens in each of `batch_size` sequences, behind `past` that lie in the cache.
+
+    With new = 1 this is what generating one token costs. Latent attention takes its cheaper way, as the model does.
+    """
+    time = past + new
+    products = new * (token_products(config) + config.n_layers * pair_products(config) * time)
+    heads = config.attention
+    if isinstance(heads, LatentAttentionConfig):
+        unpacked = heads.qk_nope_head_dim + heads.v_head_dim
+        matrices = heads.kv_lora_rank * unpacked  # of one head; applied to queries or to all that is kept
+        if new * (matrices + time * 2 * heads.kv_lora_rank) < time * (matrices + new * unpacked):
+            products += config.n_layers * new * time * (cached_pair_products(config) - pair_products(config))
+        else:
+            products += config.n_layers * heads.n_heads * past * matrices
+    return 2 * batch_size * products
+
+
+def training_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
+    """FLOPs of one training step without the optimizer, with multi-token modules: backward, each product becomes two."""
+    flops = forward_flops(config, batch_size, seq_len)
+    if config.mtp_depth:
+        layer = layer_table(config, config.n_layers)
+        products = sum(part.active for part in layer if part.name != "norms")
+        if config.is_sparse(config.n_layers) and config.moe.expert_bias:
+            products -= config.moe.n_routed_experts
+        products += 2 * config.dim**2 + config.vocab_size * config.dim  # what joins the two inputs, and the head
+        for depth in range(config.mtp_depth):
+            known = seq_len - depth  # the last tokens have none so far ahead
+            flops += 2 * batch_size * known * (products + pair_products(config) * known)
+    return 3 * flops
+
+
+def training_flops_per_token(config: ModelConfig, seq_len: int, causal: bool = False) -> float:
+    """Forward and backward FLOPs per token, without multi-token modules: two products backward for each forward.
+
+    `causal` counts only the pairs that a token may see, (seq_len + 1) / 2 in the mean, as reports of models do.
+    """
+    pairs = (seq_len + 1) / 2 if causal else seq_len
+    return 6 * (token_products(config) + config.n_layers * pair_products(config) * pairs)
