@@ -58,7 +58,10 @@ def continuation_flops(config: ModelConfig, batch_size: int, new: int, past: int
 
 
 def training_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
-    """FLOPs of one training step without the optimizer, with multi-token modules: backward, each product becomes two."""
+    """FLOPs of one training step, multi-token modules included: backward, each product becomes two.
+
+    The optimizer's own arithmetic is not in it.
+    """
     flops = forward_flops(config, batch_size, seq_len)
     if config.mtp_depth:
         layer = layer_table(config, config.n_layers)
