@@ -1,5 +1,6 @@
 """`moe-lessons bench` in its tiniest form: what is compared computes the same, and no timing is asserted."""
 
+import inspect
 import json
 import sys
 
@@ -7,12 +8,13 @@ import pytest
 import torch
 
 from moe_lessons import cli
-from moe_lessons.benchmark import start_up
+from moe_lessons.benchmark import next_token, start_up
 from moe_lessons.benchmark.machine import peak_flops
 from moe_lessons.benchmark.mixtral import mixtral_blocks
 from moe_lessons.benchmark.sparse_layer import PEER, SHAPES, Contest, Shape, _layer, compare, ways_through
 from moe_lessons.benchmark.timing import Timing
 from moe_lessons.commands import bench
+from moe_lessons.model.cache import make_cache
 from moe_lessons.model.dispatch import STRATEGIES
 
 TINY = Shape(16, 8, 4, 2, 24)
@@ -37,6 +39,8 @@ def test_all_sections_are_in_one_json_object(capsys):
     assert contest["default"] in STRATEGIES
     assert all(training["tokens_per_second"] > 0 for training in result["training"].values())
     assert {"dense", "moe"} <= set(result["generation"]["timings"])
+    assert set(result["latent"]["ways"]) == {"absorbed", "unpacked", "kept"}
+    assert result["latent"]["ways"]["absorbed"]["times_absorbed"] == 1
     assert all(timing["median"] > 0 for timing in result["start"].values())
 
 
@@ -101,6 +105,18 @@ def test_what_would_fill_the_memory_is_left_out_with_its_size():
     shape = Shape(16, 8, 400, 20, 2000)
     _, left_out = ways_through(_layer(shape), shape, torch.randn(1, shape.tokens, shape.dim))
     assert left_out["one_hot"].endswith("GiB for its zeros")
+
+
+def test_the_next_tokens_ways_are_timed_behind_2048_others_with_the_bytes_their_caches_hold():
+    found = next_token.compare(1, CPU, quick=True)
+    latent, ordinary = next_token._configs(found.context, n_layers=1)
+    for name, config in (("absorbed", latent), ("unpacked", latent), ("kept", ordinary)):
+        assert found.cache_bytes[name] == make_cache(config, 1, found.context).bytes
+    assert inspect.signature(next_token.ways_to_continue).parameters["context"].default == 2048
+    timings = {name: Timing(seconds, seconds, seconds) for name, seconds in zip(found.timings, (2, 6, 3), strict=True)}
+    lines = bench.latent_lines(found._replace(context=2048, timings=timings))
+    assert "behind 2,048 others" in lines[0]
+    assert lines[-1].startswith("unpacking the latents takes 3.00 times as long as absorbing, ordinary attention 1.50")
 
 
 def test_a_gpus_peak_is_the_data_sheets_or_unknown():

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from moe_lessons.accounting import cache_bytes_per_token
+from moe_lessons.benchmark.timing import Timing, interleaved
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
 from moe_lessons.model.cache import Cache, make_cache
 from moe_lessons.model.speculative import Drafter
@@ -14,6 +17,27 @@ from moe_lessons.model.transformer import Transformer
 
 # DeepSeek-V3's proportions at a quarter of its head size: a latent of four heads' numbers, turned parts of half a head.
 LATENT = LatentAttentionConfig(n_heads=16, kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32)
+
+
+class Continuation(NamedTuple):
+    """One more token behind `context` others, in each way of `ways_to_continue`."""
+
+    context: int
+    timings: dict[str, Timing]
+    cache_bytes: dict[str, int]  # that lie ready in each way, for all `context` tokens
+
+    def times_as_long(self, name: str, as_name: str = "absorbed") -> float:
+        """Seconds of one way over those of another, both medians of the same run."""
+        return self.timings[name].median / self.timings[as_name].median
+
+
+def compare(rounds: int, device: torch.device | str | None = None, *, quick: bool = False) -> Continuation:
+    """All ways behind 2,048 tokens, taking turns; `quick` takes tiny sizes, whose numbers mean nothing."""
+    context, n_layers = (16, 1) if quick else (2048, 4)
+    timings = interleaved(ways_to_continue(context, n_layers=n_layers, device=device), rounds)
+    latent, ordinary = _configs(context, n_layers)
+    sizes = {name: cache_bytes_per_token(ordinary if name == "kept" else latent, 4) * context for name in timings}
+    return Continuation(context, timings, sizes)
 
 
 def ways_to_continue(
@@ -25,9 +49,7 @@ def ways_to_continue(
     reading of the equations would, and "kept" has ordinary attention with as many heads and its larger cache. The
     first two are the same model and give the same logits.
     """
-    sizes = {"vocab_size": 512, "dim": 256, "n_layers": n_layers, "hidden_dim": 512, "max_length": context + 1}
-    config = ModelConfig(**sizes, attention=LATENT)
-    ordinary = replace(config, attention=AttentionConfig(n_heads=LATENT.n_heads, head_dim=LATENT.v_head_dim))
+    config, ordinary = _configs(context, n_layers)
     ways = {}
     for name, its_config, absorb in (("absorbed", config, True), ("unpacked", config, False), ("kept", ordinary, None)):
         model = Transformer(its_config, device=device).eval()
@@ -38,6 +60,14 @@ def ways_to_continue(
             block.attention.absorb = absorb
         ways[name] = partial(_more, model, cache, torch.ones(batch_size, 1, dtype=torch.long, device=device))
     return ways
+
+
+def _configs(context: int, n_layers: int) -> tuple[ModelConfig, ModelConfig]:
+    """The same small model with latent attention, and with ordinary attention of as many heads."""
+    sizes = {"vocab_size": 512, "dim": 256, "n_layers": n_layers, "hidden_dim": 512, "max_length": context + 1}
+    config = ModelConfig(**sizes, attention=LATENT)
+    heads = AttentionConfig(n_heads=LATENT.n_heads, head_dim=LATENT.v_head_dim)
+    return config, replace(config, attention=heads)
 
 
 def parts_of_speculation(model: Transformer, context: int, n_drafts: int = 1) -> dict[str, Callable[[], object]]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from moe_lessons.benchmark.generation_speed import Generation
     from moe_lessons.benchmark.machine import Machine
+    from moe_lessons.benchmark.next_token import Continuation
     from moe_lessons.benchmark.sparse_layer import Contest
     from moe_lessons.benchmark.timing import Timing
     from moe_lessons.benchmark.training_speed import Training
@@ -18,6 +19,7 @@ SECTIONS = {
     "layer": "the sparse layer, each dispatch, beside a dense one and Hugging Face's Mixtral",
     "training": "tokens a second, dense and sparse",
     "generation": "tokens a second, beside Hugging Face's generate",
+    "latent": "the next token behind 2,048 others: latents absorbed, latents unpacked, ordinary keys and values",
     "start": "seconds until Python has imported the course",
 }
 
@@ -115,6 +117,17 @@ def _generation(args: argparse.Namespace, device: "torch.device", machine: "Mach
     return found._asdict() | {"timings": ways}, generation_lines(found)
 
 
+def _latent(args: argparse.Namespace, device: "torch.device", machine: "Machine") -> tuple[dict, list[str]]:
+    from moe_lessons.benchmark.next_token import compare
+
+    found = compare(args.rounds, device, quick=args.quick)
+    ways = {
+        name: timing._asdict() | {"times_absorbed": found.times_as_long(name), "cache_bytes": found.cache_bytes[name]}
+        for name, timing in found.timings.items()
+    }
+    return {"context": found.context, "ways": ways}, latent_lines(found)
+
+
 def _start(args: argparse.Namespace, device: "torch.device", machine: "Machine") -> tuple[dict, list[str]]:
     from moe_lessons.benchmark.start_up import STATEMENTS, compare
 
@@ -127,6 +140,7 @@ MEASURE: dict[str, Callable[..., tuple[Any, list[str]]]] = {
     "layer": _layer,
     "training": _training,
     "generation": _generation,
+    "latent": _latent,
     "start": _start,
 }
 
@@ -228,6 +242,21 @@ def generation_lines(found: "Generation") -> list[str]:
         f"Generation with the cache, {found.tokens} tokens of one sequence: {same[found.same_text]}",
         *aligned([["", "tokens/s", "ms a token"], *rows]),
         *(f"left out: {name}: {reason}" for name, reason in found.left_out.items()),
+    ]
+
+
+def latent_lines(found: "Continuation") -> list[str]:
+    """Milliseconds and cache of each way, and what unpacking costs."""
+    base = found.timings["absorbed"].median
+    rows = [
+        [name, _spread(timing, 1000, 2), _spread(timing, 1 / base, 2), f"{found.cache_bytes[name] / 1e6:.1f}"]
+        for name, timing in found.timings.items()
+    ]
+    return [
+        f"Latent attention, one more token behind {found.context:,} others; kept: ordinary attention, as many heads",
+        *aligned([["", "ms a token", "times absorbed", "MB of cache"], *rows]),
+        f"unpacking the latents takes {found.times_as_long('unpacked'):.2f} times as long as absorbing, "
+        f"ordinary attention {found.times_as_long('kept'):.2f} times",
     ]
 
 
