@@ -19,3 +19,14 @@ export const short = (value) => (value >= 1e6 ? `${+(value / 1e6).toFixed(2)}M` 
 
 /** A line through points, for the attribute `d`. */
 export const path = (xs, ys) => xs.map((x, i) => `${i ? "L" : "M"}${x.toFixed(1)} ${ys[i].toFixed(1)}`).join("");
+
+/** Positions at least `gap` apart, in the order given, as near as possible to those asked for. */
+export function spread(places, gap, low, high) {
+  const order = places.map((_, i) => i).sort((a, b) => places[a] - places[b]);
+  const spread = [...places];
+  let taken = low - gap;
+  for (const i of order) taken = spread[i] = Math.max(places[i], taken + gap);
+  taken = high + gap;
+  for (const i of order.reverse()) taken = spread[i] = Math.min(spread[i], taken - gap);
+  return spread;
+}

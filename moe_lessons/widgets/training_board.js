@@ -1,5 +1,5 @@
 import { element, shape, openView, onFrame, onWidth, listen, choice, messageLine } from "./common.js";
-import { smooth, ticks, short, path } from "./chart.js";
+import { smooth, ticks, short, path, spread } from "./chart.js";
 
 const [STEP, SECONDS, LOSS, TOKENS, LR] = [0, 1, 2, 3, 4]; // the columns of a point
 const COLUMN = { steps: STEP, seconds: SECONDS, tokens: TOKENS };
@@ -19,17 +19,6 @@ export function speed(points) {
   const last = points.at(-1);
   const before = points.findLast((point) => point[SECONDS] <= last[SECONDS] - 5) ?? points[0];
   return last && last[SECONDS] > before[SECONDS] ? (last[TOKENS] - before[TOKENS]) / (last[SECONDS] - before[SECONDS]) : 0;
-}
-
-/** Positions at least `gap` apart, in the order given, as near as possible to those asked for. */
-export function spread(places, gap, low, high) {
-  const order = places.map((_, i) => i).sort((a, b) => places[a] - places[b]);
-  const spread = [...places];
-  let taken = low - gap;
-  for (const i of order) taken = spread[i] = Math.max(places[i], taken + gap);
-  taken = high + gap;
-  for (const i of order.reverse()) taken = spread[i] = Math.min(spread[i], taken - gap);
-  return spread;
 }
 
 /** 75 seconds are "1:15". */
