@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import platformdirs
-
 
 def data_path(name: str = "") -> Path:
     """The path of a committed data file, in a checkout as in an installed wheel.
@@ -33,4 +31,8 @@ def notebooks_path() -> Path:
 def cache_dir() -> Path:
     """The folder for what can be made again (corpora, runs); MOE_LESSONS_CACHE moves it. Not created here."""
     override = os.environ.get("MOE_LESSONS_CACHE")
-    return Path(override) if override else Path(platformdirs.user_cache_dir("moe-lessons", appauthor=False))
+    if override:
+        return Path(override)
+    import platformdirs  # here, so that the doctor also starts where nothing is installed
+
+    return Path(platformdirs.user_cache_dir("moe-lessons", appauthor=False))

@@ -17,7 +17,6 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from moe_lessons import cli, resources
-from moe_lessons.commands import doctor
 from moe_lessons.commands.copy import _is_as_shipped, copy_lessons
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,7 +109,7 @@ def test_the_front_ends_of_the_widgets_are_in_the_wheel(wheel):
 
 
 def test_the_commands_work_from_a_wheel(wheel, tmp_path):
-    said = in_wheel(wheel, tmp_path, "from moe_lessons.cli import main\nmain(['doctor', '--json'])")
+    said = in_wheel(wheel, tmp_path, "from moe_lessons.cli import main\nmain(['doctor', '--quick', '--json'])")
     assert {check["name"] for check in json.loads(said)} >= {"Python", "PyTorch", "device", "cache", "widgets"}
 
 
@@ -175,34 +174,6 @@ def test_every_command_has_a_module_with_arguments_and_a_summary():
     for name, summary in cli.COMMANDS.items():
         module = import_module(f"moe_lessons.commands.{name}")
         assert callable(module.add_arguments) and callable(module.run) and summary
-
-
-def test_a_healthy_machine_passes_the_doctor(capsys, monkeypatch, tmp_path):
-    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "not yet there"))
-    for check in (
-        doctor.check_python,
-        doctor.check_torch,
-        doctor.check_cache,
-        doctor.check_jupyter,
-        doctor.check_widgets,
-    ):
-        assert check().remedy == "", check()
-    assert cli.main(["doctor"]) in (0, 1)
-    assert "PyTorch" in capsys.readouterr().out
-
-
-def test_the_doctor_names_the_remedy_for_each_problem(monkeypatch, tmp_path, capsys):
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr(doctor, "MEMORY_NEEDED", 1e9)
-    monkeypatch.setattr(doctor.metadata, "version", lambda name: "7.4.0")
-    assert "MOE_LESSONS_CACHE" in doctor.check_cache().remedy
-    assert "close" in doctor.check_memory().remedy
-    assert "ipykernel<7" in doctor.check_jupyter().remedy
-    monkeypatch.setattr(doctor, "data_path", lambda name: (_ for _ in ()).throw(FileNotFoundError(f"no {name}")))
-    assert doctor.check_course().remedy == doctor.REINSTALL
-    assert cli.main(["doctor"]) == 1
-    assert "PROBLEM" in capsys.readouterr().out
 
 
 def lesson(text: str, **language: str) -> str:
