@@ -11,6 +11,7 @@ _HOMES = {
     "TrainingBoard": "training_board",
     "LoadBoard": "load_board",
     "DropView": "drop_view",
+    "ContextView": "context_view",
     "ExpertPlane": "expert_plane",
     "Quiz": "quiz",
     "View": "view",
