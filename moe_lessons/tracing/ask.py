@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from moe_lessons.model.router import Routing
-from moe_lessons.model.transformer import Transformer
+from moe_lessons.tracing.hugging_face import logits_of, longest_text
 from moe_lessons.tracing.record import find_routers, observe_routing, record_routing
 from moe_lessons.tracing.rule import Knobs, Routed, route_with
 from moe_lessons.tracing.steer import steer_routing
@@ -49,7 +49,7 @@ class Applied:
 class Tracer:
     """A function from a text to its trace in `model`, as RouterView's `ask=` wants it; see `tracer`."""
 
-    def __init__(self, model: Transformer, tokenizer: Tokenizer, name: str = "model") -> None:
+    def __init__(self, model: nn.Module, tokenizer: Tokenizer, name: str = "model") -> None:
         self.layers = tuple(find_routers(model))
         self.model, self.tokenizer, self.name = model, tokenizer, name
 
@@ -57,7 +57,7 @@ class Tracer:
         if not text:
             raise ValueError("the prompt is empty; type at least one character")
         ids = self.tokenizer.encode(text)
-        longest = self.model.config.max_length - 1
+        longest = longest_text(self.model) - 1
         over = len(ids) - longest
         if over > 0:
             raise ValueError(
@@ -87,7 +87,7 @@ class Tracer:
                 "ask this model for a trace"
             )
         ids = trace.token_ids.tolist()
-        if len(ids) >= self.model.config.max_length or not all(0 <= i < self.model.config.vocab_size for i in ids):
+        if len(ids) >= longest_text(self.model) or not all(0 <= i < self.model.config.vocab_size for i in ids):
             raise ValueError("the trace has tokens that this model cannot read; ask this model for a trace")
         again = self._read(ids)
         if again.logits.shape != trace.logits.shape or not np.allclose(again.logits, trace.logits, _CLOSE, _CLOSE):
@@ -99,16 +99,16 @@ class Tracer:
 
     def _read(self, ids: Sequence[int], known: RoutingTrace | None = None) -> RoutingTrace:
         """The trace of these tokens; with `known`, that one with other logits, cost and guesses."""
-        device = self.model.embedding.weight.device
+        device = next(self.model.parameters()).device
         begun = torch.tensor([[self.tokenizer.document_id, *ids]], device=device)
         with torch.no_grad():
             if known is None:
                 with record_routing(self.model, self.tokenizer) as trace:
-                    logits = self.model(begun)[0]
+                    logits = logits_of(self.model, begun)[0]
                 trace = trace.select(tokens=slice(1, None))
             else:
                 with observe_routing(self.model) as seen:
-                    logits = self.model(begun)[0]
+                    logits = logits_of(self.model, begun)[0]
                 met = np.stack([seen[layer].logits[1:].float().cpu().numpy() for layer in known.layers])
                 by_itself = route_with(met, known.bias[:, None], known.knobs, known.route_scale)
                 trace = replace(known, logits=met, experts=by_itself.experts, weights=by_itself.weights)
@@ -125,7 +125,7 @@ class Tracer:
         return nats, [list(zip(*pair, strict=True)) for pair in zip(pieces, shares, strict=True)]
 
 
-def tracer(model: Transformer, tokenizer: Tokenizer, name: str = "model") -> Tracer:
+def tracer(model: nn.Module, tokenizer: Tokenizer, name: str = "model") -> Tracer:
     """What answers a text with its trace in `model`, also with knobs turned: `ask(text)`, `ask.apply(text, knobs)`.
 
     As in training, the model reads the token that begins a document before the text; the trace leaves it out, so

@@ -1,6 +1,6 @@
 """Watching a model route, through hooks: the one forward path stays the only one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Router, Routing
+from moe_lessons.tracing.hugging_face import Batch, ForeignRouter, foreign_passes, foreign_routers
 from moe_lessons.tracing.trace import RoutingTrace
 
 
@@ -41,15 +42,17 @@ def observe_routing(model: nn.Module) -> Iterator[dict[int, Routing]]:
             handle.remove()
 
 
-def find_routers(model: nn.Module, *, ahead: bool = False) -> dict[int, Router]:
+def find_routers(model: nn.Module, *, ahead: bool = False) -> dict[int, Router] | dict[int, ForeignRouter]:
     """The model's routers by the number of their layer, with `ahead` also those of its multi-token modules.
 
-    Raises ValueError where there is none.
+    The model is ours or one of Hugging Face's. Raises ValueError where there is no router, or none that is known.
     """
-    blocks = [*model.blocks, *(module.block for module in getattr(model, "mtp", ()) if ahead)]
-    routers = {
-        layer: block.feed_forward.router for layer, block in enumerate(blocks) if isinstance(block.feed_forward, MoE)
-    }
+    if _is_ours(model):
+        blocks = [*model.blocks, *(module.block for module in getattr(model, "mtp", ()) if ahead)]
+        feed_forwards = dict(enumerate(block.feed_forward for block in blocks))
+        routers = {layer: each.router for layer, each in feed_forwards.items() if isinstance(each, MoE)}
+    else:
+        routers = foreign_routers(model)
     if not routers:
         raise ValueError("the model has no router to record; use a mixture of experts, such as course-moe")
     return routers
@@ -59,68 +62,105 @@ def find_routers(model: nn.Module, *, ahead: bool = False) -> dict[int, Router]:
 def record_routing(model: nn.Module, tokenizer: Pieces | None = None) -> Iterator[RoutingTrace]:
     """Record every forward pass inside the block as one RoutingTrace, which is complete when the block ends.
 
-    `tokenizer.pieces(ids)` gives the tokens their text. Several passes are laid one after the other.
-    Raises ValueError for a model without a router, or when no forward pass was made.
+    The model is ours or one of Hugging Face's. `tokenizer.pieces(ids)` gives the tokens their text. Several passes are
+    laid one after the other; padding, as an attention mask tells it, is left out. Raises ValueError for a model
+    without a router that is known, or when no forward pass was made.
     """
     routers = find_routers(model)
     passes: list[dict[int, Routing]] = []
-    batches: list[Tensor] = []
+    batches: list[Batch] = []
 
-    # Whoever calls the model, or only reads with it, has tokens looked up and then enters the first block.
-    looked_up: list[Tensor] = []
-
-    def look_up(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        looked_up[:] = [inputs[0].detach().cpu()]
-
-    def begin(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        batches.extend(looked_up)
+    def begin(batch: Batch) -> None:
+        batches.append(batch)
         passes.append({})
 
     def keep(layer: int):
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], routing: Routing) -> None:
-            passes[-1][layer] = Routing(*(part.detach().cpu() for part in routing))
+        def hook(module: object, inputs: tuple[Tensor, ...], routing: Routing) -> None:
+            # A layer that runs twice in a pass recomputes its activations: nothing new.
+            if passes and layer not in passes[-1]:
+                kept = batches[-1].kept
+                passes[-1][layer] = Routing(*(part.detach().cpu()[kept] for part in routing))
 
         return hook
 
-    handles = [
-        model.embedding.register_forward_pre_hook(look_up),
-        model.blocks[0].register_forward_pre_hook(begin),
-    ]
-    handles += [router.register_forward_hook(keep(layer)) for layer, router in routers.items()]
     # The trace exists from the start, so that the block can name it, and gets its content at the end.
     trace = RoutingTrace.__new__(RoutingTrace)
-    try:
-        yield trace
-    finally:
-        for handle in handles:
-            handle.remove()
+    with _our_passes(model, begin) if _is_ours(model) else foreign_passes(model, begin):
+        handles = [router.register_forward_hook(keep(layer)) for layer, router in routers.items()]
+        try:
+            yield trace
+        finally:
+            for handle in handles:
+                handle.remove()
     if not passes:
         raise ValueError("no forward pass was made inside record_routing; call the model in the block")
     trace.__init__(**_contents(routers, batches, passes, tokenizer), model=type(model).__name__)
 
 
+@contextmanager
+def _our_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator[None]:
+    """Inside the block, call `begin` for each forward pass as it reaches the first block."""
+    # Whoever calls the model, or only reads with it, has tokens looked up and then enters the first block.
+    looked_up: list[Tensor] = []
+    rows_before = 0
+
+    def look_up(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        looked_up[:] = [inputs[0].detach().cpu()]
+
+    def reach(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        nonlocal rows_before
+        (ids,) = looked_up
+        rows, time = ids.shape
+        begin(
+            Batch(
+                ids=ids.flatten(),
+                position=torch.arange(time).repeat(rows),
+                sequence=torch.arange(rows_before, rows_before + rows).repeat_interleave(time),
+                kept=torch.ones(rows * time, dtype=torch.bool),
+            )
+        )
+        rows_before += rows
+
+    handles = [model.embedding.register_forward_pre_hook(look_up), model.blocks[0].register_forward_pre_hook(reach)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_ours(model: nn.Module) -> bool:
+    return hasattr(model, "blocks")
+
+
 def _contents(
-    routers: dict[int, Router], batches: list[Tensor], passes: list[dict[int, Routing]], tokenizer: Pieces | None
+    routers: dict[int, Any], batches: list[Batch], passes: list[dict[int, Routing]], tokenizer: Pieces | None
 ) -> dict[str, Any]:
     layers = sorted(routers)
     first = routers[layers[0]]
+    if silent := [layer for layer in layers for one in passes if layer not in one]:
+        raise ValueError(
+            f"the router of layer {silent[0]} was not asked in a pass; load the model without fused kernels for experts"
+        )
 
     def stacked(part: str) -> np.ndarray:
         return np.stack([torch.cat([getattr(one[layer], part) for one in passes]).numpy() for layer in layers])
 
-    token_ids = torch.cat([batch.flatten() for batch in batches]).tolist()
-    rows = [row for batch in batches for row in batch]
+    def listed(part: str) -> np.ndarray:
+        return torch.cat([getattr(batch, part)[batch.kept] for batch in batches]).numpy()
+
+    token_ids = listed("ids").tolist()
     no_bias = torch.zeros(len(first.weight))
     biases = [routers[layer].expert_bias for layer in layers]
     return {
         "logits": stacked("logits"),
-        "bias": np.stack([(no_bias if bias is None else bias).cpu().numpy() for bias in biases]),
+        "bias": np.stack([(no_bias if bias is None else bias).float().cpu().numpy() for bias in biases]),
         "experts": stacked("experts"),
         "weights": stacked("weights"),
-        "token_ids": np.array(token_ids),
-        "pieces": tokenizer.pieces(token_ids) if tokenizer else [str(token) for token in token_ids],
-        "position": np.concatenate([np.arange(len(row)) for row in rows]),
-        "sequence": np.repeat(np.arange(len(rows)), [len(row) for row in rows]),
+        "token_ids": np.array(token_ids, dtype=np.int64),
+        "pieces": tokenizer.pieces(token_ids) if tokenizer and -1 not in token_ids else [str(i) for i in token_ids],
+        "position": listed("position"),
+        "sequence": listed("sequence"),
         "layers": tuple(layers),
         "top_k": passes[0][layers[0]].experts.shape[1],  # steering may have changed it
         "score_function": first.score_function,

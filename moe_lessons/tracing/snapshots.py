@@ -35,7 +35,7 @@ class Snapshots:
         was_training = self._model.training
         self._model.eval()
         with observe_routing(self._model) as seen:
-            self._model(self._ids.to(self._model.embedding.weight.device))
+            self._model(self._ids.to(next(self._model.parameters()).device))
         self._model.train(was_training)
         self.steps.append(step)
         self._taken.append(

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from moe_lessons.model.router import Router, Routing, choose
+from moe_lessons.tracing.hugging_face import ForeignRouter
 from moe_lessons.tracing.record import find_routers
 
 Change = Callable[[int, Routing], Routing]
@@ -37,7 +38,7 @@ def steer_routing(model: nn.Module, change: Change) -> Iterator[None]:
             handle.remove()
 
 
-def sent_to(router: Router, routing: Routing, experts: Int[Tensor, "tokens top_k"]) -> Routing:
+def sent_to(router: Router | ForeignRouter, routing: Routing, experts: Int[Tensor, "tokens top_k"]) -> Routing:
     """The same tokens sent to other experts, weighted as the router weighs: by their scores, without the bias."""
     weights = routing.scores.gather(1, experts)
     if router.normalize:
@@ -93,7 +94,7 @@ def only_expert(model: nn.Module, expert: int, layers: Collection[int] | None = 
     return change
 
 
-def _routers(model: nn.Module, layers: Collection[int] | None) -> dict[int, Router]:
+def _routers(model: nn.Module, layers: Collection[int] | None) -> dict[int, Router] | dict[int, ForeignRouter]:
     """The routers of the layers asked for; ValueError where a layer has none."""
     routers = find_routers(model)
     if layers is None:
