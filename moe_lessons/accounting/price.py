@@ -165,3 +165,64 @@ def training_hours(flops: float, device: Accelerator, utilization: float) -> flo
 def utilization(flops: float, hours: float, device: Accelerator) -> float:
     """The share of the 16-bit peak that was reached, from a model's FLOPs and a bill's hours (often called MFU)."""
     return flops / (hours * 3600 * device.peak["bf16"])
+
+
+class Costs(NamedTuple):
+    """All that the calculator shows."""
+
+    flops: Flops
+    memory: dict[str, Memory]  # by precision
+    needed: int  # devices that hold weights and caches
+    n_devices: int  # devices at work
+    speed: Speed
+    per_million: float  # money for a million tokens that are written
+    training_flops: float
+    training_hours: float
+    training_price: float
+
+
+def costs(
+    model: Sizes,
+    device: Accelerator,
+    *,
+    precision: str,
+    batch: int,
+    context: int,
+    utilization: float,
+    price: float,
+    tokens: float,
+    n_devices: int = 0,
+) -> Costs:
+    """What a model costs to train on `tokens` and to write with, at `price` an hour; n_devices = 0: as few as hold it.
+
+    Raises ValueError for a context longer than the model reads, and for a share, price or number that makes no sense.
+    """
+    for name, value in (("batch", batch), ("context", context), ("tokens", tokens)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}, but must be at least 1")
+    if context > model.longest:
+        raise ValueError(f"context is {context}, but the model reads at most {model.longest} tokens; lower it")
+    if not 0 < utilization <= 1:
+        raise ValueError(f"utilization is {utilization}, but is a share of the peak, above 0 and at most 1")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}, but must be one of: {', '.join(PRECISIONS)}")
+    if price < 0 or n_devices < 0:
+        raise ValueError(f"price is {price} and n_devices is {n_devices}, but neither can be negative")
+    needed = devices_needed(model, device, precision, batch, context)
+    n_devices = n_devices or needed
+    speed = generation_speed(
+        model, device, n_devices=n_devices, precision=precision, batch=batch, context=context, utilization=utilization
+    )
+    flops = flops_per_token(model, context)
+    hours = training_hours(tokens * flops.training, device, utilization)
+    return Costs(
+        flops=flops,
+        memory={name: memory(model, name, batch, context) for name in PRECISIONS},
+        needed=needed,
+        n_devices=n_devices,
+        speed=speed,
+        per_million=n_devices * price / 3600 * 1e6 / speed.tokens_per_second,
+        training_flops=tokens * flops.training,
+        training_hours=hours,
+        training_price=hours * price,
+    )

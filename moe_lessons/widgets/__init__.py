@@ -7,6 +7,7 @@ _HOMES = {
     "TokenView": "token_view",
     "AttentionView": "attention_view",
     "BudgetView": "budget_view",
+    "CostView": "cost_view",
     "SamplingView": "sampling_view",
     "TrainingBoard": "training_board",
     "LoadBoard": "load_board",

@@ -1,4 +1,4 @@
-import { element, shape, openView, onFrame, onWidth, listen, slider, choice, messageLine, brief } from "./common.js";
+import { element, shape, openView, onFrame, onWidth, listen, slider, choice, choices, messageLine, brief } from "./common.js";
 import { problem, parts, countParameters, flopsPerToken, isLatent, headDim } from "./budget_rule.js";
 
 // Every part in drawing order: index into the palette, and what it is called.
@@ -24,11 +24,6 @@ const KNOBS = [
   ["hidden_dim", [...SIZES, 28672, 53248]], ["vocab_size", WORDS], ["context", LENGTHS],
   ["moe.n_routed_experts", [...COUNTS, 160, 256, 384, 512]], ["moe.top_k", COUNTS], ["moe.hidden_dim", SIZES],
 ];
-
-/** The choices of a knob, with the present value among them. */
-export function choices(values, present) {
-  return [...new Set([...values, present])].sort((a, b) => a - b);
-}
 
 function render({ model, el }) {
   openView(el, "moe-budget", "Parameter and FLOP budget");

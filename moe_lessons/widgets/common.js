@@ -86,6 +86,11 @@ export function choice({ label, names, value = 0, change }) {
   return { root: element("label", { class: "moe-knob" }, element("span", {}, label), select), select };
 }
 
+/** The choices of a knob, with the present value among them. */
+export function choices(values, present) {
+  return [...new Set([...values, present])].sort((a, b) => a - b);
+}
+
 /** A line for one sentence about what went wrong; gone while there is none. */
 export function messageLine() {
   const line = element("div", { class: "moe-message", role: "status", hidden: "" });

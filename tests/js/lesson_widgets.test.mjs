@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { habit, headOf, pixels, rgb, topKeys } from "../../moe_lessons/widgets/attention_view.js";
-import { choices } from "../../moe_lessons/widgets/budget_view.js";
 import { spread, ticks } from "../../moe_lessons/widgets/chart.js";
-import { numbers, onFrame, visible } from "../../moe_lessons/widgets/common.js";
+import { choices, numbers, onFrame, visible } from "../../moe_lessons/widgets/common.js";
 import { entropy, ranking } from "../../moe_lessons/widgets/sampling_view.js";
 import { chipText, counts, debounce, describeToken } from "../../moe_lessons/widgets/token_view.js";
 import { clock, merge, speed } from "../../moe_lessons/widgets/training_board.js";
