@@ -1,0 +1,213 @@
+"""The arena: one small model, one budget; only the router differs between contestants."""
+
+import copy
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from moe_lessons.benchmark.timing import interleaved
+from moe_lessons.capstone.checks import OVER_BUDGET, Finding, Report, crash, inspect_router, inspect_seated, is_theirs
+from moe_lessons.capstone.contract import AnyRouter, seat_routers, spread
+from moe_lessons.capstone.leaderboard import Board, Row, board, keep
+from moe_lessons.capstone.routers import SoftmaxRouter
+from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
+from moe_lessons.model.load_balance import max_over_mean
+from moe_lessons.model.transformer import Transformer, next_token_loss
+from moe_lessons.text.corpus import Corpus, Split
+from moe_lessons.tracing.record import observe_routing
+from moe_lessons.training.history import History
+from moe_lessons.training.loop import Board as LiveBoard
+from moe_lessons.training.loop import DivergedError, train, training_step
+from moe_lessons.training.optimizers import build_optimizers
+
+STEPS = 150
+HELD_OUT = 64  # windows of text that no contestant is trained on
+
+
+@dataclass(eq=False)
+class Entry:
+    """What became of a router in the arena; a notebook shows it in a few lines."""
+
+    name: str
+    report: Report
+    row: Row | None = None  # the place on the leaderboard; None where there is none
+    model: Transformer | None = field(default=None, repr=False)  # as trained
+    history: History | None = field(default=None, repr=False)
+
+    @property
+    def state(self) -> str:
+        """not attempted yet, refused, stopped or accepted."""
+        if not self.report:
+            return "not attempted yet"
+        if not self.report.accepted:
+            return "refused"
+        return "accepted" if self.row else "stopped"
+
+    def __repr__(self) -> str:
+        lines = [f"{self.name}: {self.state}"]
+        lines += [f"    {f.check}: {f.sentence}" for f in self.report if f.state != "holds"]
+        if self.row:
+            lines.append(f"    {self.row.in_words()}")
+        return "\n".join(lines)
+
+
+class Arena:
+    """A small mixture of experts and its budget: the same tokens, seed, optimizer and steps for every router.
+
+    `steps` and `seed` may differ from the course's; the leaderboard compares only what was run alike.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        steps: int = STEPS,
+        device: torch.device | str = "cpu",
+        model: ModelConfig | None = None,
+    ) -> None:
+        self.corpus, self.device = corpus, torch.device(device)
+        self.config = model or ModelConfig(
+            vocab_size=corpus.tokenizer.vocab_size,
+            dim=64,
+            n_layers=2,
+            hidden_dim=128,
+            max_length=128,
+            attention=AttentionConfig(n_heads=2, qk_norm=True),
+            moe=MoEConfig(n_routed_experts=16, top_k=2, hidden_dim=64),
+        )
+        self.train = TrainConfig(steps=steps, batch_size=8, seq_len=self.config.max_length, lr=0.02)
+        width = self.config.max_length + 1
+        rows = min(HELD_OUT, len(corpus.valid.ids) // width)
+        windows = torch.from_numpy(corpus.valid.ids[: rows * width].astype(np.int64)).view(rows, width)
+        self.inputs, self.targets = windows[:, :-1].to(self.device), windows[:, 1:].to(self.device)
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """Everything but the router that a score depends on: what two rows must agree in to be compared."""
+        made = {"model": self.config.to_dict(), "train": asdict(self.train), "corpus": self.corpus.fingerprint}
+        digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:12]
+        return {
+            "arena": digest,
+            "tokens": self.train.steps * self.train.batch_size * self.train.seq_len,
+            "device": self.device.type,
+            "torch": torch.__version__.partition("+")[0],
+        }
+
+    def inspect(self, router: AnyRouter | None, *, dynamic: bool = False) -> Report:
+        """The checks alone, without training."""
+        return inspect_router(router, self.config, dynamic=dynamic)
+
+    def enter(
+        self,
+        name: str,
+        router: AnyRouter | None,
+        *,
+        balance_loss: float = 0.0,
+        z_loss: float = 0.0,
+        bias_rate: float = 0.0,
+        dynamic: bool = False,
+        seed: int = 0,
+        ours: bool = False,
+        live: LiveBoard | None = None,
+    ) -> Entry:
+        """Check a router, train it on the budget, check it again, score it, and put it on the leaderboard.
+
+        `bias_rate` moves an `expert_bias` that the router has. A router that a check refuses is listed with the reason
+        and not trained. Nothing that the router does is raised: the report says what it was, and in which line.
+        """
+        report = inspect_router(router, self.config, dynamic=dynamic)
+        if not report:
+            return Entry(name, report)
+        how = {"balance_loss": balance_loss, "z_loss": z_loss, "bias_rate": bias_rate, "dynamic": dynamic}
+        row = Row(
+            name=name, ours=ours, seed=seed, settings={k: v for k, v in how.items() if v}, conditions=self.conditions
+        )
+        if not report.accepted:
+            return self._refused(row, report)
+        own = seat_routers(self._model(seed), router, seed).blocks[-1].feed_forward.router.own
+        biased = getattr(own, "expert_bias", None) is not None
+        model = seat_routers(self._model(seed, biased), router, seed)
+        config = replace(self.train, balance_loss=balance_loss, z_loss=z_loss, bias_rate=bias_rate, seed=seed)
+        try:
+            history = train(model, self._short(), config, board=live, progress=False)
+            if history.interrupted:
+                return Entry(name, report, model=model, history=history)
+            again = inspect_seated(model, dynamic=dynamic)
+            if not again.accepted:
+                after = [f._replace(sentence=f"after training, {f.sentence}") for f in again.refusals]
+                return self._refused(row, Report([*report, *after]), model, history)
+            scored = replace(row, **self._score(model, config), seconds=history.seconds)
+        except Exception as error:
+            if not (isinstance(error, DivergedError) or is_theirs(error)):
+                raise
+            said = str(error) if isinstance(error, DivergedError) else f"it stops: {crash(error)}"
+            return self._refused(row, Report([*report, Finding("training", "refused", said)]), model)
+        keep(scored)
+        return Entry(name, report, scored, model, history)
+
+    def leaderboard(self) -> Board:
+        """All that entered under the same conditions on this machine, the lowest loss first."""
+        return board(self.conditions)
+
+    def _model(self, seed: int, biased: bool = False) -> Transformer:
+        config = replace(self.config, moe=replace(self.config.moe, expert_bias=biased))
+        return Transformer(config, device=self.device, seed=seed)
+
+    def _short(self) -> Corpus:
+        """The corpus with few held-out documents: the loop measures them, and the arena has windows of its own."""
+        valid, n = self.corpus.valid, 1
+        end = valid.starts[n]
+        return self.corpus._replace(
+            valid=Split(valid.ids[:end], valid.labels[:end], valid.starts[: n + 1], *(each[:n] for each in valid[3:]))
+        )
+
+    def _refused(self, row: Row, report: Report, *rest: Any) -> Entry:
+        keep(replace(row, refused=report.refusals[0].sentence))
+        return Entry(row.name, report, None, *rest)
+
+    @torch.no_grad()
+    def _loss_and_load(self, model: Transformer) -> tuple[float, float, float]:
+        """On held-out text: nats per token, the mean of the layers' max/mean, and experts that count per token."""
+        model.eval()
+        with observe_routing(model) as routings:
+            loss = next_token_loss(model(self.inputs), self.targets).item()
+        live = [spread(r.experts, r.weights, r.scores.shape[1]) != 0 for r in routings.values()]
+        peaks = [max_over_mean(layer.sum(dim=0)) for layer in live]
+        return loss, float(np.mean(peaks)), float(np.mean([layer.sum(dim=1).float().mean().item() for layer in live]))
+
+    def _score(self, model: Transformer, config: TrainConfig) -> dict[str, Any]:
+        loss, peak, live = self._loss_and_load(model)
+        own = model.blocks[-1].feed_forward.router.own
+        parameters = sum(p.numel() for p in own.parameters()) if isinstance(own, nn.Module) else 0
+        top_k = self.config.moe.top_k
+        over = (
+            f"{live:.2f} experts a token after training, but the budget is {top_k}"
+            if live > OVER_BUDGET * top_k
+            else ""
+        )
+        return {
+            "loss": loss,
+            "peak": peak,
+            "live": live,
+            "pace": self._pace(model, config),
+            "parameters": parameters,
+            "over_budget": over,
+        }
+
+    def _pace(self, model: Transformer, config: TrainConfig) -> float:
+        """How long a training step takes, as a multiple of one with the course's softmax router, side by side."""
+        plain = replace(config, balance_loss=0.0, z_loss=0.0, bias_rate=0.0)
+        pair = {"own": (copy.deepcopy(model), config), "ours": (seat_routers(self._model(0), SoftmaxRouter), plain)}
+        inputs, targets = self.inputs[: config.batch_size], self.targets[: config.batch_size]
+
+        def step(model: Transformer, config: TrainConfig) -> Any:
+            optimizers = build_optimizers(model.train(), config)
+            return lambda: training_step(model, optimizers, inputs, targets, config, 0.0)
+
+        taken = interleaved({name: step(*each) for name, each in pair.items()}, rounds=7, warmup=1)
+        return taken["own"].median / taken["ours"].median

@@ -1,0 +1,271 @@
+"""The leaderboard of this machine: what each router reached, kept beside the ledger, like compared with like only."""
+
+import html
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import moe_lessons
+from moe_lessons.resources import cache_dir
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One run of one router: a score, or why there is none."""
+
+    name: str
+    ours: bool
+    seed: int
+    settings: dict[str, Any]  # what training was told beside the budget, such as balance_loss
+    conditions: dict[str, Any]  # Arena.conditions
+    loss: float = math.nan  # held-out, nats per token
+    peak: float = math.nan  # the busiest expert's load over the mean one, on held-out text, mean over layers
+    live: float = math.nan  # experts of a weight other than 0, per token
+    pace: float = math.nan  # seconds of a training step over those with the course's softmax router
+    parameters: int = 0  # of one layer's router
+    seconds: float = math.nan  # of training
+    over_budget: str = ""  # why it is shown without a rank
+    refused: str = ""  # why it was not trained
+    version: str = field(default=moe_lessons.__version__)
+
+    def in_words(self) -> str:
+        """The score in one line."""
+        return (
+            f"loss {self.loss:.3f} nats per token, max/mean {self.peak:.2f}, a step takes {self.pace:.2f} times as "
+            f"long as with ours, {self.live:.2f} experts a token"
+        )
+
+
+class Place(NamedTuple):
+    """A router's place: the mean over its seeds."""
+
+    rank: int | None  # None: refused, or over the budget
+    name: str
+    ours: bool
+    seeds: int
+    loss: float
+    wide: float  # from the best to the worst seed; nan for one seed
+    peak: float
+    pace: float
+    live: float
+    parameters: int
+    settings: dict[str, Any]
+    unbeaten: bool  # nobody is at least as good in loss, balance and pace, and better in one
+    reason: str  # why there is no rank
+
+
+class Board(tuple[Place, ...]):
+    """The places, best first, those without a rank last; a notebook shows them as a table."""
+
+    elsewhere: int = 0  # rows made under other conditions, which are not shown
+
+    def __getitem__(self, key: Any) -> Any:
+        """A place by its number, or by the router's name."""
+        if isinstance(key, str):
+            found = next((place for place in self if place.name == key), None)
+            if found is None:
+                names = ", ".join(place.name for place in self) or "none"
+                raise KeyError(f"nobody of the name {key!r} is on the board; there are: {names}")
+            return found
+        return super().__getitem__(key)
+
+    def __repr__(self) -> str:
+        if not self:
+            return f"nobody has entered yet{self._note()}"
+        lines = [f"{'':>3} {'':24} {'loss':>13} {'max/mean':>8} {'step':>6} {'experts':>7}"]
+        for place in self:
+            rank = f"{place.rank}." if place.rank else "–"
+            star = "*" if place.unbeaten else " "
+            if place.rank is None and not math.isfinite(place.loss):
+                lines.append(f"{rank:>3} {place.name:24} refused: {place.reason}")
+                continue
+            lines.append(
+                f"{rank:>3} {place.name + star:24} {_loss(place):>13} {place.peak:8.2f} {place.pace:5.2f}x "
+                f"{place.live:7.2f}{'  ' + place.reason if place.reason else ''}"
+            )
+        return "\n".join([*lines, "* nobody is better in loss, balance and speed at once" + self._note()])
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return f"<p>Nobody has entered yet{html.escape(self._note())}</p>"
+        names = ("", "Router", "Held-out loss", "Max/mean", "Time of a step", "Experts a token", "Parameters", "")
+        head = "".join(f"<th scope='col'>{name}</th>" for name in names)
+        caption = (
+            "Held-out loss in nats per token, lower is better; the busiest expert's load over the mean (1 is balance); "
+            "a training step's time with the course's softmax router as 1; parameters of one layer's router. "
+            f"★: nobody is better in loss, balance and speed at once.{html.escape(self._note())}"
+        )
+        return (
+            f"{_STYLE}<div class='moe-board'><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join(map(_row_html, self))}</tbody></table></div>"
+        )
+
+    def _note(self) -> str:
+        if not self.elsewhere:
+            return ""
+        rows = "1 run" if self.elsewhere == 1 else f"{self.elsewhere} runs"
+        return f" ({rows} under other conditions not shown)"
+
+
+def board(conditions: dict[str, Any]) -> Board:
+    """The board of all runs under these conditions."""
+    every = _read()
+    rows = [row for row in every if row.conditions == conditions]
+    by_name: dict[str, list[Row]] = {}
+    for row in rows:
+        by_name.setdefault(row.name, []).append(row)
+    places = [_place(name, group) for name, group in by_name.items()]
+    ranked = sorted((p for p in places if not p.reason), key=lambda place: place.loss)
+    ranked = [
+        place._replace(rank=rank, unbeaten=not any(_beats(other, place) for other in ranked))
+        for rank, place in enumerate(ranked, start=1)
+    ]
+    found = Board([*ranked, *sorted((p for p in places if p.reason), key=lambda p: (math.isnan(p.loss), p.name))])
+    found.elsewhere = len(every) - len(rows)
+    return found
+
+
+def keep(row: Row) -> None:
+    """Put a run on the leaderboard; the same router's earlier run with the same seed is replaced.
+
+    Runs with other settings under the same name are replaced too: a name stands for one thing. A leaderboard that
+    cannot be written is a warning.
+    """
+    settings = (row.settings, bool(row.refused))
+
+    def stays(old: Row) -> bool:
+        if (old.name, old.conditions) != (row.name, row.conditions):
+            return True
+        return old.seed != row.seed and (old.settings, bool(old.refused)) == settings
+
+    _write([*filter(stays, _read()), row])
+
+
+def forget(name: str) -> None:
+    """Take a router off the leaderboard, under whatever conditions it ran."""
+    _write([row for row in _read() if row.name != name])
+
+
+def _place(name: str, rows: list[Row]) -> Place:
+    def mean(values: Iterable[float]) -> float:
+        values = list(values)
+        return sum(values) / len(values)
+
+    losses = [row.loss for row in rows]
+    reason = next((row.refused or row.over_budget for row in rows if row.refused or row.over_budget), "")
+    return Place(
+        rank=None,
+        name=name,
+        ours=rows[-1].ours,
+        seeds=len(rows),
+        loss=mean(losses),
+        wide=max(losses) - min(losses) if len(losses) > 1 else math.nan,
+        peak=mean(row.peak for row in rows),
+        pace=mean(row.pace for row in rows),
+        live=mean(row.live for row in rows),
+        parameters=rows[-1].parameters,
+        settings=rows[-1].settings,
+        unbeaten=False,
+        reason=reason,
+    )
+
+
+def _beats(other: Place, place: Place) -> bool:
+    theirs, own = (other.loss, other.peak, other.pace), (place.loss, place.peak, place.pace)
+    return all(a <= b for a, b in zip(theirs, own, strict=True)) and theirs != own
+
+
+def _loss(place: Place) -> str:
+    return f"{place.loss:.3f}" + (f" ± {place.wide / 2:.3f}" if math.isfinite(place.wide) else "")
+
+
+def _row_html(place: Place) -> str:
+    whose = " <small>(the course's)</small>" if place.ours else ""
+    settings = ", ".join(f"{name} {value:g}" for name, value in place.settings.items() if name != "dynamic")
+    settings = f"<br><small>{html.escape(settings)}</small>" if settings else ""
+    name = f"<th scope='row'>{html.escape(place.name)}{whose}{settings}</th>"
+    rank = f"{place.rank}." if place.rank else "<span aria-label='no rank'>–</span>"
+    if math.isnan(place.loss):
+        return f"<tr><td>{rank}</td>{name}<td colspan='6'><b>refused</b>: {html.escape(place.reason)}</td></tr>"
+    seeds = f"<br><small>{place.seeds} seeds</small>" if place.seeds > 1 else ""
+    star = "<span role='img' aria-label='unbeaten'>★</span>" if place.unbeaten else html.escape(place.reason)
+    numbers = (f"{_loss(place)}{seeds}", f"{place.peak:.2f}", f"{place.pace:.2f} ×", f"{place.live:.2f}")
+    cells = "".join(f"<td class='n'>{number}</td>" for number in (*numbers, f"{place.parameters:,}"))
+    return f"<tr><td>{rank}</td>{name}{cells}<td>{star}</td></tr>"
+
+
+_STYLE = (
+    "<style>.moe-board td, .moe-board th { text-align: left !important; vertical-align: top; white-space: normal; }"
+    ".moe-board td.n { text-align: right !important; font-variant-numeric: tabular-nums; white-space: nowrap; }"
+    ".moe-board caption { caption-side: bottom; text-align: left; padding-top: 6px; }"
+    ".moe-board small { font-weight: normal; }</style>"
+)
+
+# ---- the file
+
+
+def _path() -> Path:
+    return cache_dir() / "leaderboard.json"
+
+
+def _read() -> list[Row]:
+    """The rows so far; a file that makes no sense is renamed, so that nothing is lost, and a warning says so."""
+    path = _path()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except UnicodeDecodeError:
+        return _set_aside(path)
+    except OSError as error:
+        warnings.warn(f"{path} cannot be read ({error.strerror}); the board is shown without it", stacklevel=3)
+        return []
+    try:
+        return [_row(record) for record in json.loads(text)["rows"]]
+    except (ValueError, KeyError, TypeError):
+        return _set_aside(path)
+
+
+_KINDS = {"str": str, "bool": bool, "int": int, "dict": dict, "float": float}
+
+
+def _row(record: dict[str, Any]) -> Row:
+    """A row from JSON, which knows no nan: None stands for it."""
+    kinds = {f.name: _KINDS[str(getattr(f.type, "__name__", f.type)).partition("[")[0]] for f in fields(Row)}
+    if not isinstance(record, dict) or set(record) != set(kinds):
+        raise ValueError("not a row of the leaderboard")
+    values = {name: math.nan if value is None and kinds[name] is float else value for name, value in record.items()}
+    for name, value in values.items():
+        if not isinstance(value, kinds[name]) or (kinds[name] is int and isinstance(value, bool)):
+            raise ValueError("not a row of the leaderboard")
+    return Row(**values)
+
+
+def _set_aside(path: Path) -> list[Row]:
+    aside = path.with_name("leaderboard.damaged.json")
+    try:
+        path.replace(aside)
+        done = f"it was moved to {aside.name}"
+    except OSError as error:
+        done = f"it could not be moved ({error.strerror})"
+    warnings.warn(f"{path} is damaged; {done}, and a new board begins: enter your routers again", stacklevel=4)
+    return []
+
+
+def _write(rows: list[Row]) -> None:
+    path = _path()
+    scratch = path.with_name(f"{path.name}.{os.getpid()}")
+    plain = [{n: None if v != v else v for n, v in asdict(row).items()} for row in rows]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(json.dumps({"rows": plain}, indent=1, allow_nan=False), encoding="utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        warnings.warn(
+            f"the leaderboard cannot be kept in {path} ({error.strerror}); the score is shown, not saved", stacklevel=3
+        )
