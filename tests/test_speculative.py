@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moe_lessons import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig, Transformer
 from moe_lessons.model.generate import generate, next_token_distribution
-from moe_lessons.model.speculative import Drafter, Speculation, Step, judge, speculate
+from moe_lessons.model.speculative import Drafter, Speculation, Step, chance, judge, speculate
 from moe_lessons.tracing import record_routing
 
 LATENT = LatentAttentionConfig(n_heads=2, kv_lora_rank=8, qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=6)
@@ -102,7 +102,7 @@ def test_equal_distributions_accept_everything_and_disjoint_ones_nothing():
         verdict = judge(torch.tensor([2]), q, p, generator)
         assert verdict.accepted == 0
         assert verdict.token in (0, 1)
-        assert verdict.probabilities == [0.0]
+        assert (verdict.wanted, verdict.drafted) == ([0.0], [0.5])
 
 
 @settings(max_examples=30)
@@ -111,7 +111,8 @@ def test_a_draft_is_accepted_with_the_overlap_of_both_distributions(seed):
     """Over drafts from q, the mean of min(1, p / q) is the sum of min(p, q) (arXiv:2211.17192, theorem 3.5)."""
     p, q = distributions(2, seed), distributions(1, seed + 2000)
     generator = torch.Generator().manual_seed(seed)
-    each = [judge(torch.tensor([draft]), q, p, generator).probabilities[0] for draft in range(5)]
+    verdicts = [judge(torch.tensor([draft]), q, p, generator) for draft in range(5)]
+    each = [chance(*verdict.wanted, *verdict.drafted) for verdict in verdicts]
     assert float((q[0] * torch.tensor(each)).sum()) == pytest.approx(float(torch.minimum(p[0], q[0]).sum()), abs=1e-6)
 
 
@@ -192,11 +193,24 @@ def test_steps_tell_the_text_token_by_token():
     rebuilt = [*prompt[0].tolist(), int(written.tokens[0, 5])]
     for step in written.steps:
         assert step.position == len(rebuilt)
-        assert len(step.probabilities) == min(step.accepted + 1, len(step.drafts))
+        assert len(step.wanted) == len(step.drafted) == min(step.accepted + 1, len(step.drafts))
         rebuilt += [*step.drafts[: step.accepted], step.token]
     assert rebuilt == written.tokens[0].tolist()
     assert any(step.accepted for step in written.steps)
     assert written.tokens_per_pass == pytest.approx(19 / len(written.steps))
+
+
+def test_a_step_tells_what_both_models_gave_each_draft_that_was_looked_at():
+    """The main model's share again, from one reading of the text that was written."""
+    model = build(mtp_depth=2)
+    prompt = text(model)
+    written = speculate(model, prompt, 20, seed=3, temperature=0.8)
+    with torch.no_grad():
+        by_main = next_token_distribution(model(written.tokens)[0], 0.8)
+    for step in written.steps:
+        for place, (draft, p, q) in enumerate(zip(step.drafts, step.wanted, step.drafted, strict=False)):
+            assert p == pytest.approx(float(by_main[step.position + place - 1, draft]), abs=1e-5)
+            assert 0 < q <= 1
 
 
 def test_the_same_seed_writes_the_same_text():
@@ -231,7 +245,7 @@ def test_rates_without_drafts_are_not_numbers():
     empty = Speculation(torch.zeros(1, 1, dtype=torch.long), [])
     assert empty.acceptance_rate != empty.acceptance_rate
     assert empty.tokens_per_pass != empty.tokens_per_pass
-    one = Speculation(empty.tokens, [Step(1, [2, 3], 1, 4, [1.0, 0.5])])
+    one = Speculation(empty.tokens, [Step(1, [2, 3], 1, 4, [1.0, 0.1], [0.5, 0.2])])
     assert (one.acceptance_rate, one.tokens_per_pass) == (0.5, 2.0)
 
 

@@ -20,7 +20,8 @@ class Verdict(NamedTuple):
 
     accepted: int  # the first so many are kept
     token: int  # follows them: in place of the first refused draft, or for free if none was
-    probabilities: list[float]  # with which each draft was to be accepted, given those before it
+    wanted: list[float]  # what the main model gives each draft that was looked at, given those before it
+    drafted: list[float]  # what it was drawn with
 
 
 class Step(NamedTuple):
@@ -28,9 +29,10 @@ class Step(NamedTuple):
 
     position: int  # of the first draft
     drafts: list[int]
-    accepted: int
+    accepted: int  # these four are Verdict's
     token: int
-    probabilities: list[float]
+    wanted: list[float]
+    drafted: list[float]
 
 
 class Speculation(NamedTuple):
@@ -51,6 +53,11 @@ class Speculation(NamedTuple):
         return sum(step.accepted + 1 for step in self.steps) / len(self.steps) if self.steps else float("nan")
 
 
+def chance(wanted: float, drafted: float) -> float:
+    """Probability with which a draft is accepted."""
+    return min(1.0, wanted / drafted)
+
+
 def judge(
     drafts: Int[Tensor, " drafts"],
     drafted_from: Float[Tensor, "drafts vocab"],
@@ -63,14 +70,15 @@ def judge(
     q proposes too often is refused just often enough, and the rest (p - q)+ makes up for it, so that drafts and
     replacement together follow p (arXiv:2211.17192, algorithm 1 and appendix A.1).
     """
-    probabilities = []
-    for place, (draft, q, p) in enumerate(zip(drafts.tolist(), drafted_from, wanted, strict=False)):
-        probabilities.append(min(1.0, float(p[draft] / q[draft])))
+    each = range(len(drafts))
+    p_of, q_of = wanted[each, drafts].tolist(), drafted_from[each, drafts].tolist()
+    for place, (p, q) in enumerate(zip(p_of, q_of, strict=True)):
         # A draw from [0, 1) is below 1 always and below 0 never, so certain cases are certain.
-        if torch.rand((), generator=generator, dtype=torch.float64) >= probabilities[-1]:
-            left = (p - q).clamp(min=0)
-            return Verdict(place, _draw(left if left.any() else p, generator), probabilities)  # p = q but for rounding
-    return Verdict(len(drafts), _draw(wanted[len(drafts)], generator), probabilities)
+        if torch.rand((), generator=generator, dtype=torch.float64) >= chance(p, q):
+            left = (wanted[place] - drafted_from[place]).clamp(min=0)
+            token = _draw(left if left.any() else wanted[place], generator)  # p = q but for rounding
+            return Verdict(place, token, p_of[: place + 1], q_of[: place + 1])
+    return Verdict(len(drafts), _draw(wanted[len(drafts)], generator), p_of, q_of)
 
 
 class Drafter:

@@ -14,6 +14,7 @@ _HOMES = {
     "DropView": "drop_view",
     "ContextView": "context_view",
     "ExpertPlane": "expert_plane",
+    "DraftView": "draft_view",
     "Quiz": "quiz",
     "View": "view",
 }
