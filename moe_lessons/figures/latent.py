@@ -50,7 +50,11 @@ def draw_orders(n_heads: int, nope: int, latent: int, time: int) -> Figure:
     """
     figure = new_figure(WIDEST, 4.2)
     keys = n_heads * nope
-    factors = [("q", nope, n_heads, _QUERY), ("K, of all heads", latent, keys, _KEY), ("C, the cache", time, latent, _LATENT)]
+    factors = [
+        ("q", nope, n_heads, _QUERY),
+        ("K, of all heads", latent, keys, _KEY),
+        ("C, the cache", time, latent, _LATENT),
+    ]
     orders = {
         "unpacked": ((1, 2), ("the keys of all heads and tokens", time, keys), keys * latent * time + keys * time),
         "absorbed": ((0, 1), ("one query a head", latent, n_heads), keys * latent + n_heads * latent * time),
