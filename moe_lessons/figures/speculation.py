@@ -33,7 +33,7 @@ def draw_overlap(
     places, both = np.arange(len(pieces)), np.minimum(wanted, drafted)
     too_much, too_little = drafted - both, wanted - both
     axis.bar(places, both, width=0.8, color=KEPT, label=f"both: accepted ({both.sum():.0%} of the drafts)")
-    axis.bar(
+    hatched = axis.bar(
         places, too_much, 0.8, both, color="white", edgecolor=REFUSED, hatch="////", linewidth=1,
         label=f"drafted too often: refused ({too_much.sum():.0%})",
     )  # fmt: skip
@@ -41,6 +41,8 @@ def draw_overlap(
         places, too_little, 0.8, both, color=MAIN, alpha=0.85,
         label=f"drafted too rarely: what is drawn in their place ({too_little.sum():.0%})",
     )  # fmt: skip
+    for bar, height in zip(hatched, too_much, strict=True):
+        bar.set_visible(height > 0)  # an outline would be seen all the same
     axis.set_xticks(places, [printable(piece) for piece in pieces], size=8.5, family="DejaVu Sans Mono")
     if max(map(len, pieces), default=0) > 3 and len(pieces) > 8:
         axis.tick_params(axis="x", labelrotation=90)
