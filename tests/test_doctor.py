@@ -66,6 +66,14 @@ def test_a_healthy_machine_passes(cache, capsys, monkeypatch):
     assert cache.is_dir() and list(cache.iterdir()) == []
 
 
+def test_lesson_00_shows_the_checks_without_the_speed_test(monkeypatch):
+    from moe_lessons.commands.doctor import examine, report
+
+    problem = checkup.Check("b", "bad", "mend it")
+    monkeypatch.setattr(checkup, "CHECKS", (lambda: checkup.Check("a", "good"), lambda: problem))
+    assert report(examine()) == f"ok      a         good\nPROBLEM b         bad\n{'':18}-> mend it"
+
+
 def test_a_check_that_fails_itself_does_not_hide_the_others(monkeypatch):
     def check_nothing():
         raise ZeroDivisionError("by zero")

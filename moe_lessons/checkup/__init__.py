@@ -29,7 +29,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
 )
 
 
-def examine(*, speed: bool) -> Iterator[Check]:
+def examine(*, speed: bool = False) -> Iterator[Check]:
     """Every check as soon as it is done, in the order in which it is shown; `speed` adds one of ten seconds."""
     for check in (*CHECKS, check_speed) if speed else CHECKS:
         try:

@@ -3,14 +3,19 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 
 from moe_lessons.checkup import Check, examine
 
 
-def report(check: Check) -> str:
-    """One check as a line of text, its remedy below it."""
-    line = f"{'PROBLEM' if check.remedy else 'ok':8}{check.name:10}{check.found}"
-    return f"{line}\n{'':18}-> {check.remedy}" if check.remedy else line
+def report(checks: Iterable[Check]) -> str:
+    """The checks as lines of text, remedies below what they are for."""
+    lines = []
+    for check in checks:
+        lines.append(f"{'PROBLEM' if check.remedy else 'ok':8}{check.name:10}{check.found}")
+        if check.remedy:
+            lines.append(f"{'':18}-> {check.remedy}")
+    return "\n".join(lines)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     for check in examine(speed=not args.quick):
         checks.append(check)
         if not args.json:
-            print(report(check), flush=True)
+            print(report([check]), flush=True)
             if check.name == "course" and not args.quick and sys.stdout.isatty():
                 print("        training for ten seconds ...", end="\r", flush=True)
     if args.json:
