@@ -1,6 +1,7 @@
 """The one place that decides where tensors live, and what becomes of their memory."""
 
 import ctypes
+import os
 import warnings
 from functools import cache
 
@@ -32,6 +33,23 @@ def choose_device(request: str | None = None) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f"device is {request!r}, but must be 'cpu', 'cuda' or 'mps'")
     return device
+
+
+def own_gpu(device: torch.device) -> torch.device:
+    """This process's own GPU, where torchrun started several processes on this machine; else the device as it is.
+
+    Raises ValueError for more processes than GPUs.
+    """
+    local, processes = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if device.type != "cuda" or processes == 1:
+        return device
+    if processes > torch.cuda.device_count():
+        raise ValueError(
+            f"there are {processes} processes on this machine, but {torch.cuda.device_count()} GPUs; start as many "
+            "processes as GPUs, or use --device cpu"
+        )
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local)
 
 
 @cache

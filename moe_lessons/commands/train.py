@@ -1,4 +1,7 @@
-"""`moe-lessons train`: train a model on the course's corpus or on a text of one's own, and say how good it became."""
+"""`moe-lessons train`: train a model on the course's corpus or on a text of one's own, and say how good it became.
+
+`torchrun --nproc_per_node 2 -m moe_lessons train ...` is the same run on two processes.
+"""
 
 import argparse
 import json
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from moe_lessons.training import Evaluation
+    from moe_lessons.training.team import Alone
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", help="cpu, cuda or mps; default: a GPU where there is one")
     parser.add_argument("--out", type=Path, metavar="PATH", help="keep the model at PATH.safetensors, notes beside it")
+    parser.add_argument("--checkpoint-every", type=int, default=0, metavar="N", help="steps; default: at the end only")
     parser.add_argument("--half", action="store_true", help="keep it in 16 bits: half the file")
     parser.add_argument("--resume", action="store_true", help="go on with the stopped run at --out")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="with torchrun: seconds to wait for a process that does not answer; default: 120",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -37,10 +49,17 @@ def run(args: argparse.Namespace) -> int:
     # On a busy machine torch's threads spin while they wait for one that is not running, and steps take many times as
     # long. Spinning less costs a few per cent on a quiet machine. Read when torch is first imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+    from moe_lessons.parallel import team
+
+    with team(args.patience) as processes:
+        return _run(args, processes)
+
+
+def _run(args: argparse.Namespace, processes: "Alone") -> int:
     import torch
 
     from moe_lessons.accounting import count_parameters
-    from moe_lessons.device import choose_device
+    from moe_lessons.device import choose_device, own_gpu
     from moe_lessons.model.transformer import Transformer
     from moe_lessons.training import evaluate, mean_nats_per_byte, phone_book_bits, save_checkpoint, train
     from moe_lessons.training.checkpoint import beside
@@ -48,14 +67,14 @@ def run(args: argparse.Namespace) -> int:
 
     if args.resume and args.out is None:
         raise ValueError("--resume is given without --out; say where the stopped run was kept")
-    device = choose_device(args.device)
+    device = own_gpu(choose_device(args.device))
     chosen = recipe(args.model, device.type, own_text=args.text is not None)
     length = (
         {"steps": args.steps}
         if args.steps is not None
         else {"seconds": 100.0 if args.seconds is None else args.seconds}
     )
-    config = chosen.train_config(seed=args.seed, **length)
+    config = chosen.train_config(seed=args.seed, checkpoint_every=args.checkpoint_every, **length)
     if args.vocab_size is not None and args.text is None:
         raise ValueError(
             "--vocab-size is given without --text; the course's corpus has its own tokenizer, so leave it out"
@@ -63,10 +82,12 @@ def run(args: argparse.Namespace) -> int:
     corpus = _corpus(args, args.vocab_size or chosen.model.vocab_size)
     model = Transformer(chosen.model_config(corpus.tokenizer.vocab_size), device=device, seed=args.seed)
     command = f"moe-lessons train {shlex.join(_given(args))}"
-    history = train(model, corpus, config, checkpoint=args.out, resume=args.resume, notes={"command": command})
+    processes.spread(model)
+    kept = {"checkpoint": args.out, "resume": args.resume, "notes": {"command": command}}
+    history = train(model, corpus, config, **kept, team=processes)
     evaluations = evaluate(model, corpus, seq_len=config.seq_len)
     nats = mean_nats_per_byte(evaluations)
-    count = count_parameters(model)
+    count = count_parameters(model.config)
     result = {
         "nats_per_byte": nats,
         "bits_per_byte": nats / math.log(2),
@@ -81,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         "seed": args.seed,
         "device": str(device),
         "threads": torch.get_num_threads(),
+        "processes": processes.size,
         "domains": {name: _row(evaluation) for name, evaluation in evaluations.items()},
     }
     if "phone_book" in evaluations:
@@ -88,10 +110,11 @@ def run(args: argparse.Namespace) -> int:
         result |= {"phone_book_bits": known.stored, "phone_book_bits_at_most": known.maximum}
     if args.out is not None:
         notes = {"command": command, "result": result, "train": asdict(config), **history.summary()}
-        save_checkpoint(args.out, model, notes, torch.float16 if args.half else torch.float32)
-        if args.text is not None:
+        save_checkpoint(args.out, model, notes, torch.float16 if args.half else torch.float32, write=processes.leader)
+        if args.text is not None and processes.leader:
             corpus.tokenizer.save(beside(args.out, ".tokenizer.json"))
-    print(json.dumps(result) if args.json else _table(result))
+    if processes.leader:
+        print(json.dumps(result) if args.json else _table(result))
     return 130 if history.interrupted else 0
 
 

@@ -30,15 +30,23 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(
-    path: str | Path, model: Transformer, notes: dict[str, Any] | None = None, dtype: torch.dtype = torch.float32
+    path: str | Path,
+    model: Transformer,
+    notes: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+    *,
+    write: bool = True,
 ) -> Path:
     """Write `path` (.safetensors) and the same name with .json: configuration and notes, to be read by people.
 
-    `dtype` float16 halves the file; weights are read back as float32. Raises OSError where nothing can be written.
+    `dtype` float16 halves the file; weights are read back as float32. Where several processes share the model, all
+    call this and one of them writes. Raises OSError where nothing can be written.
     """
     path = beside(path, ".safetensors")
     notes = dict(notes or {})
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in _own_tensors(model).items()}
+    if not write:
+        return path
     header = {"format": _FORMAT, "config": json.dumps(model.config.to_dict()), "notes": json.dumps(notes)}
     write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
     readable = json.dumps({"config": model.config.to_dict(), **notes}, indent=1, ensure_ascii=False) + "\n"
@@ -86,9 +94,7 @@ def restore(model: Transformer, tensors: dict[str, Tensor], source: str) -> None
                 f"{source} holds {name} of size {list(tensors[name].shape)}, but the model's is "
                 f"{list(own[name].shape)}; build the model with the checkpoint's own configuration"
             )
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            own[name].copy_(tensor)
+    model.load_state_dict(tensors, strict=False)  # all names are known to be right; a tied head has two
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

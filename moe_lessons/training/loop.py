@@ -19,10 +19,9 @@ from tqdm.auto import tqdm
 
 from moe_lessons.config import TrainConfig
 from moe_lessons.device import keep_freed_memory
-from moe_lessons.model.load_balance import balance_loss, expert_load, sequence_balance_loss, update_bias, z_loss
-from moe_lessons.model.multi_token import multi_token_loss
+from moe_lessons.model.load_balance import expert_load, sequence_balance_loss, update_bias, z_loss
 from moe_lessons.model.router import Routing
-from moe_lessons.model.transformer import Transformer, next_token_loss
+from moe_lessons.model.transformer import Transformer
 from moe_lessons.text.corpus import Corpus
 from moe_lessons.tracing.record import find_routers, observe_routing
 from moe_lessons.training.batches import Batches
@@ -32,6 +31,7 @@ from moe_lessons.training.history import History
 from moe_lessons.training.optimizers import build_optimizers
 from moe_lessons.training.resume import read_resume, write_resume
 from moe_lessons.training.schedule import learning_rate_factor
+from moe_lessons.training.team import ALONE, Alone
 
 
 class DivergedError(ValueError):
@@ -60,6 +60,7 @@ def train(
     progress: bool = True,
     notes: dict[str, Any] | None = None,
     watch: Callable[[int, dict[int, Routing]], None] | None = None,
+    team: Alone = ALONE,
 ) -> History:
     """Train `model` in place on `corpus.train` and return what happened.
 
@@ -69,6 +70,9 @@ def train(
 
     `watch(step, routings)` is called after every step, outside of the run's clock, with what each sparse layer's
     router decided in it, by layer; it may look at the model and must leave it as it is.
+
+    With a `team` of several processes (moe_lessons.parallel), each calls this with the same arguments and works on its
+    part of every batch; the run, its history and its files are those of one process.
 
     Raises ValueError where the corpus or the resume file does not fit, OSError where the checkpoint cannot be
     written (before the first step, so that nothing is lost).
@@ -84,19 +88,21 @@ def train(
         )
     batches = Batches(corpus.train.ids, config.batch_size, config.seq_len, config.seed)
     optimizers = build_optimizers(model, config)
+    team.adopt(model, optimizers)
     history = History()
     resume_path = beside(checkpoint, ".resume.safetensors") if checkpoint else None
     if resume:
         if resume_path is None:
             raise ValueError("resume is asked for without a checkpoint path; say where the run was saved")
         history = read_resume(resume_path, model, optimizers, config, corpus)
-    elif resume_path is not None:
+    elif resume_path is not None and team.leader:
         require_writable(resume_path)
 
     def save() -> None:
         if checkpoint:
-            write_resume(resume_path, model, optimizers, config, corpus, history)
-            save_checkpoint(checkpoint, model, {**(notes or {}), "train": asdict(config), **history.summary()})
+            noted = {**(notes or {}), "train": asdict(config), **history.summary()}
+            write_resume(resume_path, model, optimizers, config, corpus, history, write=team.leader)
+            save_checkpoint(checkpoint, model, noted, write=team.leader)
 
     def measure() -> None:
         evaluations = evaluate(model, corpus, max_tokens=30_000, seq_len=config.seq_len)
@@ -111,21 +117,25 @@ def train(
     if board:
         board.start(total, unit)
     model.train()
-    bar = tqdm(total=total, unit=unit[:-1], disable=not progress, desc="training", bar_format=_BAR)
+    bar = tqdm(total=total, unit=unit[:-1], disable=not (progress and team.leader), desc="training", bar_format=_BAR)
     bar.update(history.steps if unit == "steps" else history.seconds)
-    with _stop_between_steps() as stop, bar:
+    with _stop_between_steps(team.patient) as stop, bar:
         clock = time.perf_counter() - history.seconds
-        while (history.steps if unit == "steps" else history.seconds) < total and not stop.is_set():
+        stopped = False
+        while (history.steps if unit == "steps" else history.seconds) < total:
+            if stopped := bool(team.most(stop.is_set())):
+                break
             share = (history.steps if unit == "steps" else history.seconds) / total
             factor = learning_rate_factor(share + (1 / total if unit == "steps" else 0), config.warmup, config.final_lr)
             inputs, targets = batches(history.steps)
-            loss, routings = training_step(model, optimizers, inputs.to(device), targets.to(device), config, factor)
+            own = team.own(inputs).to(device), team.own(targets).to(device)
+            loss, routings = training_step(model, optimizers, *own, config, factor, team)
             history.steps += 1
             history.tokens += inputs.numel()
-            before, history.seconds = history.seconds, time.perf_counter() - clock
+            before, history.seconds = history.seconds, team.most(time.perf_counter() - clock)
             point = {"step": history.steps, "seconds": history.seconds, "loss": loss, "tokens": history.tokens}
             history.points.append(point | {"lr": factor})
-            load = _work(routings) if routings else None
+            load = team.total(_work(routings)).numpy() if routings else None
             if load is not None:
                 history.load_rows.append(load)
             if board:
@@ -140,7 +150,7 @@ def train(
             if config.checkpoint_every and history.steps % config.checkpoint_every == 0:
                 save()
             clock += time.perf_counter() - pause  # the run's clock stands still meanwhile
-        history.interrupted = stop.is_set()
+        history.interrupted = stopped
     model.eval()
     if not history.interrupted:
         measure()
@@ -154,29 +164,36 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit}s [{elapsed}
 
 
 def training_step(
-    model: Transformer, optimizers: list[Optimizer], inputs: Tensor, targets: Tensor, config: TrainConfig, factor: float
+    model: Transformer,
+    optimizers: list[Optimizer],
+    inputs: Tensor,
+    targets: Tensor,
+    config: TrainConfig,
+    factor: float,
+    team: Alone = ALONE,
 ) -> tuple[float, dict[int, Routing]]:
-    """One forward pass, one backward pass, one update; returns the next-token loss alone, and who worked on what."""
+    """One forward pass, one backward pass, one update; returns the next-token loss alone, and who worked on what.
+
+    With a `team`, `inputs` and `targets` are this process's part of the batch, and so are the routings; the loss is
+    the whole batch's.
+    """
     device = inputs.device.type
     sparse = model.config.moe is not None
     half = torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
     with observe_routing(model) if sparse else nullcontext({}) as routings, half:
-        hidden = model.read(inputs)
-        loss = objective = next_token_loss(model.head(hidden), targets)
-        if model.mtp and config.mtp_weight:
-            ahead = multi_token_loss(model.look_ahead(hidden, targets), targets)
-            objective = objective + config.mtp_weight * ahead
+        loss, ahead = team.losses(model, inputs, targets, ahead=bool(model.mtp and config.mtp_weight))
+    objective = loss if ahead is None else loss + config.mtp_weight * ahead
     for routing in routings.values():
         if config.balance_loss:
-            objective = objective + config.balance_loss * balance_loss(routing.scores, routing.experts)
+            objective = objective + config.balance_loss * team.balance_loss(routing.scores, routing.experts)
         if config.sequence_balance_loss:
             each = sequence_balance_loss(routing.scores, model.config.moe.top_k, len(routing.scores) // len(inputs))
             objective = objective + config.sequence_balance_loss * each
         if config.z_loss:
             objective = objective + config.z_loss * z_loss(routing.logits)
     objective.backward()
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
-    if not math.isfinite(value := loss.item()) or not math.isfinite(norm.item()):
+    norm = team.clip(model, config.gradient_clip)
+    if not math.isfinite(value := team.total(loss.detach()).item() / team.size) or not math.isfinite(norm.item()):
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         raise DivergedError(
@@ -191,22 +208,26 @@ def training_step(
     if sparse and config.bias_rate and model.config.moe.expert_bias:
         routers = find_routers(model, ahead=True)
         for layer, routing in routings.items():
-            update_bias(routers[layer], expert_load(routing.experts, routing.scores.shape[1]), config.bias_rate)
+            load = team.total(expert_load(routing.experts, routing.scores.shape[1]))
+            update_bias(routers[layer], load, config.bias_rate)
     return value, {layer: Routing(*(part.detach() for part in routing)) for layer, routing in routings.items()}
 
 
-def _work(routings: dict[int, Routing]) -> Int[np.ndarray, "layers experts"]:
+def _work(routings: dict[int, Routing]) -> Int[Tensor, "layers experts"]:
     """How many tokens each expert worked on; a choice of weight 0 was dropped, or not made by the expert."""
     loads = []
     for routing in routings.values():
         load = torch.zeros(routing.scores.shape[1], dtype=torch.int32, device=routing.scores.device)
         loads.append(load.scatter_add_(0, routing.experts.flatten(), (routing.weights != 0).flatten().int()))
-    return torch.stack(loads).cpu().numpy()
+    return torch.stack(loads).cpu()
 
 
 @contextmanager
-def _stop_between_steps() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a flag, so that no weight is left half updated; the second one interrupts at once."""
+def _stop_between_steps(patient: bool = False) -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into a flag, so that no weight is left half updated; the second one interrupts at once.
+
+    With `patient`, it does not: whoever started several processes passes on to each what the terminal told all.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # signals reach the main thread only
@@ -215,7 +236,8 @@ def _stop_between_steps() -> Iterator[threading.Event]:
 
     def handle(number: int, frame: object) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, previous)
+        if not patient:
+            signal.signal(signal.SIGINT, previous)
 
     signal.signal(signal.SIGINT, handle)
     try:

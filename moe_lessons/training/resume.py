@@ -17,8 +17,16 @@ from moe_lessons.training.history import History
 
 
 def write_resume(
-    path: Path, model: Transformer, optimizers: list[Optimizer], config: TrainConfig, corpus: Corpus, history: History
+    path: Path,
+    model: Transformer,
+    optimizers: list[Optimizer],
+    config: TrainConfig,
+    corpus: Corpus,
+    history: History,
+    *,
+    write: bool = True,
 ) -> None:
+    """Write the run to `path`; where several processes share it, all call this and one of them writes."""
     tensors = {f"model.{name}": tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
     for i, optimizer in enumerate(optimizers):
         for j, state in optimizer.state_dict()["state"].items():
@@ -33,7 +41,8 @@ def write_resume(
         "corpus": corpus.fingerprint,
         "history": json.dumps(record),
     }
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+    if write:
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
 
 def read_resume(

@@ -1,0 +1,66 @@
+"""What the processes of test_parallel.py do: functions that each of them can import."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from test_training import corpus, model
+from torch import Tensor
+
+from moe_lessons.config import TrainConfig
+from moe_lessons.model.experts import Experts
+from moe_lessons.parallel import SpreadExperts, record_traffic
+from moe_lessons.parallel.ranks import Ranks
+from moe_lessons.training.history import History
+from moe_lessons.training.loop import train
+from moe_lessons.training.team import Alone
+
+
+def layer_gradients(ranks: Ranks, whole: Experts, parts: list[tuple[Tensor, ...]]) -> dict[str, Any]:
+    """Output, gradients and traffic of a spread layer, for this process's (hidden, experts, weights, grad)."""
+    layer = SpreadExperts(whole)
+    hidden, experts, weights, grad = parts[ranks.rank]
+    hidden, weights = hidden.requires_grad_(), weights.requires_grad_()
+    with record_traffic(layer) as traffic:
+        output = layer(hidden, experts, weights)
+    (output * grad).sum().backward()
+    return {
+        "output": output.detach(),
+        "hidden": hidden.grad,
+        "weights": weights.grad,
+        "gate_up": layer.gather(layer.gate_up.grad),
+        "down": layer.gather(layer.down.grad),
+        "bytes": traffic.bytes,
+        "state": layer.state_dict(),
+    }
+
+
+def train_run(ranks: Alone, sparse: bool, config: TrainConfig, **run: Any) -> tuple[History, dict[str, Tensor]]:
+    """Train the tiny model of test_training; what happened, and the whole model's weights."""
+    own = ranks.spread(model(sparse, mtp_depth=int(sparse)))
+    history = train(own, corpus(), config, team=ranks, progress=False, **run)
+    return history, own.state_dict()
+
+
+def train_runs(ranks: Alone, runs: dict[str, tuple[bool, TrainConfig]]) -> dict[str, tuple[History, dict[str, Tensor]]]:
+    """Several of them, one after the other."""
+    return {name: train_run(ranks, *values) for name, values in runs.items()}
+
+
+def half_run(ranks: Alone, sparse: bool, config: TrainConfig, path: Path, resume: bool) -> tuple[History, dict]:
+    """The same, stopped by Ctrl-C in the middle, in the last process alone, unless it is the second half."""
+
+    def stop(step: int, _: Any) -> None:
+        if not resume and step == config.steps // 2 and ranks.size - 1 == getattr(ranks, "rank", 0):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return train_run(ranks, sparse, config, watch=stop, checkpoint=path, resume=resume)
+
+
+def wait_in_vain(ranks: Ranks) -> None:
+    """The last process falls asleep."""
+    if ranks.rank == ranks.size - 1:
+        time.sleep(60)
+    ranks.most(0)
