@@ -14,6 +14,7 @@ from moe_lessons import __version__
 COMMANDS = {
     "doctor": "check this machine, and say what to do about each problem",
     "copy": "make a working copy of the lessons; never overwrites a file",
+    "bundle": "prepare one folder from which a room without network installs the course",
     "train": "train a small dense or sparse model on a text",
     "count": "count a model's parameters, in all and at work on one token, its cache and its FLOPs",
     "bench": "measure dispatch, training, generation and start-up here, beside Hugging Face",

@@ -1,5 +1,6 @@
 """What a new user meets first: set-up, the wheel, the environment files and the shell commands."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,12 +9,14 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from moe_lessons import cli, resources
@@ -44,6 +47,15 @@ def test_the_pins_hold_on_every_platform():
     for name, version in pins().items():
         assert version.local is None, f"{name}=={version} is one platform's build"
         assert not name.startswith(("nvidia", "cuda", "triton")), f"{name} is for NVIDIA's GPUs alone"
+
+
+@pytest.mark.parametrize("python", ["3.11.2", "3.12.0", "3.13.0"])  # the first: Debian 12's
+def test_every_pinned_version_can_be_installed_on_every_python_that_the_course_names(python):
+    for name, version in pins().items():
+        with contextlib.suppress(metadata.PackageNotFoundError):  # of another platform
+            if Version(metadata.version(name)).public == version.public:
+                wanted = metadata.metadata(name)["Requires-Python"] or ""
+                assert python in SpecifierSet(wanted), f"{name} {version} needs Python {wanted}"
 
 
 def test_the_conda_environment_installs_what_pyproject_says_with_the_same_pins():
