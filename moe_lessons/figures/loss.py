@@ -82,9 +82,13 @@ def draw_curves(
 
 
 def draw_groups(
-    values: Mapping[str, Mapping[str, float]], title: str, ylabel: str, level: tuple[float, str] | None = None
+    values: Mapping[str, Mapping[str, float]],
+    title: str,
+    ylabel: str,
+    level: tuple[float, str] | None = None,
+    show: str = "{:.1f}",
 ) -> Figure:
-    """Bars in groups: one group for each key, one color for each inner key, its number on top."""
+    """Bars in groups: one group for each key, one color for each inner key, its number on top, as `show` writes it."""
     figure = new_figure(WIDEST, 2.7)
     axis = clean(figure.subplots())
     inner = list(dict.fromkeys(name for group in values.values() for name in group))
@@ -95,7 +99,7 @@ def draw_groups(
         x = np.array(places) + (number - (len(inner) - 1) / 2) * width
         axis.bar(x, heights, width=0.92 * width, color=PALETTE[number], label=name)
         for at, height in zip(x, heights, strict=True):
-            axis.text(at, height, f"{height:.1f}", ha="center", va="bottom", fontsize=8, color=MUTED)
+            axis.text(at, height, show.format(height), ha="center", va="bottom", fontsize=8, color=MUTED)
     if level is not None:
         axis.axhline(level[0], color=MUTED, linewidth=0.8, dashes=(4, 3))
         axis.annotate(
