@@ -22,7 +22,7 @@ ALLOWED = {
     "text": BASE,
     "tracing": BASE | {"model"},
     "training": BASE | {"model", "text", "tracing"},  # expert load is observed, not computed again
-    "parallel": BASE | {"model", "training"},
+    "parallel": BASE | {"model", "text", "training"},
     "accounting": BASE | {"model"},
     "published": BASE | {"model", "accounting"},  # a card counts what our modules hold, and what they lack
     "benchmark": BASE | {"model", "training", "published", "accounting"},
@@ -33,7 +33,7 @@ ALLOWED = {
     "checkup": LIBRARY | {"widgets"},
     "bundle": {"resources"},
     "capstone": LIBRARY | {"__init__", "ledger"},
-    "authoring": {"resources"},
+    "authoring": {"resources", "device", "benchmark", "checkup"},
     "commands": LIBRARY | {"widgets", "ledger", "checkup", "bundle"},
     "cli": {"__init__", "commands"},
 }
