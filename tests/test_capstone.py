@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from moe_lessons.config import AttentionConfig, MoEConfig
 from moe_lessons.model.router import Routing, choose
 from moe_lessons.text.corpus import text_corpus
 from moe_lessons.tracing import record_routing
+from moe_lessons.widgets import LoadBoard
 
 N, K, VOCAB = 4, 2, 300
 CONFIG = ModelConfig(
@@ -318,6 +320,18 @@ def test_a_bias_is_moved_by_the_loop_and_only_where_there_is_one(arena):
     assert arena.enter("none", SoftmaxRouter, bias_rate=0.01).state == "accepted"
 
 
+def test_a_board_draws_who_is_trained_and_nobody_else(arena):
+    board = LoadBoard("")
+    arena.enter("plain", SoftmaxRouter, live=board)
+    arena.enter("expert choice", ExpertChoiceRouter, dynamic=True, live=board)
+    assert [run["name"] for run in board.history] == ["plain"]
+
+
+def test_a_dense_model_is_no_arena(arena):
+    with pytest.raises(ValueError, match="model is dense"):
+        Arena(arena.corpus, model=replace(CONFIG, moe=None))
+
+
 def test_a_refused_router_is_listed_with_the_reason_and_has_no_rank(arena):
     entry = arena.enter("expert choice", ExpertChoiceRouter, dynamic=True)
     assert entry.state == "refused" and entry.history is None
@@ -363,6 +377,14 @@ def test_over_the_budget_there_is_no_rank(arena):
     assert entry.state == "accepted" and place.rank is None and "4.00 experts a token" in place.reason
 
 
+@pytest.mark.gpu
+def test_the_arena_works_on_a_gpu(arena):
+    there = Arena(arena.corpus, steps=3, model=CONFIG, device="cuda")
+    for router in (SoftmaxRouter, SigmoidBiasRouter, HashRouter):
+        assert there.enter(router.__name__, router, bias_rate=0.01).state == "accepted"
+    assert [place.rank for place in there.leaderboard()] == [1, 2, 3] and not arena.leaderboard()
+
+
 # ---- the board and its file
 
 
@@ -372,7 +394,7 @@ def row(name, loss=2.0, peak=1.0, pace=1.0, seed=0, **rest):
 
 
 def test_the_lowest_loss_is_first_and_unbeaten_means_by_nobody_in_everything():
-    for one in (row("slow", 1.0, pace=2.0), row("quick", 1.5, pace=0.5), row("beaten", 1.6, pace=0.6, peak=1.1)):
+    for one in (row("slow", 1.0, pace=2.0), row("quick", 1.5, pace=0.5), row("beaten", 1.6, pace=0.45, peak=1.1)):
         keep(one)
     places = board({"arena": "a"})
     assert [(place.rank, place.name, place.unbeaten) for place in places] == [

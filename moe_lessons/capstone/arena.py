@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,12 +21,18 @@ from moe_lessons.model.transformer import Transformer, next_token_loss
 from moe_lessons.text.corpus import Corpus, Split
 from moe_lessons.tracing.record import observe_routing
 from moe_lessons.training.history import History
-from moe_lessons.training.loop import Board as LiveBoard
+from moe_lessons.training.loop import Board as LiveRun
 from moe_lessons.training.loop import DivergedError, train, training_step
 from moe_lessons.training.optimizers import build_optimizers
 
 STEPS = 150
 HELD_OUT = 64  # windows of text that no contestant is trained on
+
+
+class LiveBoard(Protocol):
+    """A board with room for several runs, such as `widgets.LoadBoard`."""
+
+    def run(self, name: str) -> LiveRun: ...
 
 
 @dataclass(eq=False)
@@ -59,7 +65,8 @@ class Entry:
 class Arena:
     """A small mixture of experts and its budget: the same tokens, seed, optimizer and steps for every router.
 
-    `steps` and `seed` may differ from the course's; the leaderboard compares only what was run alike.
+    `steps`, `model` and `device` may differ from the course's; the leaderboard compares only what was run alike.
+    Raises ValueError for a dense model, in which no router could sit.
     """
 
     def __init__(
@@ -80,6 +87,8 @@ class Arena:
             attention=AttentionConfig(n_heads=2, qk_norm=True),
             moe=MoEConfig(n_routed_experts=16, top_k=2, hidden_dim=64),
         )
+        if self.config.moe is None:
+            raise ValueError("model is dense, but the arena is about its routers; give a model with moe=MoEConfig(...)")
         self.train = TrainConfig(steps=steps, batch_size=8, seq_len=self.config.max_length, lr=0.02)
         width = self.config.max_length + 1
         rows = min(HELD_OUT, len(corpus.valid.ids) // width)
@@ -117,8 +126,9 @@ class Arena:
     ) -> Entry:
         """Check a router, train it on the budget, check it again, score it, and put it on the leaderboard.
 
-        `bias_rate` moves an `expert_bias` that the router has. A router that a check refuses is listed with the reason
-        and not trained. Nothing that the router does is raised: the report says what it was, and in which line.
+        `bias_rate` moves an `expert_bias` that the router has; `live` draws the run while it lasts. A router that a
+        check refuses is listed with the reason and not trained. Nothing that the router does is raised: the report
+        says what it was, and in which line.
         """
         report = inspect_router(router, self.config, dynamic=dynamic)
         if not report:
@@ -134,7 +144,8 @@ class Arena:
         model = seat_routers(self._model(seed, biased), router, seed)
         config = replace(self.train, balance_loss=balance_loss, z_loss=z_loss, bias_rate=bias_rate, seed=seed)
         try:
-            history = train(model, self._short(), config, board=live, progress=False)
+            drawn = live.run(name) if live else None
+            history = train(model, self._short(), config, board=drawn, progress=False)
             if history.interrupted:
                 return Entry(name, report, model=model, history=history)
             again = inspect_seated(model, dynamic=dynamic)

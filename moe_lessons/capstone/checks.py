@@ -42,10 +42,6 @@ class Report(tuple[Finding, ...]):
         return bool(self) and all(finding.state != "refused" for finding in self)
 
     @property
-    def attempted(self) -> bool:
-        return bool(self)
-
-    @property
     def refusals(self) -> list[Finding]:
         return [finding for finding in self if finding.state == "refused"]
 
