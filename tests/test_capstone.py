@@ -99,6 +99,10 @@ def drops_the_second(routing, hidden, module):
     return routing._replace(weights=routing.weights * (routing.weights > 0.4))
 
 
+def drops_while_training(routing, hidden, module):
+    return drops(routing, hidden, module) if module.training else routing
+
+
 def nan(routing, hidden, module):
     return routing._replace(weights=routing.weights * torch.tensor(0.0).log() * 0)
 
@@ -132,6 +136,12 @@ BAD = {
     "looks aside": (spoiled(looks_aside), "independent", "with other texts beside it"),
     "drops tokens": (spoiled(drops), "nobody dropped", "without a word"),
     "drops second choices": (spoiled(drops_the_second), "nobody dropped", "fewer than 2 experts"),
+    "drops while training": (spoiled(drops_while_training), "nobody dropped", "while it is being trained, 38 of 192"),
+    "peeks a little": (
+        spoiled(lambda r, h, m: r._replace(weights=r.weights + 1e-5 * h.roll(-1, 0)[:, :K])),
+        "causal",
+        "looks ahead",
+    ),
     "NaN": (spoiled(nan), "numbers", "weights holds NaN"),
     "infinite logits": (spoiled(infinite), "numbers", "logits holds an infinity"),
     "too few rows": (spoiled(lambda r, h, m: Routing(*(p[1:] for p in r))), "shapes", "a row for each token"),

@@ -11,7 +11,16 @@ import torch
 from torch import nn
 
 from moe_lessons.benchmark.timing import interleaved
-from moe_lessons.capstone.checks import OVER_BUDGET, Finding, Report, crash, inspect_router, inspect_seated, is_theirs
+from moe_lessons.capstone.checks import (
+    OVER_BUDGET,
+    Finding,
+    Report,
+    arriving,
+    crash,
+    inspect_router,
+    inspect_seated,
+    is_theirs,
+)
 from moe_lessons.capstone.contract import AnyRouter, seat_routers, spread
 from moe_lessons.capstone.leaderboard import Board, Row, board, keep
 from moe_lessons.capstone.routers import SoftmaxRouter
@@ -148,7 +157,7 @@ class Arena:
             history = train(model, self._short(), config, board=drawn, progress=False)
             if history.interrupted:
                 return Entry(name, report, model=model, history=history)
-            again = inspect_seated(model, dynamic=dynamic)
+            again = inspect_seated(model, arriving(model, self.inputs[:6, :32]), dynamic=dynamic)
             if not again.accepted:
                 after = [f._replace(sentence=f"after training, {f.sentence}") for f in again.refusals]
                 return self._refused(row, Report([*report, *after]), model, history)

@@ -20,7 +20,8 @@ from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Routing
 from moe_lessons.model.transformer import Transformer
 
-SAME = 1e-4  # weights that differ by less are the same: products of other shapes are rounded otherwise
+SAME = 1e-6  # weights that differ by less are the same
+ROUNDED = 1e-4  # the same where products have other shapes, and are rounded otherwise
 FEW = 0.02  # share of tokens that may change where shapes do: near ties
 OVER_BUDGET = 1.05  # times top_k
 DEAF = 1e-5  # a gradient below this is what rounding leaves of none
@@ -180,15 +181,16 @@ def _findings(seat: Seat, sample: Sample, dynamic: bool) -> Iterator[Finding]:
         return
     yield _holds("returns", f"a Routing of {n_experts} experts: shapes, kinds and numbers are as agreed")
     yield _gradient(seat, routing)
+    live = _live(spread(routing.experts, routing.weights.detach(), n_experts), top_k, dynamic)
 
     seat.eval()
     try:
-        yield from _without_training(seat, sample, top_k, dynamic)
+        yield from _without_training(seat, sample, dynamic, live)
     except Exception as error:
         yield _refused("runs", f"it stops when it is not being trained: {crash(error)}")
 
 
-def _without_training(seat: Seat, sample: Sample, top_k: int, dynamic: bool) -> Iterator[Finding]:
+def _without_training(seat: Seat, sample: Sample, dynamic: bool, in_training: Finding) -> Iterator[Finding]:
     """What is asked of a router that reads held-out text, or writes."""
     hidden, ids = sample.hidden, sample.ids
     n_experts = len(seat.weight)
@@ -200,7 +202,10 @@ def _without_training(seat: Seat, sample: Sample, top_k: int, dynamic: bool) -> 
         return spread(routing.experts, routing.weights, n_experts)
 
     first = decide()
-    yield _live(first, top_k, dynamic)
+    live = _live(first, seat.top_k, dynamic)
+    if live.state == "holds" and in_training.state == "refused":
+        live = in_training._replace(sentence=f"while it is being trained, {in_training.sentence}")
+    yield live
     repeatable = _changed(first, decide(seed=2)) == 0
     if repeatable:
         yield _holds("repeatable", "the same tokens get the same experts when asked again")
@@ -213,7 +218,7 @@ def _without_training(seat: Seat, sample: Sample, top_k: int, dynamic: bool) -> 
     if any(leak.state == "refused" for leak in leaks):
         return
     singles = torch.cat([decide(slice(i, i + 1)) for i in range(min(16, len(hidden)))])
-    if _changed(first[: len(singles)], singles) > 1:
+    if _changed(first[: len(singles)], singles, ROUNDED) > 1:
         yield Finding(
             "one by one", "warning", "it chooses otherwise when tokens come one at a time, as they do when a text is "
             "written: it looks at other tokens of the call, and writing will differ from reading",
@@ -246,7 +251,7 @@ def _looks_aside(decide: Callable[..., Tensor], sample: Sample, before: Tensor) 
     own[2 * time : 3 * time] = True
     given, text = torch.where(own[:, None], hidden, 3 * hidden.roll(1, 0)), torch.where(own, ids, ids.flip(0))
     changed = _changed(before[own], decide(given=given, text=text)[own])
-    alone = _changed(before[own], decide(own))
+    alone = _changed(before[own], decide(own), ROUNDED)
     if changed or alone > FEW * time:
         how = "with other texts beside it" if changed else "without the other texts"
         yield _refused(
@@ -355,9 +360,11 @@ def _choice_fault(routing: Routing, n_experts: int) -> Finding | None:
     return None
 
 
-def _changed(before: Float[Tensor, "tokens experts"], after: Float[Tensor, "tokens experts"]) -> int:
+def _changed(
+    before: Float[Tensor, "tokens experts"], after: Float[Tensor, "tokens experts"], close: float = SAME
+) -> int:
     """How many tokens get other experts or weights."""
-    return int(((before - after).abs() > SAME).any(dim=1).sum())
+    return int(((before - after).abs() > close).any(dim=1).sum())
 
 
 def _holds(check: str, sentence: str) -> Finding:
