@@ -509,7 +509,7 @@ def test_the_speed_test_keeps_its_budget_by_the_first_round(monkeypatch):
 
 
 def times(**seconds: float) -> speed.LessonTimes:
-    return speed.LessonTimes({"name": "a CPU", "cores": 2, "dense": 20_000.0, "moe": 10_000.0}, seconds)
+    return speed.LessonTimes({"dense": 20_000.0, "moe": 10_000.0}, seconds)
 
 
 @without_gpu

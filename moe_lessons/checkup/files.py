@@ -19,6 +19,7 @@ FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasatt
 REMADE = (
     ("corpus/", "it is built again when next needed"),
     ("ledger.json", "the ledger begins anew, and lessons fill it as they run"),
+    ("leaderboard.json", "the board begins anew, and routers are entered again"),
     ("progress.json", "the marks of passed exercises begin anew"),
     ("", "what wrote it can write it again"),
 )

@@ -15,14 +15,14 @@ PROMISED = 120.0  # seconds that a lesson's cells take at most, there
 class LessonTimes(NamedTuple):
     """`data/times.toml`: how long the lessons took, and how fast the machine was that ran them."""
 
-    machine: dict[str, str | int | float]  # name, cores, dense and moe in tokens per second, day
+    speed: dict[str, float]  # tokens per second of training, dense and moe
     seconds: dict[str, float]  # lesson, such as 00_start_here
 
 
 def read_times() -> LessonTimes:
     """The lessons' times, as `python -m moe_lessons.authoring times` measured them; FileNotFoundError without any."""
     written = tomllib.loads(data_path("times.toml").read_text(encoding="utf-8"))
-    return LessonTimes(written["machine"], written["seconds"])
+    return LessonTimes(written["speed"], written["seconds"])
 
 
 def tokens_per_second(budget: float = BUDGET) -> dict[str, float]:
@@ -59,7 +59,7 @@ def check_speed() -> Check:
         times = read_times()
     except FileNotFoundError:
         return Check("speed", found, "", numbers)
-    slower = sum(times.machine[kind] / here[kind] for kind in here) / len(here)
+    slower = sum(times.speed[kind] / here[kind] for kind in here) / len(here)
     lesson, seconds = max(times.seconds.items(), key=lambda item: item[1])
     numbers |= {"times_as_long": round(slower, 2), "longest_lesson_seconds": round(seconds * slower)}
     longest = f"at most {seconds * slower:.0f} s (lesson {lesson[:2]})"
