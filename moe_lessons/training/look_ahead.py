@@ -1,0 +1,91 @@
+"""Does a multi-token module in the training help the next token? The same short run with one and without, side by side.
+
+python -m moe_lessons.training.look_ahead --steps 400 --seeds 3 --out data/studies/look-ahead.json
+"""
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from moe_lessons.config import AttentionConfig, ModelConfig, TrainConfig
+from moe_lessons.device import keep_freed_memory
+from moe_lessons.model.transformer import Transformer, next_token_loss
+from moe_lessons.text.corpus import Corpus, course_corpus
+from moe_lessons.training.batches import Batches
+from moe_lessons.training.loop import training_step
+from moe_lessons.training.optimizers import build_optimizers
+from moe_lessons.training.schedule import learning_rate_factor
+
+TIME = 128  # tokens in one sequence
+
+
+class Run(NamedTuple):
+    """One training run: how long it was, and the next token's loss on held-out text at its end."""
+
+    steps: int
+    seconds: float
+    nats: float
+
+
+class Comparison(NamedTuple):
+    """Three runs from one seed; the first two read the same tokens, the last two take about the same time."""
+
+    without: Run
+    along: Run  # with one module, whose loss counts 0.3
+    same_seconds: Run | None  # without, for as many steps as take the time of `along`
+
+
+def student(vocab_size: int) -> ModelConfig:
+    """A model that trains in seconds."""
+    heads = AttentionConfig(n_heads=2, qk_norm=True)
+    return ModelConfig(vocab_size=vocab_size, dim=64, n_layers=2, hidden_dim=192, max_length=TIME, attention=heads)
+
+
+def run(corpus: Corpus, depth: int, steps: int, seed: int) -> Run:
+    """Train with `depth` modules on `steps` batches of 1,024 tokens and measure the next token's loss alone."""
+    config = TrainConfig(steps=steps, batch_size=8, seq_len=TIME, seed=seed)
+    model = Transformer(replace(student(corpus.tokenizer.vocab_size), mtp_depth=depth), seed=seed)
+    optimizers, batches = build_optimizers(model, config), Batches(corpus.train.ids, 8, TIME, seed)
+    keep_freed_memory()
+    began = time.perf_counter()
+    for step in range(steps):
+        factor = learning_rate_factor((step + 1) / steps, config.warmup, config.final_lr)
+        training_step(model, optimizers, *batches(step), config, factor)
+    seconds = time.perf_counter() - began
+    n = min(96, len(corpus.valid.ids) // (TIME + 1))
+    held_out = torch.from_numpy(corpus.valid.ids[: n * (TIME + 1)].astype(np.int64)).view(n, TIME + 1)
+    with torch.inference_mode():
+        return Run(steps, seconds, next_token_loss(model(held_out[:, :-1]), held_out[:, 1:]).item())
+
+
+def compare(corpus: Corpus, steps: int, seed: int, same_seconds: bool = True) -> Comparison:
+    """The runs of one seed, the third only where it is asked for."""
+    without, along = run(corpus, 0, steps, seed), run(corpus, 1, steps, seed)
+    longer = round(steps * along.seconds / without.seconds)
+    return Comparison(without, along, run(corpus, 0, longer, seed) if same_seconds else None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    found = json.loads(args.out.read_text(encoding="utf-8"))["seeds"] if args.out.exists() else []
+    corpus = course_corpus(progress=False)
+    command = f"python -m moe_lessons.training.look_ahead --steps {args.steps} --seeds {args.seeds} --out {args.out}"
+    for seed in range(len(found), args.seeds):
+        comparison = compare(corpus, args.steps, seed)
+        found.append({name: one._asdict() for name, one in comparison._asdict().items()})
+        text = json.dumps({"command": command, "threads": torch.get_num_threads(), "seeds": found}, indent=1)
+        args.out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
