@@ -124,8 +124,9 @@ function render({ model, el }) {
       chart.append(shape("text", { x: right + 7, y: y + 4, class: "named" }, labels[i].text));
       chart.lastChild.style.fill = `color-mix(in srgb, ${labels[i].color} 78%, var(--ink))`;
     });
+    const crowd = conversations > 1 ? `${conversations.toLocaleString("en-US")} conversations` : "one conversation";
     const said = drawn.map(({ name }, i) => `${name} ${bytes(context * costs[i])}`).join(", ");
-    chart.setAttribute("aria-label", `Cache of ${conversations} conversations of ${inK(context)} tokens: ${said}`);
+    chart.setAttribute("aria-label", `Cache of ${crowd} of ${inK(context)} tokens: ${said}`);
   }
 
   function drawTable(drawn, { context, conversations, memory }) {
