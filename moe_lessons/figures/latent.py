@@ -110,17 +110,19 @@ def draw_crossing(
 ) -> Figure:
     """Ratios of two forms by the number of new tokens, both in powers of two; above 1 the second form is better.
 
-    Each curve has its own places among those of `new`; the first one is drawn as a line, the others with dots too.
+    A curve with fewer places than `new` was measured: it has dots, and its name at its own end.
     """
     figure = new_figure(WIDEST, 3.0)
     axis = clean(figure.subplots())
     axis.axhline(1, color=INK, linewidth=0.9)
     ends = []
-    for place, ((name, (xs, ys)), color) in enumerate(
-        zip(ratios.items(), (_KEY, _MADE, _LATENT, _VALUE), strict=False)
-    ):
-        axis.plot(xs, ys, color=color, linewidth=1.8, marker="o" if place else "", markersize=4.5)
-        ends.append((new[-1], ys[-1], name, color))
+    for (name, (xs, ys)), color in zip(ratios.items(), (_KEY, _MADE, _LATENT, _VALUE), strict=False):
+        counted = len(xs) == len(new)
+        axis.plot(xs, ys, color=color, linewidth=1.8, marker="" if counted else "o", markersize=4.5)
+        if counted:
+            ends.append((new[-1], ys[-1], name, color))
+        else:
+            axis.annotate(name, (xs[-1], ys[-1]), (6, 0), textcoords="offset points", fontsize=8.5, color=color)
     axis.set_xscale("log", base=2)
     axis.set_yscale("log", base=2)
     axis.set_xticks(new, [f"{value:,}" for value in new])
