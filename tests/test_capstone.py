@@ -14,9 +14,10 @@ from moe_lessons import ModelConfig, Transformer
 from moe_lessons.capstone import Arena, ExpertChoiceRouter, HashRouter, SigmoidBiasRouter, SoftmaxRouter, chosen, forget
 from moe_lessons.capstone import leaderboard as boards
 from moe_lessons.capstone.checks import inspect_router, inspect_seated
-from moe_lessons.capstone.contract import seat_routers, spread
+from moe_lessons.capstone.contract import packed, seat_routers, spread
 from moe_lessons.capstone.leaderboard import Row, board, keep
 from moe_lessons.config import AttentionConfig, MoEConfig
+from moe_lessons.exercises.lesson_14 import fewest_experts
 from moe_lessons.model.router import Routing, choose
 from moe_lessons.text.corpus import text_corpus
 from moe_lessons.tracing import record_routing
@@ -304,6 +305,27 @@ def test_spread_and_chosen_agree():
     routing = chosen(experts, weights, N)
     assert routing.scores.tolist() == [[0.25, 0, 0.75, 0], [0, 0.5, 0, 0.5]]
     assert torch.equal(spread(experts, weights, N), routing.scores)
+
+
+def test_packing_is_the_way_back_and_keeps_gradients_and_signs():
+    weights = torch.tensor([[0.0, 0.5, 0, 0], [0.1, 0, -0.7, 0.2], [0, 0, 0, 0]], requires_grad=True)
+    experts, few = packed(weights)
+    assert experts[:2].tolist() == [[1, 0, 2], [2, 3, 0]] and few.shape == (3, 3)
+    assert torch.equal(spread(experts, few, N), weights) and few.requires_grad
+    assert packed(torch.zeros(0, N))[0].shape == (0, 1)
+
+
+def test_the_exercise_on_as_many_experts_as_it_takes_makes_a_router_for_the_arena():
+    class Enough(Base):
+        def forward(self, hidden):
+            logits = 4 * F.linear(hidden, self.weight)
+            scores = logits.softmax(dim=-1)
+            experts, weights = packed(scores * fewest_experts(scores.detach(), 0.6))
+            return Routing(weights, experts, scores, logits)
+
+    report = inspect_router(Enough, CONFIG, dynamic=True)
+    assert report.accepted and "dynamic" in repr(report)
+    assert not inspect_router(Enough, CONFIG).accepted
 
 
 def test_training_is_repeatable_and_listed(arena):

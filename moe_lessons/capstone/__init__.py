@@ -2,7 +2,7 @@
 
 from moe_lessons.capstone.arena import Arena, Entry
 from moe_lessons.capstone.checks import Report, inspect_router
-from moe_lessons.capstone.contract import chosen, seat_routers, spread
+from moe_lessons.capstone.contract import chosen, packed, seat_routers, spread
 from moe_lessons.capstone.leaderboard import Board, forget
 from moe_lessons.capstone.routers import ExpertChoiceRouter, HashRouter, SigmoidBiasRouter, SoftmaxRouter
 
@@ -18,6 +18,7 @@ __all__ = [
     "chosen",
     "forget",
     "inspect_router",
+    "packed",
     "seat_routers",
     "spread",
 ]

@@ -34,7 +34,7 @@ from moe_lessons.training.loop import Board as LiveRun
 from moe_lessons.training.loop import DivergedError, train, training_step
 from moe_lessons.training.optimizers import build_optimizers
 
-STEPS = 150
+STEPS = 120
 HELD_OUT = 64  # windows of text that no contestant is trained on
 
 

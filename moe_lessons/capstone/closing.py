@@ -232,7 +232,7 @@ def cache_saved() -> Measured:
     )  # fmt: skip
 
 
-def tokens_per_step(steps: int = 100) -> Measured:
+def tokens_per_step(steps: int = 80) -> Measured:
     """What a module that guesses one token further brings the shipped dense model, which stands still (lesson 11)."""
     shipped = load_checkpoint(data_path("checkpoints/course-dense.safetensors")).model
     corpus, config = course_corpus(progress=False), TrainConfig(steps=steps, batch_size=8, seq_len=128)

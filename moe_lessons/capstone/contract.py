@@ -101,6 +101,15 @@ def spread(
     )
 
 
+def packed(
+    weights: Float[Tensor, "tokens experts"],
+) -> tuple[Int[Tensor, "tokens top_k"], Float[Tensor, "tokens top_k"]]:
+    """The way back from `spread`: experts and weights, in as many columns as the token with most experts needs."""
+    width = max(1, int((weights != 0).sum(dim=1).max())) if len(weights) else 1
+    experts = weights.detach().abs().sort(dim=1, descending=True, stable=True).indices[:, :width]
+    return experts, weights.gather(1, experts)
+
+
 def chosen(experts: Int[Tensor, "tokens top_k"], weights: Float[Tensor, "tokens top_k"], n_experts: int) -> Routing:
     """A Routing for a router without scores: what was chosen has its weight as score, the rest 0."""
     scores = spread(experts, weights, n_experts)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from moe_lessons.capstone.contract import chosen
+from moe_lessons.capstone.contract import chosen, packed
 from moe_lessons.config import MoEConfig
 from moe_lessons.model.load_balance import expert_choice
 from moe_lessons.model.router import Router, Routing
@@ -46,6 +46,5 @@ class ExpertChoiceRouter(SoftmaxRouter):
         scores = logits.softmax(dim=-1)
         tokens, n_experts = scores.shape
         weights = expert_choice(scores, slots=max(1, tokens * self.top_k // n_experts))
-        width = int((weights > 0).sum(dim=1).max())  # as many columns as the most popular token has experts
-        best = weights.topk(width)
-        return Routing(best.values, best.indices, scores, logits)
+        experts, weights = packed(weights)
+        return Routing(weights, experts, scores, logits)
