@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from test_training import corpus, model
 from torch import Tensor
 
@@ -18,30 +19,42 @@ from moe_lessons.training.loop import train
 from moe_lessons.training.team import Alone
 
 
-def layer_gradients(ranks: Ranks, whole: Experts, parts: list[tuple[Tensor, ...]]) -> dict[str, Any]:
+def layer_gradients(
+    ranks: Ranks, whole: Experts, parts: list[tuple[Tensor, ...]], device: str = "cpu"
+) -> dict[str, Any]:
     """Output, gradients and traffic of a spread layer, for this process's (hidden, experts, weights, grad)."""
-    layer = SpreadExperts(whole)
-    hidden, experts, weights, grad = parts[ranks.rank]
+    if device == "cuda":
+        torch.cuda.set_device(ranks.rank)
+    layer = SpreadExperts(whole.to(device))
+    hidden, experts, weights, grad = (tensor.to(device) for tensor in parts[ranks.rank])
     hidden, weights = hidden.requires_grad_(), weights.requires_grad_()
     with record_traffic(layer) as traffic:
         output = layer(hidden, experts, weights)
     (output * grad).sum().backward()
-    return {
+    values = {
         "output": output.detach(),
         "hidden": hidden.grad,
         "weights": weights.grad,
         "gate_up": layer.gather(layer.gate_up.grad),
         "down": layer.gather(layer.down.grad),
-        "bytes": traffic.bytes,
-        "state": layer.state_dict(),
+        "state": layer.state_dict()["gate_up"],
     }
+    return {name: tensor.cpu() for name, tensor in values.items()} | {"bytes": traffic.bytes}
 
 
-def train_run(ranks: Alone, sparse: bool, config: TrainConfig, **run: Any) -> tuple[History, dict[str, Tensor]]:
+def train_run(
+    ranks: Alone, sparse: bool, config: TrainConfig, *, device: str = "cpu", **run: Any
+) -> tuple[History, dict[str, Tensor]]:
     """Train the tiny model of test_training; what happened, and the whole model's weights."""
-    own = ranks.spread(model(sparse, mtp_depth=int(sparse)))
+    own = ranks.spread(model(sparse, mtp_depth=int(sparse)).to(device))
     history = train(own, corpus(), config, team=ranks, progress=False, **run)
-    return history, own.state_dict()
+    return history, {name: tensor.cpu() for name, tensor in own.state_dict().items()}
+
+
+def train_on_gpu(ranks: Ranks, config: TrainConfig) -> tuple[History, dict[str, Tensor]]:
+    """The sparse one, each process with its own GPU."""
+    torch.cuda.set_device(ranks.rank)
+    return train_run(ranks, True, config, device=f"cuda:{ranks.rank}")
 
 
 def train_runs(ranks: Alone, runs: dict[str, tuple[bool, TrainConfig]]) -> dict[str, tuple[History, dict[str, Tensor]]]:

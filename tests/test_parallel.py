@@ -52,9 +52,12 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_spread_layer_gives_one_processs_results_and_gradients(name):
-    n_experts, sizes, top_k, only = CASES[name]
+    check_layer(*CASES[name])
+
+
+def check_layer(n_experts: int, sizes: list[int], top_k: int, only: list[int] | None, device: str = "cpu") -> None:
     whole, parts = case(n_experts, sizes, top_k, only)
-    results = on_processes(len(sizes), layer_gradients, whole, parts)
+    results = on_processes(len(sizes), layer_gradients, whole, parts, device)
 
     hidden, experts, weights, grad = (torch.cat(each) for each in zip(*parts, strict=True))
     hidden.requires_grad_(), weights.requires_grad_()
@@ -67,7 +70,7 @@ def test_a_spread_layer_gives_one_processs_results_and_gradients(name):
     for result in results:
         close(result["gate_up"], whole.gate_up.grad / len(sizes))  # of the mean of the processes' losses
         close(result["down"], whole.down.grad / len(sizes))
-        assert torch.equal(result["state"]["gate_up"], whole.gate_up.detach())
+        assert torch.equal(result["state"], whole.gate_up.detach())
 
 
 @pytest.mark.parametrize("name", ["uneven counts", "four processes"])
@@ -197,3 +200,24 @@ def test_experts_and_sequences_that_cannot_be_shared_out_are_refused_in_one_sent
         vectors_sent(np.zeros((1, 1), int), np.zeros(1, int), 4, 3)
     with pytest.raises(ValueError, match="at least 1 process"):
         on_processes(0, wait_in_vain)
+
+
+needs_two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA GPUs")
+
+
+@pytest.mark.gpu
+@needs_two_gpus
+@pytest.mark.parametrize("name", ["uneven counts", "all tokens on one expert", "a process without a token"])
+def test_a_layer_spread_over_gpus_gives_one_processs_results(name):
+    check_layer(*CASES[name], device="cuda")
+
+
+@pytest.mark.gpu
+@needs_two_gpus
+def test_two_gpus_give_the_loss_curve_of_one():
+    config = run(8, optimizer="adamw")
+    one, _ = train_run(ALONE, True, config, device="cuda")
+    for history, weights in on_processes(2, train_on_gpu, config):
+        # both multiply in bfloat16
+        assert losses(history) == pytest.approx(losses(one), abs=2e-2)
+        assert weights["blocks.0.feed_forward.experts.down"].shape[0] == 4
