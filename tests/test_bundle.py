@@ -328,6 +328,18 @@ def test_a_folder_with_other_things_in_it_is_not_installed_into(room, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_complete_bundle_stays_one_when_it_cannot_be_renewed(room, tmp_path, monkeypatch):
+    def fail(root, place):
+        raise OSError("the network does not answer")
+
+    shutil.copytree(room, tmp_path / "room")
+    monkeypatch.setattr(wheels, "build_course", fail)
+    with pytest.raises(OSError, match="does not answer"):
+        make_bundle(tmp_path / "room", [Target("linux", "3.12")], Shop(), say=lambda _: None)
+    for path in room.rglob("*"):
+        assert path.is_dir() or (tmp_path / "room" / path.relative_to(room)).read_bytes() == path.read_bytes()
+
+
 def test_a_new_version_replaces_what_an_earlier_bundle_held(room, tmp_path, monkeypatch):
     shutil.copytree(room, tmp_path / "room")
     monkeypatch.setattr(wheels, "build_course", lambda root, place: wheel(place, "moe-lessons", "2.0"))

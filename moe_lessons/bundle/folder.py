@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from moe_lessons.bundle import wheels
-from moe_lessons.bundle.targets import PYTHONS, Target
+from moe_lessons.bundle.targets import Target
 from moe_lessons.resources import notebooks_path
 
 SPACE_NEEDED = 1.0  # GiB for each kind of machine: PyTorch alone is a fifth
@@ -40,11 +40,13 @@ def make_bundle(
     """
     root = course_root()
     _prepare(folder, len(targets))
-    (folder / MANIFEST).unlink(missing_ok=True)
-    (folder / CARD).write_text(json.dumps(_card(targets), indent=1) + "\n", encoding="utf-8")
+    if not (folder / CARD).exists():
+        _write_card(folder, targets)  # by which a stopped run is known
     place = folder / "wheels"
     place.mkdir(exist_ok=True)
-    course = wheels.build_course(root, place)
+    course = wheels.build_course(root, place)  # may fail, and a complete bundle stays one
+    (folder / MANIFEST).unlink(missing_ok=True)
+    _write_card(folder, targets)
     pins = wheels.read_pins(root / "constraints.txt")
     fetch = fetch or partial(wheels.download, index=os.environ.get("TORCH_INDEX") or None)
     needed: set[str] = set()
@@ -61,8 +63,9 @@ def make_bundle(
     return _seal(folder)
 
 
-def _card(targets: Sequence[Target]) -> dict[str, list]:
-    return {"for": [list(target) for target in targets], "pythons": list(PYTHONS)}
+def _write_card(folder: Path, targets: Sequence[Target]) -> None:
+    card = {"for": [list(target) for target in targets]}
+    (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 def _prepare(folder: Path, n_targets: int) -> None:
