@@ -71,7 +71,7 @@ def draw_context(
     axis.set_xticks(ticks, [in_k(tick) for tick in ticks])
     axis.minorticks_off()
     axis.yaxis.set_major_locator(FixedLocator([10.0**power for power in range(3, 18)]))
-    axis.yaxis.set_major_formatter(lambda value, _: brief_bytes(value).replace(".00", ""))
+    axis.yaxis.set_major_formatter(lambda value, _: brief_bytes(value).replace(".00", "").replace(".0 ", " "))
     axis.set(xlabel="tokens of context", ylabel=f"cache, {conversations:,} conversation{'s' * (conversations > 1)}")
     heading(axis, title)
     figure.draw_without_rendering()

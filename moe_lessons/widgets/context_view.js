@@ -100,7 +100,7 @@ function render({ model, el }) {
     chart.replaceChildren();
     for (let power = Math.ceil(low); power <= high; power++) {
       const y = toY(10 ** power);
-      chart.append(shape("line", { x1: left, x2: right, y1: y, y2: y, class: "rule" }), shape("text", { x: left - 7, y: y + 4, "text-anchor": "end", class: "quiet" }, bytes(10 ** power).replace(".00", "")));
+      chart.append(shape("line", { x1: left, x2: right, y1: y, y2: y, class: "rule" }), shape("text", { x: left - 7, y: y + 4, "text-anchor": "end", class: "quiet" }, bytes(10 ** power).replace(/\.0+ /, " ")));
     }
     for (let count = SHORTEST; count <= LONGEST; count *= 4) chart.append(shape("text", { x: toX(count), y: bottom + 15, "text-anchor": "middle", class: "quiet" }, inK(count)));
     chart.append(shape("text", { x: (left + right) / 2, y: bottom + 31, "text-anchor": "middle", class: "quiet" }, "tokens of context (dashed: beyond what the model was made for, or not published so)"));
