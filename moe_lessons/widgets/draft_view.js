@@ -95,18 +95,20 @@ function render({ model, el }) {
     time.input.max = steps.length;
     time.set(passOf(at) + 1);
     [back.disabled, step.disabled] = [at === 0, at === last()];
-    drawTotals(totalsOf(steps, at));
+    const totals = totalsOf(steps, at);
+    drawTotals(totals, totalsOf(steps, endOf(steps, totals.passes)));
     drawText(at);
     words.textContent = story(record(), at, visible);
     drawOdds(at);
   });
 
-  function drawTotals({ tokens, passes, judged, accepted }) {
+  /** The totals so far; the mean is that of the passes that are over. */
+  function drawTotals({ tokens, passes, judged, accepted }, over) {
     const ratio = (a, b, show) => (b ? show(a / b) : "–");
     const numbers = [
       [tokens, tokens === 1 ? "token written" : "tokens written"],
       [passes, passes === 1 ? "pass" : "passes"],
-      [ratio(tokens - 1, passes, (x) => x.toFixed(2)), "tokens a pass"],
+      [ratio(over.tokens - 1, passes, (x) => x.toFixed(2)), "tokens a pass"],
       [`${accepted} of ${judged}`, `drafts accepted (${ratio(accepted, judged, (x) => `${(100 * x).toFixed(0)}%`)})`],
     ];
     totals.replaceChildren(...numbers.map(([number, name]) => element("span", {}, element("b", {}, String(number)), " " + name)));
