@@ -99,6 +99,10 @@ class Arena:
         if self.config.moe is None:
             raise ValueError("model is dense, but the arena is about its routers; give a model with moe=MoEConfig(...)")
         self.train = TrainConfig(steps=steps, batch_size=8, seq_len=self.config.max_length, lr=0.02)
+        # The loop measures held-out documents, of which one will do: the arena has windows of its own.
+        valid, end = corpus.valid, corpus.valid.starts[1]
+        few = Split(valid.ids[:end], valid.labels[:end], valid.starts[:2], *(each[:1] for each in valid[3:]))
+        self.text = corpus._replace(valid=few)  # what contestants are trained on
         width = self.config.max_length + 1
         rows = min(HELD_OUT, len(corpus.valid.ids) // width)
         windows = torch.from_numpy(corpus.valid.ids[: rows * width].astype(np.int64)).view(rows, width)
@@ -154,7 +158,7 @@ class Arena:
         config = replace(self.train, balance_loss=balance_loss, z_loss=z_loss, bias_rate=bias_rate, seed=seed)
         try:
             drawn = live.run(name) if live else None
-            history = train(model, self._short(), config, board=drawn, progress=False)
+            history = train(model, self.text, config, board=drawn, progress=False)
             if history.interrupted:
                 return Entry(name, report, model=model, history=history)
             again = inspect_seated(model, arriving(model, self.inputs[:6, :32]), dynamic=dynamic)
@@ -177,14 +181,6 @@ class Arena:
     def _model(self, seed: int, biased: bool = False) -> Transformer:
         config = replace(self.config, moe=replace(self.config.moe, expert_bias=biased))
         return Transformer(config, device=self.device, seed=seed)
-
-    def _short(self) -> Corpus:
-        """The corpus with few held-out documents: the loop measures them, and the arena has windows of its own."""
-        valid, n = self.corpus.valid, 1
-        end = valid.starts[n]
-        return self.corpus._replace(
-            valid=Split(valid.ids[:end], valid.labels[:end], valid.starts[: n + 1], *(each[:n] for each in valid[3:]))
-        )
 
     def _refused(self, row: Row, report: Report, *rest: Any) -> Entry:
         keep(replace(row, refused=report.refusals[0].sentence))

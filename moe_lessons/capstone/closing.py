@@ -23,8 +23,10 @@ from moe_lessons.config import ModelConfig, TrainConfig
 from moe_lessons.ledger import Claim, LedgerEntry
 from moe_lessons.model.low_precision import to_float8
 from moe_lessons.model.multi_token import multi_token_loss
+from moe_lessons.model.router import choose, within_best_groups
 from moe_lessons.model.speculative import speculate
 from moe_lessons.model.transformer import Transformer
+from moe_lessons.parallel.crossing import crossing, vectors_sent
 from moe_lessons.published.cards import card_names, read_card
 from moe_lessons.resources import data_path
 from moe_lessons.text.corpus import SOURCES, course_corpus
@@ -295,11 +297,22 @@ def bought_by_compute() -> Measured:
     )  # fmt: skip
 
 
-def eight_bits() -> Measured:
-    """Bytes of sixteen-bit numbers over those of eight bits with a scale for each 128 of them (lesson 12)."""
-    numbers = torch.ones(256, 128)
-    saved = 2 * numbers.numel() / to_float8(numbers, (1, 128)).bytes
-    return Measured(saved, "{:.2f}", "Eight bits with a scale for each tile move this much less than sixteen.")
+def between_machines() -> Measured:
+    """What eight bits there and a choice within groups save of DeepSeek-V3's traffic between machines (lesson 12)."""
+    moe, numbers = ModelConfig.from_card("deepseek-v3").moe, torch.ones(256, 128)
+    scores = torch.rand(20_000, moe.n_routed_experts, generator=torch.Generator().manual_seed(0))
+    limited = within_best_groups(scores, moe.n_groups, moe.top_groups, moe.group_score)
+    home = np.repeat(np.arange(moe.n_groups), len(scores) // moe.n_groups)
+    free, few = (
+        crossing(vectors_sent(choose(each, moe.top_k).numpy(), home, moe.n_routed_experts, moe.n_groups))
+        for each in (scores, limited)
+    )
+    there = to_float8(numbers, (1, 128)).bytes / numbers.numel()  # bytes a number, scales included; two on the way back
+    return Measured(
+        free * (2 + 2) / (few * (there + 2)), "{:.1f}", f"Eight bits on the way there and {moe.top_groups} of "
+        f"{moe.n_groups} groups, against sixteen bits and a free choice; of the journeys alone {1 - few / free:.0%} "
+        "are saved.",
+    )  # fmt: skip
 
 
 def sparse_models() -> Measured:
@@ -356,7 +369,7 @@ MEASURES: Mapping[tuple[str, str], Callable[[], Measured]] = {
     ("more-compute-wins", "12"): bought_by_compute,
     ("scarcity-made-inventive", "10"): cache_saved,
     ("scarcity-made-inventive", "11"): tokens_per_step,
-    ("scarcity-made-inventive", "12"): eight_bits,
+    ("scarcity-made-inventive", "12"): between_machines,
     ("the-field", "13"): sparse_models,
 }
 
@@ -423,7 +436,7 @@ def _inventive(values: Mapping[str, float]) -> Judgment:
     helped = sum(value > 1 for value in (cache, ahead, fewer))
     return Judgment(
         "right" if helped == 3 else "half right" if helped else "wrong",
-        f"A cache {cache:.0f} times smaller, {ahead:.1f} tokens a step, {fewer:.1f} times fewer bytes: the inventions "
+        f"A cache {cache:.0f} times smaller, {ahead:.1f} tokens a step, {fewer:.1f} times fewer bytes between machines: the inventions "
         "save what was scarce. That scarcity was their mother is their makers' word (arXiv:2505.09343), not a number.",
     )
 

@@ -96,7 +96,8 @@ class Board(tuple[Place, ...]):
         if not self:
             return f"<p>Nobody has entered yet{html.escape(self._note())}</p>"
         names = ("", "Router", "Held-out loss", "Max/mean", "Time of a step", "Experts a token", "Parameters", "")
-        head = "".join(f"<th scope='col'>{name}</th>" for name in names)
+        kinds = ("", "", *5 * (" class='n'",), "")
+        head = "".join(f"<th scope='col'{kind}>{name}</th>" for name, kind in zip(names, kinds, strict=True))
         caption = (
             "Held-out loss in nats per token, lower is better; the busiest expert's load over the mean (1 is balance); "
             "a training step's time with the course's softmax router as 1; parameters of one layer's router. "
@@ -205,7 +206,8 @@ def _row_html(place: Place) -> str:
 
 _STYLE = (
     "<style>.moe-board td, .moe-board th { text-align: left !important; vertical-align: top; white-space: normal; }"
-    ".moe-board td.n { text-align: right !important; font-variant-numeric: tabular-nums; white-space: nowrap; }"
+    ".moe-board .n { text-align: right !important; font-variant-numeric: tabular-nums; white-space: nowrap; }"
+    ".moe-board th[scope=row] { min-width: 14em; }"
     ".moe-board caption { caption-side: bottom; text-align: left; padding-top: 6px; }"
     ".moe-board small { font-weight: normal; }</style>"
 )
