@@ -436,9 +436,9 @@ def _inventive(values: Mapping[str, float]) -> Judgment:
     helped = sum(value > 1 for value in (cache, ahead, fewer))
     return Judgment(
         "right" if helped == 3 else "half right" if helped else "wrong",
-        f"A cache {cache:.0f} times smaller, {ahead:.1f} tokens a step, {fewer:.1f} times fewer bytes between machines: "
-        "the inventions save what was scarce. That scarcity was their mother is their makers' word (arXiv:2505.09343), "
-        "not a number.",
+        f"A cache {cache:.0f} times smaller, {ahead:.1f} tokens a step, {fewer:.1f} times fewer bytes between "
+        "machines: the inventions save what was scarce. That scarcity was their mother is what their makers say "
+        "(arXiv:2505.09343), not a number.",
     )
 
 
