@@ -6,6 +6,12 @@ const POWERS = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => 2 *
 const ROUND = (from, to) => Array.from({ length: 3 * (to - from) + 1 }, (_, i) => [1, 2, 5][i % 3] * 10 ** (from + Math.floor(i / 3)));
 const BATCHES = POWERS(0, 12);
 const FLOPS = "kMGTPEZY";
+const whole = (n) => n.toLocaleString("en-US");
+/** 3.71e24 as people write it. */
+export const scientific = (n) => {
+  const [digits, power] = n.toExponential(2).split("e");
+  return `${digits} · 10${[...String(Number(power))].map((sign) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign] ?? "⁻").join("")}`;
+};
 const percent = (share) => `${Math.round(100 * share)}%`;
 /** Money in three digits, or in cents where it is little. */
 export const money = (dollars) => (dollars >= 999.5 ? `${brief(dollars)} USD` : dollars >= 1 ? `${dollars.toPrecision(3)} USD` : `${(100 * dollars).toPrecision(2)} cents`);
@@ -16,12 +22,13 @@ export const duration = (seconds) => (seconds >= 1 ? `${seconds.toPrecision(3)} 
 
 /** What is written under the pictures, as two sentences. */
 export function verdict(found, { batch, tokens }, device) {
-  const { speed, devices } = found;
+  const { speed, devices, needed } = found;
+  const small = devices < needed ? ` But ${whole(devices)} hold too little: weights and caches need ${whole(needed)}.` : "";
   const each = speed.tokensPerSecond / batch;
   const parts = `${duration(speed.memory)} of reading, ${duration(speed.arithmetic)} of arithmetic`;
   return [
-    `Writing waits for ${speed.bound} (${parts} a step): at best ${brief(speed.tokensPerSecond)} tokens a second on ${devices} × ${device.name}, ${brief(each)} for each text, and ${money(found.perMillion)} for a million tokens.`,
-    `Learning from ${brief(tokens)} tokens takes ${brief(found.trainingFlops, FLOPS)}FLOPs: ${brief(found.trainingHours)} hours of one device, ${money(found.trainingPrice)}.`,
+    `Writing waits for ${speed.bound} (${parts} a step): at best ${brief(speed.tokensPerSecond)} tokens a second on ${devices} × ${device.name}, ${brief(each)} for each text, and ${money(found.perMillion)} for a million tokens.${small}`,
+    `Learning from ${brief(tokens)} tokens takes ${scientific(found.trainingFlops)} FLOPs: ${found.trainingHours < 99.5 ? found.trainingHours.toPrecision(2) : brief(found.trainingHours)} hours of one device, ${money(found.trainingPrice)}.`,
   ];
 }
 
@@ -69,9 +76,9 @@ function render({ model, el }) {
     knobs.replaceChildren(
       knob("parameters", "total", ROUND(6, 13), (n) => brief(n)),
       knob("at work", "active", ROUND(6, 13), (n) => brief(n)),
-      knob("context", "context", POWERS(5, 20).filter((n) => n <= longest), (n) => brief(n)),
-      knob("texts at once", "batch", BATCHES, (n) => brief(n)),
-      knob("devices", "devices", [0, ...POWERS(0, 12)], (n) => (n ? brief(n) : "as few")),
+      knob("context", "context", POWERS(5, 20).filter((n) => n <= longest), whole),
+      knob("texts at once", "batch", BATCHES, whole),
+      knob("devices", "devices", [0, ...POWERS(0, 12)], (n) => (n ? whole(n) : "as few as fit")),
       knob("utilization", "utilization", Array.from({ length: 20 }, (_, i) => (i + 1) / 20), percent),
       knob("price an hour", "price", [0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 7, 10], (n) => `${n} USD`),
       knob("to learn from", "tokens", ROUND(6, 14), (n) => brief(n)),
@@ -103,9 +110,9 @@ function render({ model, el }) {
     bars.setAttribute("height", top + row * 4 + 14);
     bars.replaceChildren(
       shape("text", { x: left, y: 11, class: "quiet" }, "memory: weights"),
-      shape("rect", { x: left + 92, y: 3, width: 9, height: 9, fill: weightColor }),
-      shape("text", { x: left + 112, y: 11, class: "quiet" }, "caches"),
-      shape("rect", { x: left + 154, y: 3, width: 9, height: 9, fill: cacheColor }),
+      shape("rect", { x: left + 100, y: 3, width: 9, height: 9, fill: weightColor }),
+      shape("text", { x: left + 122, y: 11, class: "quiet" }, "caches"),
+      shape("rect", { x: left + 164, y: 3, width: 9, height: 9, fill: cacheColor }),
     );
     const said = [];
     Object.entries(found.memory).forEach(([name, { weights, cache }], i) => {
@@ -123,7 +130,7 @@ function render({ model, el }) {
     });
     const x = left + device.memory * scale;
     bars.append(
-      shape("line", { x1: x, x2: x, y1: top, y2: top + 4 * row, class: "rule", "stroke-dasharray": "4 3" }),
+      shape("line", { x1: x, x2: x, y1: top, y2: top + 4 * row, stroke: "var(--muted)", "stroke-dasharray": "4 3" }),
       shape("text", { x: Math.min(x + 3, left + width - 90), y: top + 4 * row + 9, class: "quiet" }, `one device: ${bytes(device.memory)}`),
     );
     bars.setAttribute("aria-label", `Memory by precision: ${said.join("; ")}`);
@@ -135,7 +142,8 @@ function render({ model, el }) {
     const width = Math.max(120, el.clientWidth - left - right);
     const room = found.devices * device.memory - PRECISIONS[turned.precision] * sizes.total;
     const most = Math.floor(room / (PRECISIONS[turned.precision] * sizes.cache_numbers * turned.context));
-    const points = BATCHES.map((batch) => ({ batch, ...generationSpeed(sizes, device, { ...turned, batch, devices: found.devices }) }));
+    const at = (batch) => ({ batch, ...generationSpeed(sizes, device, { ...turned, batch, devices: found.devices }) });
+    const points = BATCHES.map(at);
     const rates = { memory: points.map((p) => p.batch / p.memory), arithmetic: points.map((p) => p.batch / p.arithmetic) };
     const logs = [...rates.memory, ...rates.arithmetic, found.speed.tokensPerSecond].map(Math.log10);
     const [low, high] = [Math.floor(Math.min(...logs)), Math.ceil(Math.max(...logs))];
@@ -147,7 +155,7 @@ function render({ model, el }) {
     for (let power = low; power <= high; power++) {
       roofs.append(
         shape("line", { x1: left, x2: left + width, y1: y(10 ** power), y2: y(10 ** power), class: "rule" }),
-        shape("text", { x: left - 6, y: y(10 ** power) + 4, "text-anchor": "end", class: "quiet" }, brief(10 ** power)),
+        shape("text", { x: left - 6, y: y(10 ** power) + 4, "text-anchor": "end", class: "quiet" }, brief(10 ** power).replace(/\.0+/, "")),
       );
     }
     for (const batch of BATCHES.filter((_, i) => i % 2 === 0)) {
@@ -157,10 +165,11 @@ function render({ model, el }) {
     const ends = [["arithmetic", palette[3]], ["memory", palette[0]]];
     ends.forEach(([name, color]) => roofs.append(shape("path", { d: path(xs, rates[name].map(y)), fill: "none", stroke: color, "stroke-width": 1.2, "stroke-dasharray": "5 3" })));
     const held = points.filter((p) => p.batch <= most);
+    if (most >= 1 && most < BATCHES.at(-1)) held.push(at(most));
     if (held.length > 1) roofs.append(shape("path", { d: path(held.map((p) => x(p.batch)), held.map((p) => y(p.tokensPerSecond))), fill: "none", stroke: "var(--ink)", "stroke-width": 2.4 }));
     const last = ends.map(([name, color]) => [y(rates[name].at(-1)), `${name} allows`, color]).sort((a, b) => a[0] - b[0]);
     if (last[1][0] - last[0][0] < 14) last[1][0] = last[0][0] + 14;
-    last.forEach(([at, text, color]) => roofs.append(shape("text", { x: left + width + 6, y: at + 4, style: `fill: ${color}` }, text)));
+    last.forEach(([place, text, color]) => roofs.append(shape("text", { x: left + width + 6, y: place + 4, style: `fill: ${color}` }, text)));
     if (most >= 1 && most < 4096) {
       roofs.append(
         shape("line", { x1: x(most), x2: x(most), y1: top, y2: top + height, stroke: "var(--muted)", "stroke-dasharray": "2 3" }),
