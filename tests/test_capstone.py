@@ -417,6 +417,15 @@ def test_the_arena_works_on_a_gpu(arena):
     assert [place.rank for place in there.leaderboard()] == [1, 2, 3] and not arena.leaderboard()
 
 
+def test_a_router_whose_choices_become_impossible_is_refused_and_not_raised(arena):
+    def later(routing, hidden, module):
+        module.calls = getattr(module, "calls", 0) + module.training
+        return routing._replace(experts=routing.experts + N * (module.calls > 2))
+
+    entry = arena.enter("astray", spoiled(later))
+    assert entry.state == "refused" and "the layer cannot work with what it returned" in repr(entry)
+
+
 # ---- the board and its file
 
 

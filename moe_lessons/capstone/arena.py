@@ -167,9 +167,16 @@ class Arena:
                 return self._refused(row, Report([*report, *after]), model, history)
             scored = replace(row, **self._score(model, config), seconds=history.seconds)
         except Exception as error:
-            if not (isinstance(error, DivergedError) or is_theirs(error)):
+            if isinstance(error, DivergedError):
+                said = str(error)
+            elif is_theirs(error):
+                said = f"it stops: {crash(error)}"
+            elif ours:
                 raise
-            said = str(error) if isinstance(error, DivergedError) else f"it stops: {crash(error)}"
+            else:
+                said = (
+                    f"the layer cannot work with what it returned: {crash(error)}; does it keep its promises later on?"
+                )
             return self._refused(row, Report([*report, Finding("training", "refused", said)]), model)
         keep(scored)
         return Entry(name, report, scored, model, history)
