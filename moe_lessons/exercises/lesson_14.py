@@ -240,7 +240,7 @@ EXERCISES = (
         reference=fewest_experts,
         inputs=_scores,
         mistakes={
-            "The expert with whom the sum reaches p is missing; ask whether p was reached before him.": (
+            "The expert with which the sum reaches p is missing; ask whether p was reached before it.": (
                 lambda scores, p: _in_order(scores, p, lambda ranked: ranked.cumsum(dim=1) < p)
             ),
             "One expert too many where the sum reaches p exactly; then it is enough.": lambda scores, p: _in_order(
