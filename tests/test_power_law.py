@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moe_lessons.accounting.power_law import UNIT, PowerLaw, fit_power_law, frontier, resampled_fits
+from moe_lessons.accounting.power_law import UNIT, PowerLaw, fit_power_law, frontier, resampled_fits, seed_spread
 
 LAW = PowerLaw(0.9, 2.5, 0.3)
 COMPUTE = UNIT * np.geomspace(0.1, 60, 9)
@@ -43,8 +43,16 @@ def test_the_frontier_holds_those_whom_nobody_beats(runs):
 
 
 def test_resampling_surrounds_the_law_that_noise_hides():
-    noisy = LAW.at(COMPUTE) * (1 + 0.01 * np.random.default_rng(0).normal(size=len(COMPUTE)))
-    at_end = [fit.at(COMPUTE[-1]) for fit in resampled_fits(COMPUTE, noisy, n=100)]
+    rng = np.random.default_rng(0)
+    runs = LAW.at(COMPUTE) * np.exp(0.01 * rng.normal(size=(40, len(COMPUTE))))
+    spread = seed_spread(runs.T)
+    assert spread == pytest.approx(0.01, rel=0.2)
+    at_end = [fit.at(COMPUTE[-1]) for fit in resampled_fits(COMPUTE, runs[0], spread, n=100)]
     low, high = np.quantile(at_end, [0.02, 0.98])
     assert low < LAW.at(COMPUTE[-1]) < high
     assert len(at_end) == 100
+
+
+def test_groups_of_one_say_nothing_about_the_spread():
+    assert seed_spread([[1.0, 1.0], [5.0], [2.0, 2.0]]) == 0
+    assert seed_spread([[1.0, np.e], [9.0]]) == pytest.approx(2**-0.5)

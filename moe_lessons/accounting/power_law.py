@@ -28,7 +28,7 @@ class PowerLaw(NamedTuple):
 def fit_power_law(
     compute: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"], floor: float | None = None
 ) -> PowerLaw:
-    """The law with the smallest squared error, its floor given or fitted (and then 0 or more).
+    """The law with the smallest squared error, in shares of each loss; its floor given or fitted (then 0 or more).
 
     For a given exponent the law is a straight line, so only the exponent is searched. Raises ValueError for fewer
     points than there are numbers to find.
@@ -42,16 +42,17 @@ def fit_power_law(
         )
     exponents = np.geomspace(0.01, 2, 600)
     powers = (compute / UNIT) ** -exponents[:, None]
-    mean = powers.mean(axis=1, keepdims=True)
+    weights = loss**-2 / (loss**-2).sum()
+    mean, squares = powers @ weights, powers**2 @ weights
     if floor is None:
-        scale = ((powers - mean) * (loss - loss.mean())).sum(axis=1) / ((powers - mean) ** 2).sum(axis=1)
-        floors = loss.mean() - scale * mean[:, 0]
-        scale = np.where(floors < 0, (powers * loss).sum(axis=1) / (powers**2).sum(axis=1), scale)
+        scale = (((powers - mean[:, None]) * (loss - loss @ weights)) @ weights) / (squares - mean**2)
+        floors = loss @ weights - scale * mean
+        scale = np.where(floors < 0, (powers * loss) @ weights / squares, scale)
         floors = np.maximum(floors, 0)
     else:
-        scale = (powers * (loss - floor)).sum(axis=1) / (powers**2).sum(axis=1)
+        scale = (powers * (loss - floor)) @ weights / squares
         floors = np.full(len(exponents), float(floor))
-    errors = ((floors[:, None] + scale[:, None] * powers - loss) ** 2).sum(axis=1)
+    errors = (floors[:, None] + scale[:, None] * powers - loss) ** 2 @ weights
     best = int(errors.argmin())
     return PowerLaw(float(floors[best]), float(scale[best]), float(exponents[best]))
 
@@ -70,18 +71,24 @@ def frontier(compute: Sequence[float], loss: Sequence[float]) -> Int[np.ndarray,
 def resampled_fits(
     compute: Float[np.ndarray, " points"],
     loss: Float[np.ndarray, " points"],
+    spread: float,
     n: int = 200,
     seed: int = 0,
     floor: float | None = None,
 ) -> list[PowerLaw]:
-    """Fits to the frontiers of runs drawn with repetition: how far the law depends on which runs there happen to be."""
+    """Fits to the frontiers of runs whose losses are drawn anew, each with the relative `spread` that seeds show."""
     rng, fits = np.random.default_rng(seed), []
     compute, loss = np.asarray(compute, dtype=float), np.asarray(loss, dtype=float)
-    for _ in range(20 * n):
-        drawn = rng.integers(0, len(compute), len(compute))
-        best = drawn[frontier(compute[drawn], loss[drawn])]
-        if len(best) > 3:
-            fits.append(fit_power_law(compute[best], loss[best], floor))
-        if len(fits) == n:
-            break
+    for _ in range(n):
+        drawn = loss * np.exp(spread * rng.normal(size=len(loss)))
+        best = frontier(compute, drawn)
+        if len(best) > 2:
+            fits.append(fit_power_law(compute[best], drawn[best], floor))
     return fits
+
+
+def seed_spread(losses: Sequence[Sequence[float]]) -> float:
+    """The relative standard deviation of runs that differ in their seed alone, over all groups with two or more."""
+    groups = [np.log(group) for group in losses if len(group) > 1]
+    freedom = sum(len(group) - 1 for group in groups)
+    return float(np.sqrt(sum(((group - group.mean()) ** 2).sum() for group in groups) / freedom))
