@@ -5,16 +5,20 @@
     python -m moe_lessons.authoring run                    # every notebook again, in place
     python -m moe_lessons.authoring clean                  # without running anything
     python -m moe_lessons.authoring table                  # the lessons' titles and minutes into README.md
+    python -m moe_lessons.authoring times                  # how long each lesson runs here, into TEACHING.md
 
 A lesson's source is jupytext's percent format: `# %% [markdown]` and `# %% tags=["nbval-ignore-output"]`. A
 notebook differs from the one built before it in nothing but what its cells printed: no clocks, no random ids.
 """
 
 import argparse
+import json
 import os
 import re
 import sys
+import tempfile
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -78,8 +82,8 @@ def environment() -> dict[str, str]:
     return {**os.environ, **fixed}
 
 
-def execute(notebook: NotebookNode, folder: Path) -> Timing:
-    """Run every cell in place, in a fresh kernel of this very Python.
+def execute(notebook: NotebookNode, folder: Path, **variables: str) -> Timing:
+    """Run every cell in place, in a fresh kernel of this very Python, with more environment variables if need be.
 
     Raises RuntimeError that names the cell and carries its traceback, TimeoutError after STOP_AFTER seconds.
     """
@@ -109,7 +113,7 @@ def execute(notebook: NotebookNode, folder: Path) -> Timing:
         on_cell_executed=on_end,
     )
     try:
-        client.execute(env=environment())
+        client.execute(env=environment() | variables)
     except CellExecutionError as error:
         raise RuntimeError(f"{_cell_name(notebook, started)} failed:\n{_traceback(error)}") from error
     except CellTimeoutError as error:
@@ -244,14 +248,92 @@ def lesson_table() -> str:
 
 
 def write_table() -> None:
-    """Put the table of lessons between its marks in README.md."""
-    readme = NOTEBOOKS.parent / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition("<!-- lessons -->\n")
-    _, end, after = rest.partition("<!-- end of lessons -->")
+    """Put the table of lessons between its marks in README.md, and the one with their times in TEACHING.md."""
+    _between_marks(NOTEBOOKS.parent / "README.md", "lessons", lesson_table())
+    _between_marks(NOTEBOOKS.parent / "TEACHING.md", "times", times_table())
+
+
+def _between_marks(path: Path, name: str, table: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- end of {name} -->")
     if not begin or not end:
-        raise ValueError("README.md lacks the marks <!-- lessons --> and <!-- end of lessons -->; put them back")
-    readme.write_text(f"{before}{begin}{lesson_table()}\n{end}{after}", encoding="utf-8")
+        raise ValueError(f"{path.name} lacks the marks <!-- {name} --> and <!-- end of {name} -->; put them back")
+    path.write_text(f"{before}{begin}{table}\n{end}{after}", encoding="utf-8")
+
+
+def measure_times(given: Sequence[Path]) -> None:
+    """Time a first run of each lesson, and what this machine is, into data/times.toml and TEACHING.md.
+
+    Every lesson begins with an empty cache, as on a learner's machine. Naming lessons renews these alone; a time from
+    another machine is dropped.
+    """
+    machine, times = _this_machine(), _read_times()
+    if times.get("machine") != machine:
+        times = {"machine": machine, "seconds": {}}
+    for path in _targets(given):
+        with tempfile.TemporaryDirectory() as cache:
+            timing = execute(_bare(read(path)), path.parent, MOE_LESSONS_CACHE=cache)
+        _report(path.name, timing)
+        times["seconds"][path.stem] = round(timing.total, 1)
+        _write_times(times)
+    if not given or "speed" not in times:
+        from moe_lessons.checkup.speed import tokens_per_second
+
+        times["speed"] = {kind: round(speed, 1) for kind, speed in tokens_per_second().items()}
+    written = {path.stem for path in _targets([])}
+    times["seconds"] = {lesson: s for lesson, s in sorted(times["seconds"].items()) if lesson in written}
+    _write_times(times)
+    _between_marks(NOTEBOOKS.parent / "TEACHING.md", "times", times_table())
+
+
+def _this_machine() -> dict[str, str | int]:
+    from moe_lessons.benchmark.machine import describe
+    from moe_lessons.device import choose_device
+
+    machine = describe(choose_device("cpu"))
+    return {"name": machine.device, "cores": machine.cores, "torch": machine.torch}
+
+
+def _times_file() -> Path:
+    return NOTEBOOKS.parent / "data" / "times.toml"
+
+
+def _read_times() -> dict[str, dict]:
+    path = _times_file()
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _write_times(times: dict[str, dict]) -> None:
+    lines = ["# Written by `python -m moe_lessons.authoring times`: seconds of each lesson's first run, cells alone,"]
+    lines += ["# and tokens a second of training there. moe-lessons doctor compares a machine with it."]
+    for name in ("machine", "speed", "seconds"):
+        values = times.get(name, {})
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+    _times_file().write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def times_table() -> str:
+    """What a lesson takes: a learner's minutes by its own header, and its cells' seconds as measured."""
+    times = _read_times()
+    machine, seconds = times["machine"], times["seconds"]
+    lines = [
+        f"| lesson | minutes | seconds of its cells on {machine['cores']} cores | on a GPU |",
+        "| --- |" + " ---: |" * 3,
+    ]
+    for path in _targets([]):
+        title, minutes = header(read(path))
+        took = f"{seconds[path.stem]:.0f}" if path.stem in seconds else "not measured"
+        lines.append(f"| [{title}](notebooks/{path.name}) | {minutes} | {took} | not measured |")
+    speed = times["speed"]
+    where = f"{machine['cores']} cores of {machine['name']} with PyTorch {machine['torch']}"
+    read_there = f"{speed['dense']:,.0f} tokens a second dense and {speed['moe']:,.0f} sparse"
+    lines += [
+        "",
+        f"Measured by `python -m moe_lessons.authoring times` on {where}, each lesson alone and with an empty cache; "
+        f"training read {read_there} there. `moe-lessons doctor` says what that makes of another machine.",
+    ]
+    return "\n".join(lines)
 
 
 def _report(name: str, timing: Timing) -> bool:
@@ -280,7 +362,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in (("run", "execute again, in place"), ("clean", "clean in place, without executing")):
         sub = commands.add_parser(name, help=what)
         sub.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/")
-    commands.add_parser("table", help="the lessons' titles and minutes into README.md")
+    commands.add_parser("table", help="the lessons' titles and minutes into README.md and TEACHING.md")
+    times = commands.add_parser("times", help="how long lessons run here, into TEACHING.md")
+    times.add_argument("notebooks", nargs="*", type=Path, help="renew these alone; default: all, and the speed")
     text = commands.add_parser("text", help="a notebook's percent-format source, for editing")
     text.add_argument("notebook", type=Path)
     text.add_argument("-o", "--output", type=Path, help="default: standard output")
@@ -299,6 +383,9 @@ def _run(args: argparse.Namespace) -> bool:
         return True
     if args.command == "table":
         write_table()
+        return True
+    if args.command == "times":
+        measure_times(args.notebooks)
         return True
     if args.command == "clean":
         for path in _targets(args.notebooks):
