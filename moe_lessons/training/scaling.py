@@ -1,7 +1,7 @@
 """A study of loss against compute: the course's two recipes in several sizes, for several lengths.
 
-`python -m moe_lessons.training.scaling data/studies/scaling.json` makes the file that lesson 12 fits: one CPU thread, half an
-hour on a quiet core. Stopped and started again it goes on with the runs that are missing.
+`python -m moe_lessons.training.scaling data/studies/scaling.json` makes the file that lesson 12 fits: one CPU thread,
+half an hour on a quiet core. Stopped and started again it goes on with the runs that are missing.
 """
 
 import json
