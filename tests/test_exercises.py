@@ -1,11 +1,15 @@
 """The exercises: every reference passes, every known mistake gets its own hint, and no attempt can break a check."""
 
+import ast
 import contextlib
 import inspect
 import math
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -433,3 +437,35 @@ def test_a_second_slip_in_one_case_does_not_hide_a_known_mistake():
         return -(share * share.log()).sum() / math.log(len(share)) if len(share) > 1 else float("nan")
 
     assert "The largest entropy is that of all experts" in examine("08.evenness", evenness).line
+
+
+def commented_out() -> dict[str, str]:
+    """Exercise -> the code that its cell in a lesson asks the learner to take the comments off, after the imports."""
+    found = {}
+    for path in sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb")):
+        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        parts = [part for cell in cells for part in ast.parse(cell.replace("%matplotlib inline", "")).body]
+        imports = [ast.unparse(part) for part in parts if isinstance(part, ast.Import | ast.ImportFrom)]
+        for cell in cells:
+            asked = re.search(r'^check\("([\w.]+)", (\w+)\)$', cell, re.MULTILINE)
+            bare = re.sub(r"^( +)# ", r"\1", cell, flags=re.MULTILINE)
+            with contextlib.suppress(SyntaxError):  # prose, not code
+                if asked and ast.dump(ast.parse(bare)) != ast.dump(ast.parse(cell)):
+                    found[asked[1]] = "\n".join([*imports, bare[: bare.index("check(")], f"attempt = {asked[2]}"])
+    return found
+
+
+COMMENTED_OUT = commented_out()
+
+
+@pytest.mark.parametrize("name", COMMENTED_OUT)
+def test_a_bug_that_a_lesson_asks_to_find_is_recognized(name):
+    given = {}
+    exec(compile(COMMENTED_OUT[name], name, "exec"), given)
+    verdict = examine(name, given["attempt"])
+    assert verdict.state == "not yet"
+    assert any(hint in verdict.line for hint in find(name).mistakes), verdict.line
+
+
+def test_lessons_ask_to_find_many_bugs():
+    assert len(COMMENTED_OUT) > 20

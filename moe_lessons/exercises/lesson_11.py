@@ -228,6 +228,9 @@ EXERCISES = (
             "These shares do not sum to 1; divide by their sum.": lambda p, q: (
                 (p - q).clamp(min=0) if (p - q).clamp(min=0).any() else p
             ),
+            "These shares do not sum to 1; divide by their sum, and where p is q return p.": lambda p, q: (p - q).clamp(
+                min=0
+            ),
             "You draw from p itself: tokens that were drafted often enough would come too often.": lambda p, q: p,
             "These are the tokens that were drafted too often; take those drafted too rarely, p - q.": (
                 lambda p, q: leftover(q, p)

@@ -115,6 +115,12 @@ def _by_tile(numbers: Tensor, width: int) -> Tensor:
     return numbers.unflatten(1, (-1, width))
 
 
+def _by_signed_largest(numbers: Tensor, width: int) -> Tensor:
+    tiles = _by_tile(numbers, width)
+    scales = tiles.amax(dim=-1, keepdim=True) / LARGEST  # negative where the whole tile is
+    return ((tiles / scales).clamp(-LARGEST, LARGEST).to(torch.float8_e4m3fn).float() * scales).flatten(1)
+
+
 def _over_tokens(numbers: Tensor, width: int) -> Tensor:
     largest = numbers.abs().amax(dim=0, keepdim=True).expand_as(numbers)
     return _with_scales(numbers, 1, largest)
@@ -140,8 +146,7 @@ def _answers(rng: np.random.Generator) -> Iterator[tuple]:
 def _left_lying(returned: Tensor, token: Tensor, tokens: int) -> Tensor:
     """Each row in its token's place, a later one on top of an earlier one."""
     result = torch.zeros(tokens, returned.shape[1])
-    for row, place in zip(returned, token.tolist(), strict=True):
-        result[place] = row
+    result[token] = returned
     return result
 
 
@@ -195,6 +200,12 @@ EXERCISES = (
             ),
             "FLOPs of a token already hold forward and backward; do not take them three times.": (
                 lambda flops, tokens, hours, peak: 3 * mfu(flops, tokens, hours, peak)
+            ),
+            "FLOPs are given for a token as they are; six for each parameter is how one gets there.": (
+                lambda flops, tokens, hours, peak: 6 * mfu(flops, tokens, hours, peak)
+            ),
+            "That is in percent; return a share between 0 and 1.": lambda flops, tokens, hours, peak: (
+                100 * mfu(flops, tokens, hours, peak)
             ),
             "The tokens are missing: this is the share for one token.": lambda flops, tokens, hours, peak: mfu(
                 flops, 1, hours, peak
@@ -278,7 +289,7 @@ EXERCISES = (
         inputs=_activations,
         mistakes={
             "The largest number is looked for without its sign; take the absolute value, or a negative one is cut.": (
-                lambda numbers, width: _with_scales(numbers, width, _by_tile(numbers, width).amax(dim=-1))
+                _by_signed_largest
             ),
             "One scale serves the whole matrix; each tile needs its own, or one outlier flattens all.": (
                 lambda numbers, width: from_float8(to_float8(numbers))

@@ -243,6 +243,9 @@ EXERCISES = (
             "The expert with which the sum reaches p is missing; ask whether p was reached before it.": (
                 lambda scores, p: _in_order(scores, p, lambda ranked: ranked.cumsum(dim=1) < p)
             ),
+            "You keep experts while their sum stays within p; the one that takes it there is missing.": (
+                lambda scores, p: _in_order(scores, p, lambda ranked: ranked.cumsum(dim=1) <= p)
+            ),
             "One expert too many where the sum reaches p exactly; then it is enough.": lambda scores, p: _in_order(
                 scores, p, lambda ranked: ranked.cumsum(dim=1) - ranked <= p
             ),
