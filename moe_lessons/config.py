@@ -276,6 +276,7 @@ class TrainConfig:
     sequence_balance_loss: float = 0.0  # weight of DeepSeek-V3's, within each sequence
     z_loss: float = 0.0  # weight of ST-MoE's router z-loss
     bias_rate: float = 0.0  # step of the loss-free expert bias
+    bias_decay: bool = False  # whether that step follows the learning rate, so that the bias comes to rest
     mtp_weight: float = 0.3  # of the multi-token modules' loss, where the model has them (DeepSeek-V3's at first)
     seed: int = 0
     evaluate_every: int = 0  # steps; 0: at the end only

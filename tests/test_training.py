@@ -1,5 +1,6 @@
 """The loop, its clock, its data and its evaluation, against slow and independent calculations."""
 
+import itertools
 import json
 import math
 import os
@@ -223,6 +224,21 @@ def test_the_bias_moves_once_a_step_and_evaluation_leaves_it_alone():
         assert torch.equal(moves, moves.round())
         assert moves.abs().max() <= 4
         assert moves.any()
+
+
+def test_a_decaying_bias_follows_the_learning_rate_and_comes_to_rest():
+    own, seen = model(), []
+
+    def watch(step, routings):
+        seen.append(torch.stack([router.expert_bias.clone() for router in find_routers(own).values()]))
+
+    length = config(steps=12, bias_rate=0.125, bias_decay=True)
+    history = train(own, corpus(), length, watch=watch, progress=False)
+    moves = [(after - before).abs().max().item() for before, after in itertools.pairwise(seen)]
+    # `watch` sees a step before its update or after it; either way each move is some step's rate.
+    rates = [0.125 * point["lr"] for point in history.points]
+    assert all(any(move == pytest.approx(rate, abs=1e-6) for rate in rates) for move in moves)
+    assert moves[-1] < moves[0] / 3
 
 
 def test_the_history_counts_each_steps_work_once_by_layer_and_expert():

@@ -207,9 +207,10 @@ def training_step(
         optimizer.zero_grad(set_to_none=True)
     if sparse and config.bias_rate and model.config.moe.expert_bias:
         routers = find_routers(model, ahead=True)
+        rate = config.bias_rate * (factor if config.bias_decay else 1)
         for layer, routing in routings.items():
             load = team.total(expert_load(routing.experts, routing.scores.shape[1]))
-            update_bias(routers[layer], load, config.bias_rate)
+            update_bias(routers[layer], load, rate)
     return value, {layer: Routing(*(part.detach() for part in routing)) for layer, routing in routings.items()}
 
 
