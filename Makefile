@@ -9,8 +9,12 @@ WORK := work
 FIRST ?= $(WORK)/00_start_here.ipynb
 # more arguments for pytest: make test ARGS="-k router"
 ARGS ?=
-# What a lesson's kernel saw when its outputs were stored: see authoring.environment
-AS_BUILT := CUDA_VISIBLE_DEVICES= PYTHONHASHSEED=0 OMP_NUM_THREADS=2
+# Two files at a time, each on one core: on two cores that takes two thirds of the time. JOBS=0 for --pdb.
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# Lessons see what they saw when their outputs were stored (authoring.environment), but on one thread instead of two:
+# what they print must not hang on the order in which a machine adds.
+AS_STORED := CUDA_VISIBLE_DEVICES= PYTHONHASHSEED=0
 # Another interpreter or another place for PyTorch: make lab PYTHON=python3.12 TORCH_INDEX=https://...
 export PYTHON TORCH_INDEX
 # PyTorch's threads wait by spinning; on busy cores a shorter wait is up to four times as fast, on quiet ones 3% slower.
@@ -26,8 +30,8 @@ lab: .venv/ready  ## set up if need be, then open lesson 00 in JupyterLab, in yo
 		$$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.default_url=/lab/tree/$(FIRST)
 
 test: .venv/ready-test lint  ## every check: style, package, browser, all notebooks compared with what they show
-	@$(BIN)/python -m pytest tests $(ARGS)
-	@$(AS_BUILT) $(BIN)/python -m pytest notebooks --nbval --nbval-current-env \
+	@$(PYTEST) tests $(ARGS)
+	@$(AS_STORED) $(PYTEST) notebooks --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/sanitize.cfg $(ARGS) || { test $$? = 5 && test -n '$(ARGS)'; }
 
 lint: .venv/ready-test  ## style alone
