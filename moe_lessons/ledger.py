@@ -5,17 +5,15 @@
 """
 
 import html
-import json
 import math
-import os
 import tomllib
-import warnings
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_lessons.resources import cache_dir, data_path, notebooks_path
+from moe_lessons.records import RecordFile
+from moe_lessons.resources import data_path, notebooks_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +131,7 @@ def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, sho
         claim_id=claim_id, value=float(value), shown=show.format(value), unit=unit, verdict=verdict.strip(), where=where
     )
     entries = [e for e in _read() if (e.claim_id, e.where) != (claim_id, where)]
-    _write([*entries, entry])
+    _FILE.write([asdict(e) for e in (*entries, entry)])
     return entry
 
 
@@ -178,29 +176,6 @@ def _claim(claim_id: str) -> Claim:
     return book[claim_id]
 
 
-def _path() -> Path:
-    return cache_dir() / "ledger.json"
-
-
-def _read() -> list[LedgerEntry]:
-    """The entries so far; a file that makes no sense is renamed, so that nothing is lost, and a warning says so."""
-    path = _path()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, UnicodeDecodeError) as error:
-        if isinstance(error, UnicodeDecodeError):
-            return _set_aside(path)
-        warnings.warn(f"{path} cannot be read ({error.strerror}); the ledger is shown without it", stacklevel=3)
-        return []
-    try:
-        entries = [_entry(record) for record in json.loads(text)["entries"]]
-    except (ValueError, KeyError, TypeError):
-        return _set_aside(path)
-    return [entry for entry in entries if entry.claim_id in _book()]  # a claim may have gone since
-
-
 def _entry(record: dict[str, Any]) -> LedgerEntry:
     kinds = {f.name: float if f.type is float else str for f in fields(LedgerEntry)}
     if set(record) != set(kinds) or not all(isinstance(record[name], kind) for name, kind in kinds.items()):
@@ -208,28 +183,11 @@ def _entry(record: dict[str, Any]) -> LedgerEntry:
     return LedgerEntry(**record)
 
 
-def _set_aside(path: Path) -> list[LedgerEntry]:
-    aside = path.with_name("ledger.damaged.json")
-    try:
-        path.replace(aside)
-        done = f"it was moved to {aside.name}"
-    except OSError as error:
-        done = f"it could not be moved ({error.strerror})"
-    warnings.warn(f"{path} is damaged; {done}, and a new ledger begins: run the lessons again to fill it", stacklevel=4)
-    return []
+_FILE = RecordFile(book="ledger", key="entries", parse=_entry, piece="entry", remedy="run the lessons again to fill it")
 
 
-def _write(entries: list[LedgerEntry]) -> None:
-    path = _path()
-    scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(json.dumps({"entries": [asdict(e) for e in entries]}, indent=1), encoding="utf-8")
-        scratch.replace(path)
-    except OSError as error:
-        warnings.warn(
-            f"the ledger cannot be kept in {path} ({error.strerror}); the entry is shown, not saved", stacklevel=3
-        )
+def _read() -> list[LedgerEntry]:
+    return [entry for entry in _FILE.read() if entry.claim_id in _book()]  # a claim may have gone since
 
 
 def _lesson_list(claim: Claim) -> str:

@@ -1,17 +1,13 @@
 """The leaderboard of this machine: what each router reached, kept beside the ledger, like compared with like only."""
 
 import html
-import json
 import math
-import os
-import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import moe_lessons
-from moe_lessons.resources import cache_dir
+from moe_lessons.records import RecordFile
 
 NOISE = 0.1  # two measurements of one router's pace differ by up to so much
 
@@ -117,7 +113,7 @@ class Board(tuple[Place, ...]):
 
 def board(conditions: dict[str, Any]) -> Board:
     """The board of all runs under these conditions."""
-    every = _read()
+    every = _FILE.read()
     rows = [row for row in every if row.conditions == conditions]
     by_name: dict[str, list[Row]] = {}
     for row in rows:
@@ -146,12 +142,12 @@ def keep(row: Row) -> None:
             return True
         return old.seed != row.seed and (old.settings, bool(old.refused)) == settings
 
-    _write([*filter(stays, _read()), row])
+    _FILE.write([_record(each) for each in (*filter(stays, _FILE.read()), row)])
 
 
 def forget(name: str) -> None:
     """Take a router off the leaderboard, under whatever conditions it ran."""
-    _write([row for row in _read() if row.name != name])
+    _FILE.write([_record(row) for row in _FILE.read() if row.name != name])
 
 
 def _place(name: str, rows: list[Row]) -> Place:
@@ -215,28 +211,6 @@ _STYLE = (
 # ---- the file
 
 
-def _path() -> Path:
-    return cache_dir() / "leaderboard.json"
-
-
-def _read() -> list[Row]:
-    """The rows so far; a file that makes no sense is renamed, so that nothing is lost, and a warning says so."""
-    path = _path()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except UnicodeDecodeError:
-        return _set_aside(path)
-    except OSError as error:
-        warnings.warn(f"{path} cannot be read ({error.strerror}); the board is shown without it", stacklevel=3)
-        return []
-    try:
-        return [_row(record) for record in json.loads(text)["rows"]]
-    except (ValueError, KeyError, TypeError):
-        return _set_aside(path)
-
-
 _KINDS = {"str": str, "bool": bool, "int": int, "dict": dict, "float": float}
 
 
@@ -252,26 +226,8 @@ def _row(record: dict[str, Any]) -> Row:
     return Row(**values)
 
 
-def _set_aside(path: Path) -> list[Row]:
-    aside = path.with_name("leaderboard.damaged.json")
-    try:
-        path.replace(aside)
-        done = f"it was moved to {aside.name}"
-    except OSError as error:
-        done = f"it could not be moved ({error.strerror})"
-    warnings.warn(f"{path} is damaged; {done}, and a new board begins: enter your routers again", stacklevel=4)
-    return []
+def _record(row: Row) -> dict[str, Any]:
+    return {name: None if value != value else value for name, value in asdict(row).items()}
 
 
-def _write(rows: list[Row]) -> None:
-    path = _path()
-    scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    plain = [{n: None if v != v else v for n, v in asdict(row).items()} for row in rows]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(json.dumps({"rows": plain}, indent=1, allow_nan=False), encoding="utf-8")
-        scratch.replace(path)
-    except OSError as error:
-        warnings.warn(
-            f"the leaderboard cannot be kept in {path} ({error.strerror}); the score is shown, not saved", stacklevel=3
-        )
+_FILE = RecordFile(book="leaderboard", key="rows", parse=_row, piece="score", remedy="enter your routers again")
