@@ -350,6 +350,10 @@ def test_a_bias_is_moved_by_the_loop_and_only_where_there_is_one(arena):
     entry = arena.enter("bias", SigmoidBiasRouter, bias_rate=0.01)
     assert entry.model.blocks[0].feed_forward.router.own.expert_bias.abs().max() > 0
     assert arena.enter("none", SoftmaxRouter, bias_rate=0.01).state == "accepted"
+    falls = arena.enter("falls", SigmoidBiasRouter, bias_rate=0.01, bias_decay=True)
+    assert falls.row.settings == {"bias_rate": 0.01, "bias_decay": True}
+    rates = [(m.feed_forward.router.own.expert_bias.abs().max() / 0.01).item() for m in falls.model.blocks]
+    assert all(0 < rate < 3 for rate in rates), "three steps, of which the last ones are small"
 
 
 def test_a_board_draws_who_is_trained_and_nobody_else(arena):

@@ -132,6 +132,7 @@ class Arena:
         balance_loss: float = 0.0,
         z_loss: float = 0.0,
         bias_rate: float = 0.0,
+        bias_decay: bool = False,
         dynamic: bool = False,
         seed: int = 0,
         ours: bool = False,
@@ -139,23 +140,22 @@ class Arena:
     ) -> Entry:
         """Check a router, train it on the budget, check it again, score it, and put it on the leaderboard.
 
-        `bias_rate` moves an `expert_bias` that the router has; `live` draws the run while it lasts. A router that a
-        check refuses is listed with the reason and not trained. Nothing that the router does is raised: the report
-        says what it was, and in which line.
+        `bias_rate` moves an `expert_bias` that the router has, with `bias_decay` less and less; `live` draws the run
+        while it lasts. A router that a check refuses is listed with the reason and not trained. Nothing that the router
+        does is raised: the report says what it was, and in which line.
         """
         report = inspect_router(router, self.config, dynamic=dynamic)
         if not report:
             return Entry(name, report)
-        how = {"balance_loss": balance_loss, "z_loss": z_loss, "bias_rate": bias_rate, "dynamic": dynamic}
-        row = Row(
-            name=name, ours=ours, seed=seed, settings={k: v for k, v in how.items() if v}, conditions=self.conditions
-        )
+        balance = {"balance_loss": balance_loss, "z_loss": z_loss, "bias_rate": bias_rate, "bias_decay": bias_decay}
+        settings = {name: value for name, value in (balance | {"dynamic": dynamic}).items() if value}
+        row = Row(name=name, ours=ours, seed=seed, settings=settings, conditions=self.conditions)
         if not report.accepted:
             return self._refused(row, report)
         own = seat_routers(self._model(seed), router, seed).blocks[-1].feed_forward.router.own
         biased = getattr(own, "expert_bias", None) is not None
         model = seat_routers(self._model(seed, biased), router, seed)
-        config = replace(self.train, balance_loss=balance_loss, z_loss=z_loss, bias_rate=bias_rate, seed=seed)
+        config = replace(self.train, **balance, seed=seed)
         try:
             drawn = live.run(name) if live else None
             history = train(model, self.text, config, board=drawn, progress=False)
