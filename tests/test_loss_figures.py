@@ -39,6 +39,15 @@ def test_every_curve_and_the_level_carry_their_names():
     assert figure.axes[0].get_ylim()[0] == 0 and figure.axes[0].get_xscale() == "log"
 
 
+def test_a_logarithmic_axis_shows_few_short_numbers_as_they_are_and_others_as_powers():
+    def ticks(x):
+        axis = draw_curves({"a": (x, [1.0] * len(x))}, "t", "x", "y", log_x=True).axes[0]
+        return [label.get_text() for label in axis.get_xticklabels()]
+
+    assert ticks([1, 2, 16, 128]) == ["1", "2", "16", "128"]
+    assert "2" not in ticks([1, 2, 10**6]) and any("10^" in text for text in ticks([1, 2, 10**6]))
+
+
 def test_a_group_may_lack_a_member_without_moving_the_others():
     figure = draw_groups({"+": {"1": 1.0, "2": 2.0}, "x": {"1": 3.0}}, "t", "nats", level=(0, "floor"))
     places = {round(bar.get_x() + bar.get_width() / 2, 3): bar.get_height() for bar in figure.axes[0].patches}

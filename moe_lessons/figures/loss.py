@@ -69,6 +69,10 @@ def draw_curves(
         ends.append((x[-1], y[-1], name, color))
     if log_x:
         axis.set_xscale("log")
+        places = sorted({float(place) for x, _ in curves.values() for place in x})
+        if len(places) < 10 and places[-1] < 10_000:  # few and short: their own numbers rather than powers of ten
+            axis.set_xticks(places, [f"{place:g}" for place in places])
+            axis.minorticks_off()
     if from_zero:
         axis.set_ylim(bottom=0)
     axis.set(xlabel=xlabel, ylabel=ylabel)
