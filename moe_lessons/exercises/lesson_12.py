@@ -106,19 +106,13 @@ def _runs(rng: np.random.Generator) -> Iterator[tuple]:
 
 
 def _with_scales(numbers: Tensor, width: int, largest: Tensor) -> Tensor:
-    """Round with other scales than each tile's own."""
-    scales = spread(largest.clamp_min(1e-20) / LARGEST, (1, width), tuple(numbers.shape))
+    """Round with other scales than each tile's own; they may even be negative."""
+    scales = spread(largest / LARGEST, (1, width), tuple(numbers.shape))
     return (numbers / scales).clamp(-LARGEST, LARGEST).to(torch.float8_e4m3fn).float() * scales
 
 
 def _by_tile(numbers: Tensor, width: int) -> Tensor:
     return numbers.unflatten(1, (-1, width))
-
-
-def _by_signed_largest(numbers: Tensor, width: int) -> Tensor:
-    tiles = _by_tile(numbers, width)
-    scales = tiles.amax(dim=-1, keepdim=True) / LARGEST  # negative where the whole tile is
-    return ((tiles / scales).clamp(-LARGEST, LARGEST).to(torch.float8_e4m3fn).float() * scales).flatten(1)
 
 
 def _over_tokens(numbers: Tensor, width: int) -> Tensor:
@@ -289,7 +283,7 @@ EXERCISES = (
         inputs=_activations,
         mistakes={
             "The largest number is looked for without its sign; take the absolute value, or a negative one is cut.": (
-                _by_signed_largest
+                lambda numbers, width: _with_scales(numbers, width, _by_tile(numbers, width).amax(dim=-1))
             ),
             "One scale serves the whole matrix; each tile needs its own, or one outlier flattens all.": (
                 lambda numbers, width: from_float8(to_float8(numbers))
