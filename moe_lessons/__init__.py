@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         TrainConfig,
     )
     from moe_lessons.model.transformer import Transformer
+    from moe_lessons.statements import measured
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,7 @@ _HOMES = {
     "MoEConfig": "moe_lessons.config",
     "TrainConfig": "moe_lessons.config",
     "Transformer": "moe_lessons.model.transformer",
+    "measured": "moe_lessons.statements",
 }
 __all__ = [
     "AttentionConfig",
@@ -37,6 +39,7 @@ __all__ = [
     "TrainConfig",
     "Transformer",
     "__version__",
+    "measured",
 ]
 
 

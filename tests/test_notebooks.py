@@ -1,5 +1,6 @@
 """What every lesson must be, whatever it teaches; that its cells still give what they show is nbval's part."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -79,6 +80,24 @@ def test_no_compared_cell_hides_its_last_value_behind_a_semicolon(notebook):
     """nbval keeps no history, so that IPython shows there what a semicolon hides here."""
     for cell in code_cells(notebook):
         assert not (is_compared(cell) and cell.source.rstrip().endswith(";")), cell.source
+
+
+def test_a_lesson_shows_numbers_and_no_bare_truth_values(notebook):
+    """`measured` shows what a statement rests on; "...: True" hides it."""
+    for number, cell in enumerate(notebook.cells, start=1):
+        for output in cell.get("outputs", []):
+            bare = re.findall(r"^.*:\s*(?:True|False)$", output.get("text", ""), re.MULTILINE)
+            assert not bare, f"cell {number}: {bare[0]}"
+
+
+def test_a_statement_holds_where_it_is_stored_and_its_bound_stands_in_the_lesson(notebook):
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            assert "on this machine not so" not in output.get("text", ""), output.text
+        for call in (node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id == "measured":
+                for bound in call.keywords:
+                    ast.literal_eval(bound.value)  # ValueError where a bound is itself measured
 
 
 def test_a_lesson_needs_no_installation_and_no_path_of_one_machine(notebook):

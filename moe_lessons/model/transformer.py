@@ -12,6 +12,7 @@ from moe_lessons.model.multi_token import MultiTokenModule
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.rope import Rotation
 from moe_lessons.model.rope_scaling import position_rotation
+from moe_lessons.seeds import run_seed
 
 
 class Transformer(nn.Module):
@@ -36,7 +37,7 @@ class Transformer(nn.Module):
     @torch.no_grad()
     def reset_parameters(self, seed: int = 0) -> None:
         """Draw all weights again, the same on every device: they are drawn on the CPU."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(run_seed(seed))
         for name, parameter in self.named_parameters():
             if parameter.is_meta or parameter.ndim == 1 or name.endswith("noise_weight"):
                 continue  # gains of norms start at 1, the router's noise without a say of the token

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from moe_lessons.seeds import run_seed
+
 
 class Batches:
     """Windows of `seq_len + 1` tokens; an epoch visits every token once, in an order and at an offset of its own."""
@@ -30,6 +32,6 @@ class Batches:
         return windows[:, :-1].contiguous(), windows[:, 1:].contiguous()
 
     def _draw_order(self, epoch: int) -> np.ndarray:
-        rng = np.random.default_rng([self.seed, epoch])
+        rng = np.random.default_rng([run_seed(self.seed), epoch])
         spare = len(self.ids) - 1 - self.windows * self.seq_len
         return rng.permutation(self.windows) * self.seq_len + rng.integers(0, spare + 1)
