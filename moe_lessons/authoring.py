@@ -26,7 +26,7 @@ from typing import NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-STOP_AFTER = 180.0  # seconds for one notebook; a learner's patience ends before
+STOP_AFTER = float(os.environ.get("MOE_LESSONS_STOP_AFTER", "180"))  # seconds for one notebook; a learner's patience ends before
 PROMISED = 120.0  # seconds that the course promises on two CPU cores
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
