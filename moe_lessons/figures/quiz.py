@@ -6,6 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from moe_lessons.figures.style import WIDEST, new_figure
+
 _LINE = 0.2  # inches
 
 
@@ -19,11 +21,16 @@ def draw_quiz(title: str, questions: Sequence[dict[str, Any]]) -> Figure:
             first, *rest = _wrapped(option["text"])
             lines += [(0.2, f"○  {first}", "normal"), *((0.42, part, "normal") for part in rest)]
     height = _LINE * (len(lines) + 1)
-    figure = Figure(figsize=(7, height))
+    figure = new_figure(WIDEST, height)
     for row, (indent, text, weight) in enumerate(lines):
         # Text is shown as written: a dollar sign is no formula.
         figure.text(
-            0.02 + indent / 7, 1 - _LINE * (row + 1) / height, text, fontweight=weight, fontsize=9, parse_math=False
+            0.02 + indent / WIDEST,
+            1 - _LINE * (row + 1) / height,
+            text,
+            fontweight=weight,
+            fontsize=9,
+            parse_math=False,
         )
     return figure
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from moe_lessons.figures.paper import Figure
 
 # Okabe and Ito's colors (the first six), and ten that were searched for: any two of the sixteen are well apart (0.076
 # and more in OKLab) for normal eyes and for eyes without one of the three cones; a test measures it.
@@ -28,19 +29,19 @@ PALETTE = (
     "#8C7EE2",
 )
 INK = "#2B2B2B"  # text and what the eye should find
-MUTED = "#6E6E6E"  # axes and notes
-RULE = "#DDDDDD"  # grid lines and outlines
+MUTED = "#5C5C5C"  # axes and notes
+RULE = "#CFCAC0"  # grid lines and outlines
 WIDEST = 7.0  # inches; JupyterLab shrinks wider figures until their labels are unreadable
 
 
 def new_figure(width: float = WIDEST, height: float = 3.2) -> Figure:
-    """An empty white figure, in inches, made without pyplot so that a callback may draw it.
+    """An empty card, in inches, made without pyplot so that a callback may draw it.
 
     Raises ValueError for a width above 7 inches.
     """
     if width > WIDEST:
         raise ValueError(f"width is {width} inches, but JupyterLab shrinks figures above {WIDEST:g}; make it narrower")
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def clean(axis: Axes, grid: str = "y") -> Axes:

@@ -1,16 +1,15 @@
 """The base of every widget: a front end in its own files, and a still picture wherever no browser code runs."""
 
-import base64
-import io
 import re
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from moe_lessons.figures.alt_text import describe
+from moe_lessons.figures.paper import png
 from moe_lessons.figures.style import PALETTE
 
 _COMMENT = re.compile(r"^[ \t]*(//.*|/\*\*[\s\S]*?\*/)\n", re.MULTILINE)
@@ -35,7 +34,7 @@ class View(anywidget.AnyWidget):
         raise NotImplementedError
 
     def describe(self) -> str:
-        """One line that says what is shown: the alt text of the picture and the repr that nbval compares."""
+        """One line that says what is shown: the repr that nbval compares, and the picture's alt text begins with it."""
         return type(self).__name__
 
     def __repr__(self) -> str:
@@ -46,8 +45,9 @@ class View(anywidget.AnyWidget):
         if bundle is None:
             return None
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        data = {**data, "text/plain": repr(self), "image/png": png(self.figure())}
-        return data, metadata
+        figure = self.figure()
+        data = {**data, "text/plain": repr(self), "image/png": png(figure)}
+        return data, {**metadata, "image/png": {"alt": f"{self.describe()}. {describe(figure)}"}}
 
 
 def front_end(python_file: str) -> tuple[str, str]:
@@ -71,10 +71,3 @@ def front_end(python_file: str) -> tuple[str, str]:
     script = _INDENT.sub("", _COMMENT.sub("", script))
     styles = [path.with_name("common.css"), path.with_suffix(".css")]
     return script, "\n".join(style.read_text(encoding="utf-8") for style in styles if style.is_file())
-
-
-def png(figure: Figure, dpi: int = 100) -> str:
-    """A figure as base64 PNG, drawn without pyplot so that callbacks on another thread stay safe."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(buffer, format="png", dpi=dpi, bbox_inches="tight")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
