@@ -266,6 +266,9 @@ class TrainConfig:
     batch_size: int = 16  # sequences a step
     seq_len: int = 256  # tokens a sequence
     optimizer: Literal["muon", "adamw"] = "muon"  # muon: for matrices; the rest is AdamW's either way
+    # Muon's products. "auto" is float32 on a CPU, so that a run is the same on every processor up to the order of its
+    # sums, whether or not that one multiplies bfloat16; on CUDA, which all do, it is bfloat16.
+    optimizer_products: Literal["auto", "float32", "bfloat16"] = "auto"
     matrix_lr: float = 0.02  # Muon's
     lr: float = 3e-3  # AdamW's
     weight_decay: float = 0.01
@@ -293,6 +296,10 @@ class TrainConfig:
         _require(
             self.optimizer in ("muon", "adamw"),
             f"optimizer is {self.optimizer!r}, but must be 'muon' or 'adamw'",
+        )
+        _require(
+            self.optimizer_products in ("auto", "float32", "bfloat16"),
+            f"optimizer_products is {self.optimizer_products!r}, but must be 'auto', 'float32' or 'bfloat16'",
         )
         for name in ("matrix_lr", "lr", "gradient_clip"):
             value = getattr(self, name)

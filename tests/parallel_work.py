@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from test_training import corpus, model
+from test_training import KINDS, corpus, model
 from torch import Tensor
 
 from moe_lessons.config import TrainConfig
@@ -43,10 +43,10 @@ def layer_gradients(
 
 
 def train_run(
-    ranks: Alone, sparse: bool, config: TrainConfig, *, device: str = "cpu", **run: Any
+    ranks: Alone, kind: str, config: TrainConfig, *, device: str = "cpu", **run: Any
 ) -> tuple[History, dict[str, Tensor]]:
-    """Train the tiny model of test_training; what happened, and the whole model's weights."""
-    own = ranks.spread(model(sparse, mtp_depth=int(sparse)).to(device))
+    """Train a tiny model of test_training; what happened, and the whole model's weights."""
+    own = ranks.spread(model(**KINDS[kind], mtp_depth=int(kind != "dense")).to(device))
     history = train(own, corpus(), config, team=ranks, progress=False, **run)
     return history, {name: tensor.cpu() for name, tensor in own.state_dict().items()}
 
@@ -54,22 +54,22 @@ def train_run(
 def train_on_gpu(ranks: Ranks, config: TrainConfig) -> tuple[History, dict[str, Tensor]]:
     """The sparse one, each process with its own GPU."""
     torch.cuda.set_device(ranks.rank)
-    return train_run(ranks, True, config, device=f"cuda:{ranks.rank}")
+    return train_run(ranks, "moe", config, device=f"cuda:{ranks.rank}")
 
 
-def train_runs(ranks: Alone, runs: dict[str, tuple[bool, TrainConfig]]) -> dict[str, tuple[History, dict[str, Tensor]]]:
+def train_runs(ranks: Alone, runs: dict[str, tuple[str, TrainConfig]]) -> dict[str, tuple[History, dict[str, Tensor]]]:
     """Several of them, one after the other."""
     return {name: train_run(ranks, *values) for name, values in runs.items()}
 
 
-def half_run(ranks: Alone, sparse: bool, config: TrainConfig, path: Path, resume: bool) -> tuple[History, dict]:
+def half_run(ranks: Alone, kind: str, config: TrainConfig, path: Path, resume: bool) -> tuple[History, dict]:
     """The same, stopped by Ctrl-C in the middle, in the last process alone, unless it is the second half."""
 
     def stop(step: int, _: Any) -> None:
         if not resume and step == config.steps // 2 and ranks.size - 1 == getattr(ranks, "rank", 0):
             os.kill(os.getpid(), signal.SIGINT)
 
-    return train_run(ranks, sparse, config, watch=stop, checkpoint=path, resume=resume)
+    return train_run(ranks, kind, config, watch=stop, checkpoint=path, resume=resume)
 
 
 def wait_in_vain(ranks: Ranks) -> None:

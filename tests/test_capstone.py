@@ -465,7 +465,9 @@ def test_conditions_tell_budgets_and_corpora_apart(arena):
     other = Arena(arena.corpus, steps=4, model=CONFIG)
     text = Arena(arena.corpus._replace(fingerprint="other"), steps=3, model=CONFIG)
     digests = {each.conditions["arena"] for each in (arena, other, text)}
-    assert len(digests) == 3 and set(arena.conditions) == {"arena", "tokens", "device", "torch"}
+    assert len(digests) == 3 and set(arena.conditions) == {
+        *("arena", "tokens", "device", "torch", "threads", "optimizer_products")
+    }
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,7 @@ def test_a_stack_is_stepped_on_as_its_matrices_would_be_alone():
             matrix.grad = grad.clone()
         together.step()
         apart.step()
-    assert torch.allclose(
-        stack, torch.stack(alone), atol=1e-3 if product_dtype(stack.device) == torch.bfloat16 else 1e-6
-    )
+    assert torch.allclose(stack, torch.stack(alone), atol=1e-6)
 
 
 def test_one_step_of_muon_is_decay_then_the_orthogonalized_look_ahead():
@@ -81,15 +79,42 @@ def test_one_step_of_muon_is_decay_then_the_orthogonalized_look_ahead():
     Muon([weight], lr=0.1, momentum=0.9, weight_decay=0.5).step()
     momentum = 0.1 * grad
     look_ahead = 0.1 * grad + 0.9 * momentum
-    step = orthogonalize(look_ahead.to(product_dtype(weight.device))).float()
-    right = before * (1 - 0.1 * 0.5) - 0.1 * 2**0.5 * step
-    assert torch.allclose(weight, right, atol=1e-3 if product_dtype(weight.device) == torch.bfloat16 else 1e-6)
+    right = before * (1 - 0.1 * 0.5) - 0.1 * 2**0.5 * orthogonalize(look_ahead)
+    assert torch.allclose(weight, right, atol=1e-6)
 
 
 def test_a_step_in_bfloat16_points_where_the_one_in_float32_does():
     matrices = torch.randn(4, 24, 16, generator=torch.Generator().manual_seed(4))
     exact, rounded = orthogonalize(matrices), orthogonalize(matrices.bfloat16()).float()
     assert (exact - rounded).norm() < 0.02 * exact.norm()
+
+
+@pytest.mark.parametrize("multiplies_bfloat16", [False, True])
+def test_a_step_on_a_cpu_is_the_same_whether_or_not_it_multiplies_bfloat16(monkeypatch, multiplies_bfloat16):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: multiplies_bfloat16)
+    moved = {}
+    for products in ("auto", "float32", "bfloat16"):
+        weight = nn.Parameter(torch.zeros(6, 5))
+        weight.grad = torch.randn(6, 5, generator=torch.Generator().manual_seed(7))
+        Muon([weight], products=products).step()
+        moved[products] = weight.detach()
+    assert torch.equal(moved["auto"], moved["float32"])
+    assert not torch.equal(moved["auto"], moved["bfloat16"])
+    assert torch.allclose(moved["auto"], moved["bfloat16"], atol=1e-3)
+
+
+def test_the_configuration_chooses_the_products_and_cuda_has_bfloat16_unless_told_otherwise():
+    for products, on_cpu, on_cuda in (
+        ("auto", torch.float32, torch.bfloat16),
+        ("float32", torch.float32, torch.float32),
+        ("bfloat16", torch.bfloat16, torch.bfloat16),
+    ):
+        _, muon = build_optimizers(model(), TrainConfig(steps=1, optimizer_products=products))
+        assert muon.products == products
+        assert product_dtype(torch.device("cpu"), products) == on_cpu
+        assert product_dtype(torch.device("cuda"), products) == on_cuda
+    with pytest.raises(ValueError, match="optimizer_products is 'half', but must be"):
+        TrainConfig(steps=1, optimizer_products="half")
 
 
 def test_muon_refuses_a_vector():

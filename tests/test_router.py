@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from moe_lessons import MoEConfig
 from moe_lessons.model.moe import MoE
-from moe_lessons.model.router import Router, choose
+from moe_lessons.model.router import Router, choose, repeatable_noise
 
 routers = st.builds(
     lambda n, k, score, normalize, scale, bias: MoEConfig(
@@ -186,6 +186,40 @@ def test_noise_moves_choices_in_training_and_is_off_in_evaluation():
     assert spread == pytest.approx(0.693, rel=0.1)
     router.eval()
     assert torch.equal(router(hidden).logits, quiet(hidden).logits)
+
+
+def drawn(seed: int, step: int, rank: int = 0, size: int = 1, tokens: int = 8) -> torch.Tensor:
+    """What two routers with the same weights make of the same tokens, or of a process's part of them."""
+    noisy = MoEConfig(n_routed_experts=6, top_k=2, hidden_dim=8, noise=True)
+    routers = torch.nn.ModuleList([build(noisy), build(noisy)]).train()
+    hidden = torch.randn(tokens, 12, generator=torch.Generator().manual_seed(0)).chunk(size)[rank]
+    with repeatable_noise(routers, seed, step, rank, size):
+        return torch.stack([router(hidden).logits for router in routers])
+
+
+def test_noise_depends_on_seed_step_and_layer_and_on_nothing_else():
+    first = drawn(3, 5)
+    torch.manual_seed(77)
+    assert torch.equal(drawn(3, 5), first)
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(drawn(3, 6), first)
+    assert not torch.equal(drawn(4, 5), first)
+
+
+def test_processes_that_share_a_batch_draw_the_noise_of_the_whole():
+    parts = [drawn(3, 5, rank, 4) for rank in range(4)]
+    assert torch.equal(torch.cat(parts, dim=1), drawn(3, 5))
+
+
+def test_noise_that_can_be_repeated_leaves_the_global_generator_alone_and_ends_with_its_block():
+    before = torch.get_rng_state()
+    drawn(0, 0)
+    router = build(MoEConfig(n_routed_experts=6, top_k=2, hidden_dim=8, noise=True)).train()
+    with pytest.raises(KeyError), repeatable_noise(router, 0, 0):
+        raise KeyError
+    assert torch.equal(torch.get_rng_state(), before)
+    hidden = torch.randn(9, 12)
+    assert not torch.equal(router(hidden).logits, router(hidden).logits)  # as dropout draws
 
 
 def test_scores_that_are_not_numbers_are_refused_in_one_sentence():

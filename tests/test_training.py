@@ -48,9 +48,9 @@ def corpus() -> Corpus:
     return Corpus(TOKENIZER, ("german", "sums"), split(documents[:50]), split(documents[50:]), "f00d")
 
 
-def model(sparse: bool = True, seed: int = 0, **changes) -> Transformer:
+def model(sparse: bool = True, seed: int = 0, noise: bool = False, **changes) -> Transformer:
     values = {"vocab_size": 257, "dim": 16, "n_layers": 2, "hidden_dim": 24, "max_length": 32}
-    moe = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, expert_bias=True) if sparse else None
+    moe = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, expert_bias=True, noise=noise) if sparse else None
     return Transformer(ModelConfig(**values, attention=AttentionConfig(n_heads=2), moe=moe, **changes), seed=seed)
 
 
@@ -146,16 +146,65 @@ def test_training_lowers_the_loss_below_that_of_single_characters(sparse):
     assert not own.training
 
 
-def test_two_runs_with_one_seed_are_equal_to_the_bit():
-    runs = [model() for _ in range(2)]
+KINDS = {"dense": {"sparse": False}, "moe": {}, "noisy": {"noise": True}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_runs_with_one_seed_are_equal_to_the_bit(kind):
+    runs = [model(**KINDS[kind]) for _ in range(2)]
     for run in runs:
+        torch.rand(7)  # whatever else was drawn in between
         train(run, corpus(), config(steps=5), progress=False)
     assert_same_to_the_bit(*runs)
 
 
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "moe"])
-def test_a_run_stopped_at_ten_and_continued_equals_one_of_twenty_to_the_bit(sparse, tmp_path):
-    straight, stopped, continued = model(sparse), model(sparse), model(sparse, seed=99)
+def test_noise_is_another_in_each_step_layer_and_seed_and_none_in_evaluation():
+    met = {}
+    for seed in (0, 1):
+        own = model(noise=True)
+        routers = find_routers(own)
+        text = torch.arange(20)[None]
+        quiet = own.eval()(text)
+
+        def watch(step, routings, seed=seed):
+            met.update({(seed, step, layer): routing.logits for layer, routing in routings.items()})
+
+        config_ = config(steps=2, lr=1e-30, matrix_lr=1e-30, bias_rate=0.0, weight_decay=0.0, seed=seed)
+        train(own, corpus(), config_, watch=watch, progress=False)
+        assert torch.equal(own(text), quiet)
+        assert all(router.draw is None for router in routers.values())
+    assert len({tuple(logits.flatten().tolist()) for logits in met.values()}) == len(met) == 8
+
+
+def test_noisy_layers_that_are_computed_again_in_the_backward_pass_draw_the_same_noise():
+    plain, thrifty = model(noise=True), model(noise=True)
+    for block in thrifty.blocks:
+        forward = block.forward
+        block.forward = lambda *given, forward=forward: checkpoint(
+            forward, *given, use_reentrant=False, preserve_rng_state=False
+        )
+    for one in (plain, thrifty):
+        train(one, corpus(), config(steps=4, z_loss=0.01), progress=False)
+    assert_same_to_the_bit(plain, thrifty)
+
+
+def test_what_the_result_depends_on_is_kept_with_it(tmp_path):
+    train(model(), corpus(), config(steps=1), checkpoint=tmp_path / "run", progress=False)
+    notes = load_checkpoint(tmp_path / "run.safetensors").notes
+    assert notes["conditions"] == {
+        "device": "cpu",
+        "threads": torch.get_num_threads(),
+        "optimizer_products": "float32",
+        "torch": torch.__version__.partition("+")[0],
+        "processes": 1,
+    }
+    other = config(steps=1, optimizer="adamw")
+    assert train(model(), corpus(), other, progress=False).conditions["optimizer_products"] == "none"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_stopped_at_ten_and_continued_equals_one_of_twenty_to_the_bit(kind, tmp_path):
+    straight, stopped, continued = (model(**KINDS[kind], seed=seed) for seed in (0, 0, 99))
     whole = train(straight, corpus(), config(steps=20), progress=False)
     half = train(stopped, corpus(), config(steps=20), board=StopAt(10), checkpoint=tmp_path / "run", progress=False)
     assert (half.steps, half.interrupted) == (10, True)

@@ -31,7 +31,7 @@ from moe_lessons.text.corpus import Corpus, Split
 from moe_lessons.tracing.record import observe_routing
 from moe_lessons.training.history import History
 from moe_lessons.training.loop import Board as LiveRun
-from moe_lessons.training.loop import DivergedError, train, training_step
+from moe_lessons.training.loop import DivergedError, run_conditions, train, training_step
 from moe_lessons.training.optimizers import build_optimizers
 
 STEPS = 120
@@ -116,8 +116,7 @@ class Arena:
         return {
             "arena": digest,
             "tokens": self.train.steps * self.train.batch_size * self.train.seq_len,
-            "device": self.device.type,
-            "torch": torch.__version__.partition("+")[0],
+            **run_conditions(self.train, self.device),
         }
 
     def inspect(self, router: AnyRouter | None, *, dynamic: bool = False) -> Report:

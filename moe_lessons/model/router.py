@@ -4,8 +4,11 @@ Shazeer et al. (arXiv:1701.06538) for top-k and its noise, DeepSeek-V3 (arXiv:24
 scores, for the bias that chooses but never weighs, and for the choice within few groups of experts.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
@@ -24,6 +27,23 @@ class Routing(NamedTuple):
     logits: Float[Tensor, "tokens experts"]  # before the score function
 
 
+class Draw(NamedTuple):
+    """Which normal numbers a router's noise is made of: the same ones whenever and wherever they are asked for."""
+
+    seed: int
+    step: int
+    layer: int  # counted over the layers with a router
+    rank: int = 0  # this process's place among those that share the batch
+    size: int = 1  # how many they are
+
+    def normal(self, tokens: int, n_experts: int) -> Float[Tensor, "tokens experts"]:
+        """This process's rows of what is drawn for the whole batch, on the CPU."""
+        # The last number keeps them apart from the order of the text, which is drawn from (seed, epoch).
+        random = np.random.default_rng([self.seed, self.step, self.layer, 1])
+        whole = random.standard_normal((self.size * tokens, n_experts), dtype=np.float32)
+        return torch.from_numpy(whole[self.rank * tokens : (self.rank + 1) * tokens])
+
+
 class Router(nn.Module):
     """One score per expert from a linear map, then the top k. Always in float32: bfloat16 flips near ties."""
 
@@ -32,6 +52,7 @@ class Router(nn.Module):
         self.top_k, self.score_function = config.top_k, config.score_function
         self.normalize, self.route_scale = config.normalize, config.route_scale
         self.n_groups, self.top_groups, self.group_score = config.n_groups, config.top_groups, config.group_score
+        self.draw: Draw | None = None  # None: noise comes from torch's global generator, as dropout does
         self.weight = nn.Parameter(torch.empty(config.n_routed_experts, dim))
         # Zero at first: softplus(0) = 0.7 of noise for everyone, which each expert then learns to raise or lower.
         self.noise_weight = nn.Parameter(torch.zeros(config.n_routed_experts, dim)) if config.noise else None
@@ -43,7 +64,8 @@ class Router(nn.Module):
             logits = F.linear(hidden.float(), self.weight.float())
             if self.noise_weight is not None and self.training:
                 spread = F.softplus(F.linear(hidden.float(), self.noise_weight.float()))
-                logits = logits + spread * torch.randn_like(logits)
+                normal = torch.randn_like(logits) if self.draw is None else self.draw.normal(*logits.shape)
+                logits = logits + spread * normal.to(logits.device)
             scores = logits.softmax(dim=-1) if self.score_function == "softmax" else logits.sigmoid()
             experts = choose(self.preference(scores.detach()), self.top_k)
             weights = scores.gather(1, experts)
@@ -57,6 +79,24 @@ class Router(nn.Module):
         if self.n_groups == 1:
             return biased
         return within_best_groups(biased, self.n_groups, self.top_groups, self.group_score)
+
+
+@contextmanager
+def repeatable_noise(model: nn.Module, seed: int, step: int, rank: int = 0, size: int = 1) -> Iterator[None]:
+    """Inside the block, the noise of the model's routers is a function of seed, step and layer alone.
+
+    So two runs agree, one that goes on is one that never stopped, and layers whose activations are computed again in
+    the backward pass, which belongs into the block, choose as they did. Processes that share a batch in `size` equal
+    parts draw the noise of the whole.
+    """
+    routers = [module for module in model.modules() if isinstance(module, Router)]
+    for layer, router in enumerate(routers):
+        router.draw = Draw(seed, step, layer, rank, size)
+    try:
+        yield
+    finally:
+        for router in routers:
+            router.draw = None
 
 
 def choose(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "tokens top_k"]:

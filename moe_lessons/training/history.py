@@ -18,6 +18,7 @@ class History:
     tokens: int = 0
     seconds: float = 0.0  # training alone, without evaluation
     interrupted: bool = False
+    conditions: dict[str, Any] = field(default_factory=dict)  # of the machine, as far as the weights depend on them
     load_rows: list[Int[np.ndarray, "layers experts"]] = field(default_factory=list, repr=False)  # one a step
 
     @property
@@ -42,6 +43,7 @@ class History:
             "tokens": self.tokens,
             "seconds": round(self.seconds, 1),
             "interrupted": self.interrupted,
+            "conditions": self.conditions,
             "curve": [
                 [g[-1]["step"], round(g[-1]["seconds"], 2), round(sum(p["loss"] for p in g) / len(g), 4)]
                 for g in _groups(self.points, n_points)

@@ -20,15 +20,16 @@ from tqdm.auto import tqdm
 from moe_lessons.config import TrainConfig
 from moe_lessons.device import keep_freed_memory
 from moe_lessons.model.load_balance import expert_load, sequence_balance_loss, update_bias, z_loss
-from moe_lessons.model.router import Routing
+from moe_lessons.model.router import Routing, repeatable_noise
 from moe_lessons.model.transformer import Transformer
+from moe_lessons.seeds import run_seed
 from moe_lessons.text.corpus import Corpus
 from moe_lessons.tracing.record import find_routers, observe_routing
 from moe_lessons.training.batches import Batches
 from moe_lessons.training.checkpoint import beside, require_writable, save_checkpoint
 from moe_lessons.training.evaluate import evaluate
 from moe_lessons.training.history import History
-from moe_lessons.training.optimizers import build_optimizers
+from moe_lessons.training.optimizers import build_optimizers, product_dtype
 from moe_lessons.training.resume import read_resume, write_resume
 from moe_lessons.training.schedule import learning_rate_factor
 from moe_lessons.training.team import ALONE, Alone
@@ -112,6 +113,7 @@ def train(
             board.evaluation(history.steps, values)
 
     device = model.embedding.weight.device
+    history.conditions = run_conditions(config, device) | {"processes": team.size}
     keep_freed_memory()  # every step needs the same again
     total, unit = (config.steps, "steps") if config.steps is not None else (config.seconds, "seconds")
     if board:
@@ -129,7 +131,7 @@ def train(
             factor = learning_rate_factor(share + (1 / total if unit == "steps" else 0), config.warmup, config.final_lr)
             inputs, targets = batches(history.steps)
             own = team.own(inputs).to(device), team.own(targets).to(device)
-            loss, routings = training_step(model, optimizers, *own, config, factor, team)
+            loss, routings = training_step(model, optimizers, *own, config, factor, team, step=history.steps)
             history.steps += 1
             history.tokens += inputs.numel()
             before, history.seconds = history.seconds, team.most(time.perf_counter() - clock)
@@ -163,6 +165,17 @@ def train(
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit}s [{elapsed}<{remaining}{postfix}]"
 
 
+def run_conditions(config: TrainConfig, device: torch.device) -> dict[str, Any]:
+    """What of this machine a run's result depends on beside its configuration: the order of sums, and rounding."""
+    products = str(product_dtype(device, config.optimizer_products)).removeprefix("torch.")
+    return {
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "optimizer_products": products if config.optimizer == "muon" else "none",
+        "torch": torch.__version__.partition("+")[0],
+    }
+
+
 def training_step(
     model: Transformer,
     optimizers: list[Optimizer],
@@ -171,12 +184,18 @@ def training_step(
     config: TrainConfig,
     factor: float,
     team: Alone = ALONE,
+    *,
+    step: int | None = None,
 ) -> tuple[float, dict[int, Routing]]:
     """One forward pass, one backward pass, one update; returns the next-token loss alone, and who worked on what.
 
     With a `team`, `inputs` and `targets` are this process's part of the batch, and so are the routings; the loss is
-    the whole batch's.
+    the whole batch's. `step` is the step's number, for routers with noise: the same number is the same noise. Without
+    it they draw from torch's global generator.
     """
+    if step is not None:
+        with repeatable_noise(model, run_seed(config.seed), step, team.rank, team.size):
+            return training_step(model, optimizers, inputs, targets, config, factor, team)
     device = inputs.device.type
     sparse = model.config.moe is not None
     half = torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")

@@ -59,23 +59,35 @@ def _iterate_long(x: Float[Tensor, "stack rows columns"], times: int) -> Float[T
     return product @ x
 
 
-def product_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the processor multiplies it faster than float32: the steps above forgive its rounding."""
-    fast = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
-    return torch.bfloat16 if fast else torch.float32
+def product_dtype(device: torch.device, products: str = "auto") -> torch.dtype:
+    """What `products` (TrainConfig.optimizer_products) means on a device.
+
+    "auto" is bfloat16 on CUDA, where it is faster and the steps above forgive its rounding. On a CPU it is float32:
+    some processors multiply bfloat16 and some do not, and a lesson shall train the same model on all of them.
+    """
+    if products == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[products]
 
 
 class Muon(Optimizer):
     """Momentum whose step on each matrix is orthogonalized, so that no direction drowns the others.
 
     Takes parameters of two dimensions, and stacks of matrices (experts) of three: each matrix is treated alone,
-    many of one shape in one batched product. torch.optim.Muon takes no stacks.
+    many of one shape in one batched product, whose numbers are as TrainConfig.optimizer_products says.
+    torch.optim.Muon takes no stacks.
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        products: str = "auto",
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.products = products
         for parameter in (p for group in self.param_groups for p in group["params"]):
             if parameter.ndim not in (2, 3):
                 raise ValueError(
@@ -89,7 +101,7 @@ class Muon(Optimizer):
 
             def work(own: Iterable[list[_Matrices]], group: dict = group) -> None:
                 for batch in own:
-                    _step(batch, group["lr"], group["momentum"], group["weight_decay"])
+                    _step(batch, group["lr"], group["momentum"], group["weight_decay"], self.products)
 
             if batches and batches[0][0].weights.device.type == "cpu":
                 side_by_side(work, batches)
@@ -127,12 +139,12 @@ def _numbers(batch: list[_Matrices]) -> int:
     return sum(piece.weights.numel() for piece in batch)
 
 
-def _step(batch: list[_Matrices], lr: float, momentum: float, weight_decay: float) -> None:
+def _step(batch: list[_Matrices], lr: float, momentum: float, weight_decay: float, products: str) -> None:
     """One step on matrices of one shape."""
     sizes = [len(piece.weights) for piece in batch]
     _, rows, columns = batch[0].weights.shape
     device = batch[0].weights.device
-    update = torch.empty(sum(sizes), rows, columns, dtype=product_dtype(device), device=device)
+    update = torch.empty(sum(sizes), rows, columns, dtype=product_dtype(device, products), device=device)
     for piece, part in zip(batch, update.split(sizes), strict=True):
         piece.momentum.lerp_(piece.gradient, 1 - momentum)
         part.copy_(piece.gradient.lerp(piece.momentum, momentum))  # Nesterov's look ahead
@@ -159,7 +171,8 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     groups = [{"params": tables, "weight_decay": config.weight_decay}, {"params": gains, "weight_decay": 0.0}]
     optimizers: list[Optimizer] = [AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-10, fused=True)]
     if matrices:
-        optimizers.append(Muon(matrices, lr=config.matrix_lr, weight_decay=config.weight_decay))
+        changes = {"weight_decay": config.weight_decay, "products": config.optimizer_products}
+        optimizers.append(Muon(matrices, lr=config.matrix_lr, **changes))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]

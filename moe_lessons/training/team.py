@@ -32,6 +32,7 @@ class Alone:
     """One process does all the work; `moe_lessons.parallel.Ranks` gives the same answers for several."""
 
     leader = True  # the one that speaks and writes
+    rank = 0
     size = 1
     patient = False  # whether a second signal to stop is ignored like the first one's echo
 
