@@ -39,7 +39,7 @@ class LoadCurve(NamedTuple):
     text: Int[np.ndarray, "snapshots layers tokens top_k"]  # -1: nobody
 
 
-def over_window(values: Float[np.ndarray, "points *rest"], window: int) -> Float[np.ndarray, "points *rest"]:
+def over_window(values: Float[np.ndarray, " points *rest"], window: int) -> Float[np.ndarray, " points *rest"]:
     """The mean of each point and those before it, `window` of them where there are as many."""
     total = np.concatenate([np.zeros_like(values[:1], dtype=np.float64), np.cumsum(values, axis=0, dtype=np.float64)])
     last = np.arange(1, len(values) + 1)

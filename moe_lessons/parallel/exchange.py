@@ -9,7 +9,7 @@ from torch import distributed as dist
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 
-def exchange(rows: Shaped[Tensor, "rows *rest"], sent: list[int], received: list[int], group: Any = None) -> Tensor:
+def exchange(rows: Shaped[Tensor, " rows *rest"], sent: list[int], received: list[int], group: Any = None) -> Tensor:
     """Send the first `sent[0]` rows to process 0, the next `sent[1]` to process 1 and so on; differentiable once.
 
     The result holds `received[i]` rows of process i, in the order of the processes. All processes of the group must
@@ -44,5 +44,5 @@ class Exchange(nn.Module):
         super().__init__()
         self.group = group
 
-    def forward(self, rows: Shaped[Tensor, "rows *rest"], sent: list[int], received: list[int]) -> Tensor:
+    def forward(self, rows: Shaped[Tensor, " rows *rest"], sent: list[int], received: list[int]) -> Tensor:
         return exchange(rows, sent, received, self.group)
