@@ -15,20 +15,24 @@ from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 MOST = 600  # signs; a screen reader speaks them in about half a minute
 _NAMED_BARS = 8  # above that, their range
 _NAMED_LINES = 6
 
 
-def describe(figure: Figure) -> str:
-    """The figure's own `alt` where it has one, otherwise sentences made of its titles, axes and data."""
+def describe(figure: Figure, name: str = "") -> str:
+    """The figure's own `alt` where it has one, otherwise sentences made of its titles, axes and data.
+
+    `name` comes first, and a title that only says it again is left out.
+    """
     if own := getattr(figure, "alt", ""):
-        return own
+        return _sentences([name, own])
     heads = [_plain(part.get_suptitle()) for part in (figure, *figure.subfigs) if part.get_suptitle()]
     panels = [words for axis in figure.axes if axis.get_visible() and (words := _panel(axis))]
     notes = [_plain(text.get_text()) for part in (figure, *figure.subfigs) for text in _loose_texts(part)]
+    heads = [name, *(head for head in heads if head not in name)]
     if len(panels) == 1:
         parts = [*heads, *panels[0], *notes]
     else:
@@ -40,6 +44,7 @@ def describe(figure: Figure) -> str:
 
 def _sentences(parts: Sequence[str]) -> str:
     """Parts as sentences while there is room; what does not fit is counted at the end, not cut in the middle."""
+    parts = [part for part in parts if part]
     text = ""
     for number, part in enumerate(parts):
         sentence = part if part[-1:] in ".?!" else part + "."
@@ -56,6 +61,8 @@ def _panel(axis: Axes) -> list[str]:
     """One panel's title and axes, then a sentence for each kind of thing drawn in it; empty for a bare panel."""
     titles = [_plain(axis.get_title(loc=where)) for where in ("left", "center", "right")]
     title = ", ".join(words for words in titles if words)
+    if not title and not axis.get_label().startswith(("_", "<")):
+        title = axis.get_label()
     named: set[str] = set()
     drawn = [*_lines(axis, named), *_bars(axis), *_maps(axis), *_clouds(axis)]
     words = [_plain(text.get_text()) for text in axis.texts if _is_prose(text.get_text())]
@@ -205,13 +212,12 @@ def _range(low: float, high: float) -> str:
 def _tick_name(axis: Axes, which: str, place: float) -> str:
     """What the axis writes at a place, where somebody chose the words."""
     scale = axis.xaxis if which == "x" else axis.yaxis
-    formatter = scale.get_major_formatter()
-    if not isinstance(formatter, FixedFormatter) or not formatter.seq:
+    written = scale.get_major_formatter()
+    if not isinstance(scale.get_major_locator(), FixedLocator) or not isinstance(written, FuncFormatter):
         return ""
-    ticks = np.asarray(scale.get_majorticklocs(), dtype=float)
-    for tick, words in zip(ticks, formatter.seq, strict=False):
+    for number, tick in enumerate(scale.get_majorticklocs()):
         if abs(tick - place) < 0.26:
-            return _plain(words).replace("\n", " ")
+            return _plain(written(tick, number))
     return ""
 
 

@@ -48,11 +48,12 @@ def draw_training(
     heights = [2.6] + [1.35] * rows
     figure = new_figure(WIDEST, sum(heights))
     if rows:
-        top, bottom = figure.subfigures(2, 1, height_ratios=[heights[0], sum(heights[1:])])
+        above, bottom = figure.subfigures(2, 1, height_ratios=[heights[0], sum(heights[1:])])
+        top = above.subplots()
         panels = bottom.subplots(rows, min(4, len(names)), sharex=True, squeeze=False).flat
     else:
-        top, panels = figure, []
-    _draw_loss(clean(top.subplots()), curves, floors, x, unit, title)
+        top, panels = figure.subplots(), []
+    _draw_loss(clean(top), curves, floors, x, unit, title)
     for axis, name in zip(panels, [*names, *[None] * 4], strict=False):
         if name is None:
             axis.axis("off")

@@ -2,6 +2,7 @@
 
 import math
 import time
+import uuid
 from typing import Any
 
 import traitlets
@@ -59,6 +60,9 @@ class Board(View):
 
     Messages go to the browser four times a second at most and hold only what is new; nothing is ever asked back, so a
     loop is neither slowed nor entered. Without Jupyter all calls do nothing that is seen.
+
+    A board is shown before there is anything to see. So at the end of each cell in which it changed, the picture that
+    is stored with it is drawn again; who only reads the notebook sees what the run came to.
     """
 
     title = traitlets.Unicode("").tag(sync=True)
@@ -72,7 +76,33 @@ class Board(View):
     def __init__(self, **traits: Any) -> None:
         self._runs: dict[str, Any] = {}
         self._sent_at = -math.inf
+        self._shown: dict[str, str] = {}  # ids of the outputs that show this board, each with the repr it began with
+        self._picture_is_old = False
         super().__init__(**traits)
+
+    def _ipython_display_(self) -> None:
+        from IPython import get_ipython
+
+        if not self._shown and (shell := get_ipython()) is not None:
+            shell.events.register("post_run_cell", self._redraw)
+        display_id = uuid.uuid4().hex
+        self._shown[display_id] = repr(self)
+        self._publish(display_id)
+
+    def _redraw(self, _: object = None) -> None:
+        """Draw the stored picture again where the board has changed since; called when a cell has ended."""
+        if self._picture_is_old:
+            for display_id in self._shown:
+                self._publish(display_id, update=True)
+
+    def _publish(self, display_id: str, *, update: bool = False) -> None:
+        """Show the board as it is now in the output of that id, under the repr that a comparison expects there."""
+        from IPython.display import publish_display_data
+
+        self._picture_is_old = False
+        data, metadata = self._repr_mimebundle_() or ({}, {})
+        data = {**data, "text/plain": self._shown[display_id]}
+        publish_display_data(data, metadata, transient={"display_id": display_id}, update=update)
 
     def run(self, name: str) -> Any:
         """The run of that name, made when first asked for."""
@@ -105,6 +135,7 @@ class Board(View):
         run.mark_sent()
 
     def _send_everything(self) -> None:
+        self._picture_is_old = True
         self._sent_at = time.monotonic()
         self.history = [run.state() for run in self._runs.values()]
         for run in self._runs.values():

@@ -47,7 +47,7 @@ class View(anywidget.AnyWidget):
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         figure = self.figure()
         data = {**data, "text/plain": repr(self), "image/png": png(figure)}
-        return data, {**metadata, "image/png": {"alt": f"{self.describe()}. {describe(figure)}"}}
+        return data, {**metadata, "image/png": {"alt": describe(figure, self.describe())}}
 
 
 def front_end(python_file: str) -> tuple[str, str]:

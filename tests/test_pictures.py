@@ -1,0 +1,198 @@
+"""What a notebook stores of a picture: its pixels, its alt text, its card, and a board's last state."""
+
+import base64
+import io
+from functools import partial
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import matplotlib.figure
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+
+from moe_lessons.figures.alt_text import MOST, describe
+from moe_lessons.figures.paper import PAPER, png
+from moe_lessons.figures.style import INK, MUTED, clean, heading, label_ends, new_figure
+from moe_lessons.widgets import LoadBoard, TrainingBoard
+
+
+def pixels(picture: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA"))
+
+
+def two_curves():
+    figure = new_figure()
+    axis = clean(figure.subplots())
+    axis.plot([0, 1, 2], [4, 1, 2], color="#0072B2")
+    axis.plot([0, 2], [5, 3], color="#E69F00")
+    axis.axhline(0.5, color=MUTED)
+    axis.set(xlabel="steps", ylabel="nats", xlim=(0, 2))
+    heading(axis, "Two runs")
+    label_ends(axis, [(2, 2, "sparse", "#0072B2"), (2, 3, "dense", "#E69F00"), (2, 0.5, "floor", MUTED)])
+    return figure
+
+
+# --- alt text
+
+
+def test_a_line_is_told_by_its_name_its_ends_and_its_lowest_point():
+    assert describe(two_curves()) == (
+        "Two runs. Across: steps; up: nats. sparse: from 4 at 0 to 2 at 2, lowest 1 at 1. "
+        "dense: from 5 at 0 to 3 at 2. floor."
+    )
+
+
+def test_few_bars_are_told_one_by_one_and_many_by_their_range():
+    few, many = new_figure(), new_figure()
+    clean(few.subplots()).barh(range(2), [3, 0.25], tick_label=["json", "german"])
+    clean(many.subplots()).bar(range(20), [10 + (7 * i) % 20 for i in range(20)])
+    assert describe(few) == "bars: json 3, german 0.25."
+    assert describe(many) == "20 bars from 10 (0) to 29 (17)."
+
+
+def test_a_map_is_told_by_its_size_and_its_largest_number():
+    figure = new_figure()
+    axis = figure.subplots()
+    axis.imshow([[0, 1, 2], [5, 4, 3]])
+    axis.set_yticks([0, 1], ["layer 0", "layer 1"])
+    assert describe(figure) == "a map of 2 by 3, largest 5 at layer 1, column 0."
+
+
+def test_panels_are_told_in_order_and_what_has_no_room_is_counted():
+    figure = new_figure()
+    for number, axis in enumerate(figure.subplots(4, 8).flat):
+        axis.set_title(f"A panel with the rather long name {number}")
+    text = describe(figure)
+    assert text.startswith("32 panels. 1: A panel with the rather long name 0. 2: A panel")
+    told = text.count("rather long name")
+    assert len(text) <= MOST and text.endswith(f" And {32 - told} more.")
+
+
+def test_a_figure_may_carry_words_of_its_own_and_formulas_lose_their_dollars():
+    figure = new_figure()
+    figure.subplots().set_title(r"$10^{7}$ tokens cost \$5")
+    assert describe(figure, "CostView") == "CostView. 10^7 tokens cost $5."
+    figure.alt = "What it costs."
+    assert describe(figure, "CostView") == "CostView. What it costs."
+
+
+# --- what IPython gets
+
+
+def test_a_figure_brings_its_picture_and_its_alt_text():
+    figure = two_curves()
+    data, metadata = figure._repr_mimebundle_()
+    assert data["image/png"].startswith("iVBOR")
+    assert metadata == {"image/png": {"alt": describe(figure)}}
+    assert repr(figure) == "<Figure size 700x320 with 1 Axes>"
+
+
+def test_ipython_draws_a_figure_once_and_as_large_as_we_do(monkeypatch):
+    """`%matplotlib inline` registers a function of its own for figures; its picture is then the only one."""
+    from IPython.core.formatters import DisplayFormatter
+    from IPython.core.pylabtools import print_figure
+
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    drawn = []
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setattr("moe_lessons.figures.paper.png", lambda figure: drawn.append(figure) or "iVBOR")
+    assert two_curves()._repr_mimebundle_()[0] == {"image/png": "iVBOR"} and drawn
+    drawn.clear()
+    theirs = partial(print_figure, fmt="png", base64=True, bbox_inches="tight")
+    shell.display_formatter.formatters["image/png"].for_type(mpl.figure.Figure, theirs)
+    figure = two_curves()
+    FigureCanvasAgg(figure)
+    data, metadata = shell.display_formatter.format(figure)
+    assert not drawn and metadata == {"image/png": {"alt": describe(figure)}}
+    assert pixels(data["image/png"]).shape == pixels(png(two_curves())).shape
+
+
+# --- the card
+
+WEIGHTS = np.array([0.2126, 0.7152, 0.0722])
+
+
+def luminance(color) -> float:
+    channels = np.array(mpl.colors.to_rgb(color))
+    return float(np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ WEIGHTS)
+
+
+def test_a_figure_stands_on_a_card_with_round_corners_and_nothing_outside():
+    picture = pixels(png(two_curves()))
+    assert [picture[y, x, 3] for y in (0, -1) for x in (0, -1)] == [0] * 4
+    paper = [round(255 * channel) for channel in mpl.colors.to_rgb(PAPER)]
+    height, width = picture.shape[:2]
+    assert [picture[2, width // 2, :3].tolist(), picture[height // 2, 2, :3].tolist()] == [paper] * 2
+    assert not (picture[..., :3] == 255).all(axis=-1)[picture[..., 3] == 255].any(), "a white panel is left"
+
+
+@pytest.mark.parametrize(("ink", "least"), [(INK, 7), (MUTED, 4.5)])
+def test_words_are_read_easily_on_the_card(ink, least):
+    assert luminance(PAPER) < 0.82
+    assert (luminance(PAPER) + 0.05) / (luminance(ink) + 0.05) >= least
+
+
+# --- boards
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """A stand-in for IPython: what it was told to show, and the end of a cell."""
+    published, at_end = [], []
+    shell = SimpleNamespace(events=SimpleNamespace(register=lambda event, call: at_end.append(call)))
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setattr(
+        "IPython.display.publish_display_data", lambda data, metadata, **how: published.append((data, metadata, how))
+    )
+
+    def end_of_cell():
+        for call in at_end:
+            call(None)
+        new = list(published)
+        published.clear()
+        return new
+
+    return end_of_cell
+
+
+def fill_training(board):
+    board.start(3)
+    for step in range(3):
+        board.point(step=step, seconds=step, loss=3 - step, tokens=step)
+    board.finish()
+
+
+def fill_loads(board):
+    run = board.run("bias")
+    run.start(3)
+    for step in range(3):
+        run.point(step=step, loss=3.0 - step, load=np.arange(1, 9).reshape(1, 8))
+    run.finish()
+
+
+@pytest.mark.parametrize(
+    ("board", "fill"),
+    [(lambda: TrainingBoard(title="A run"), fill_training), (lambda: LoadBoard("A run"), fill_loads)],
+    ids=["training", "loads"],
+)
+def test_the_stored_picture_of_a_board_is_drawn_again_at_the_end_of_a_cell_that_changed_it(board, fill, shown):
+    board = board()
+    board._ipython_display_()
+    (data, metadata, how), *later = shown()
+    assert not later and not how["update"]
+    assert "no steps yet" in metadata["image/png"]["alt"]
+    board._ipython_display_()
+    shown()
+
+    fill(board)
+    again = shown()
+    assert len(again) == 2 and all(how["update"] for *_, how in again)
+    assert how["transient"] == again[0][2]["transient"] != again[1][2]["transient"]
+    new, alt = again[0][0], again[0][1]["image/png"]["alt"]
+    assert new["image/png"] != data["image/png"] and "no steps yet" not in alt and "from 3 at 0 to" in alt
+    assert {kind: text for kind, text in new.items() if kind != "image/png"} == {
+        kind: text for kind, text in data.items() if kind != "image/png"
+    }, "the same widget, under the repr that a comparison expects in that cell"
+    assert shown() == [], "nothing changed since"
