@@ -1,6 +1,6 @@
 # make lab and make test are all that most people need; `make help` names the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks doctor clean
+.PHONY: help lab test lint notebooks robust doctor clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -40,6 +40,9 @@ lint: .venv/ready-test  ## style alone
 
 notebooks: .venv/ready-test  ## execute every notebook again, in place
 	@$(BIN)/python -m moe_lessons.authoring run
+
+robust: .venv/ready-test  ## every statement on other machines, seeds and busy cores; QUICK=1 for a few minutes of it
+	@MOE_LESSONS_STOP_AFTER=1800 $(BIN)/python -m moe_lessons.authoring robust $(if $(QUICK),--quick) $(ARGS)
 
 doctor: .venv/ready  ## what this machine has, and what to do about what it lacks
 	@$(BIN)/moe-lessons doctor

@@ -75,14 +75,19 @@ def measured(
     }
     bound = _bound(words, {kind: limit for kind, limit in given.items() if limit is not None})
     names, values = _numbers(words, value)
-    holds = all(not math.isnan(v) and _KINDS[bound.kind].holds(v, *bound.limits) for v in values)
+    true = all(holds(bound.kind, bound.limits, v) for v in values)
     several = not _is_one(value)
     needs = f"the sentence needs {_needed(bound, unit)}{' each' if several else ''}"
-    print(f"{words}: {_shown(names, values, bound, unit)} ({'' if holds else 'on this machine not so: '}{needs})")
+    print(f"{words}: {_shown(names, values, bound, unit)} ({'' if true else 'on this machine not so: '}{needs})")
     if path := os.environ.get(RECORD):
         line = {"words": words, "values": values, "bound": bound.kind, "limits": bound.limits, "unit": unit}
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line | {"holds": holds}) + "\n")
+            file.write(json.dumps(line | {"holds": true}) + "\n")
+
+
+def holds(kind: str, limits: Sequence[float], value: float) -> bool:
+    """Whether a value keeps a bound; what is not a number keeps none."""
+    return not math.isnan(value) and _KINDS[kind].holds(value, *limits)
 
 
 def _bound(words: str, given: Mapping[str, Any]) -> Bound:
@@ -137,7 +142,7 @@ def _shown(names: list[str], values: list[float], bound: Bound, unit: str) -> st
 
 def _tell(value: float, bound: Bound, unit: str) -> str:
     """Two digits that count, or as many as show on which side of the bound the value lies."""
-    scale, holds = _scale(unit), _KINDS[bound.kind].holds
+    scale = _scale(unit)
     if not math.isfinite(value):
         return str(value)
     if value == int(value) and abs(value * scale) < 1e15:
@@ -145,7 +150,7 @@ def _tell(value: float, bound: Bound, unit: str) -> str:
     limits = [limit * scale for limit in bound.limits]
     for digits in range(2, _MOST_DIGITS + 1):
         text = _rounded(value * scale, digits)
-        if holds(float(text.replace(",", "")), *limits) == holds(value, *bound.limits):
+        if holds(bound.kind, limits, float(text.replace(",", ""))) == holds(bound.kind, bound.limits, value):
             return text
     return repr(value * scale)
 

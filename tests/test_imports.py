@@ -36,7 +36,7 @@ ALLOWED = {
     "checkup": LIBRARY | {"widgets"},
     "bundle": {"resources"},
     "capstone": LIBRARY | {"__init__", "records", "ledger"},
-    "authoring": {"resources", "device", "benchmark", "checkup"},
+    "authoring": {"__init__", "resources", "device", "benchmark", "checkup", "seeds", "statements"},
     "commands": LIBRARY | {"widgets", "ledger", "checkup", "bundle"},
     "cli": {"__init__", "commands"},
 }

@@ -8,7 +8,11 @@ import nbformat
 import pytest
 from test_notebooks import BRITISH
 
-from moe_lessons import authoring, cli
+from moe_lessons import cli
+from moe_lessons.authoring import __main__ as authoring
+from moe_lessons.authoring import folder
+from moe_lessons.authoring import times as measured_times
+from moe_lessons.authoring.tables import times_table
 from moe_lessons.checkup.speed import read_times
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,7 +57,7 @@ def test_the_minutes_of_each_plan_add_up(heading, minutes):
 
 
 def test_the_table_of_times_is_what_was_measured_and_lists_every_lesson():
-    assert authoring.times_table() in TEXT, "run: python -m moe_lessons.authoring table"
+    assert times_table() in TEXT, "run: python -m moe_lessons.authoring table"
     assert set(read_times().seconds) <= {name.removesuffix(".ipynb") for name in LESSONS}
     assert all(seconds <= authoring.PROMISED for seconds in read_times().seconds.values())
 
@@ -61,25 +65,25 @@ def test_the_table_of_times_is_what_was_measured_and_lists_every_lesson():
 def test_times_are_measured_with_an_empty_cache_and_renewed_one_by_one(tmp_path, monkeypatch):
     from moe_lessons.checkup import speed
 
-    for folder in ("notebooks", "data"):
-        (tmp_path / folder).mkdir()
+    for name in ("notebooks", "data"):
+        (tmp_path / name).mkdir()
     (tmp_path / "TEACHING.md").write_text("before\n<!-- times -->\n<!-- end of times -->\nafter\n", encoding="utf-8")
     title = nbformat.v4.new_markdown_cell("# A title\n\nabout 30 minutes")
     code = "import os\nassert os.environ['MOE_LESSONS_CACHE'] and not os.listdir(os.environ['MOE_LESSONS_CACHE'])"
     for name in ("00_a", "01_b"):
         notebook = nbformat.v4.new_notebook(cells=[title, nbformat.v4.new_code_cell(code)])
         nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
-    monkeypatch.setattr(authoring, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(folder, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(speed, "tokens_per_second", lambda: {"dense": 20_000.0, "moe": 10_000.0})
     before = {path.name: path.read_bytes() for path in (tmp_path / "notebooks").iterdir()}
     assert authoring.main(["times", str(tmp_path / "notebooks" / "01_b.ipynb")]) == 0
     text = (tmp_path / "TEACHING.md").read_text(encoding="utf-8")
-    assert "| [A title](notebooks/00_a.ipynb) | 30 | not measured | not measured |" in text
+    assert "| [A title](notebooks/00_a.ipynb) | 30 | not measured | not measured | not measured |" in text
     assert "20,000 tokens a second dense and 10,000 sparse" in text and text.endswith("after\n")
     times = tomllib.loads((tmp_path / "data" / "times.toml").read_text(encoding="utf-8"))
     assert set(times["seconds"]) == {"01_b"} and 0 < times["seconds"]["01_b"] < 60 and times["machine"]["cores"] >= 1
     assert {path.name: path.read_bytes() for path in (tmp_path / "notebooks").iterdir()} == before
-    monkeypatch.setattr(authoring, "_this_machine", lambda: {"name": "another", "cores": 9, "torch": "3"})
+    monkeypatch.setattr(measured_times, "this_machine", lambda: {"name": "another", "cores": 9, "torch": "3"})
     assert authoring.main(["times", str(tmp_path / "notebooks" / "00_a.ipynb")]) == 0
     assert "01_b.ipynb) | 30 | not measured |" in (tmp_path / "TEACHING.md").read_text(encoding="utf-8")
 

@@ -1,0 +1,131 @@
+"""The authoring commands; `python -m moe_lessons.authoring --help` lists them."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from moe_lessons import authoring
+from moe_lessons.authoring import folder, robust, tables
+from moe_lessons.authoring.clean import clean
+from moe_lessons.authoring.execute import Timing, make
+from moe_lessons.authoring.text import from_text, to_text
+from moe_lessons.authoring.times import measure_times
+
+PROMISED = 120.0  # seconds that the course promises on two CPU cores
+HELD = 600.0  # megabytes of a kernel, so that thirty learners fit a server of 24 GiB
+
+
+def _parser() -> argparse.ArgumentParser:
+    summary = (authoring.__doc__ or "").split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m moe_lessons.authoring", description=summary)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(does: Callable[[argparse.Namespace], bool], name: str, what: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=what)
+        added.set_defaults(does=does)
+        return added
+
+    text = command(_text, "text", "a notebook's percent-format source, for editing")
+    text.add_argument("notebook", type=Path)
+    text.add_argument("-o", "--output", type=Path, help="default: standard output")
+    build = command(_build, "build", "percent-format sources -> executed, clean notebooks")
+    build.add_argument("files", nargs="+", type=Path, metavar="FILE.py")
+    build.add_argument("--into", type=Path, default=folder.NOTEBOOKS, help="folder to write to (default: notebooks/)")
+    command(_table, "table", "the lessons' titles and minutes into README.md and TEACHING.md")
+    for does, name, what in (
+        (_run, "run", "execute again, in place"),
+        (_clean, "clean", "clean in place, without executing"),
+        (_times, "times", "how long lessons run here, and the memory they hold, into TEACHING.md"),
+        (_robust, "robust", "every statement on other machines and seeds, into data/margins.json"),
+    ):
+        sub = command(does, name, what)
+        sub.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/")
+        if name == "robust":
+            sub.add_argument("--quick", action="store_true", help=f"only: {', '.join(robust.QUICK)}")
+            sub.add_argument("--machines", default="", help="only these, with commas between their names")
+            sub.add_argument("--jobs", type=int, default=2, help="lessons at a time (default: 2)")
+    return parser
+
+
+def _text(args: argparse.Namespace) -> bool:
+    source = to_text(folder.read(args.notebook))
+    if args.output:
+        args.output.write_text(source, encoding="utf-8")
+    else:
+        print(source, end="")
+    return True
+
+
+def _table(args: argparse.Namespace) -> bool:
+    tables.write_lessons()
+    tables.write_times()
+    return True
+
+
+def _times(args: argparse.Namespace) -> bool:
+    measure_times(args.notebooks, _report)
+    tables.write_times()
+    return True
+
+
+def _clean(args: argparse.Namespace) -> bool:
+    for path in folder.targets(args.notebooks):
+        folder.write(clean(folder.read(path), path.stem), path)
+    return True
+
+
+def _robust(args: argparse.Namespace) -> bool:
+    chosen = robust.choose(args.machines, quick=args.quick)
+    return robust.sweep(folder.targets(args.notebooks), chosen, jobs=args.jobs)
+
+
+def _build(args: argparse.Namespace) -> bool:
+    jobs = [(path, args.into / f"{path.stem}.ipynb") for path in args.files]
+    return _make_all(jobs, from_text)
+
+
+def _run(args: argparse.Namespace) -> bool:
+    return _make_all([(path, path) for path in folder.targets(args.notebooks)])
+
+
+def _make_all(jobs: Sequence[tuple[Path, Path]], reads: Callable | None = None) -> bool:
+    """Make each notebook, also after one has failed."""
+    made = [_make(source, target, reads) for source, target in jobs]
+    return all(made)
+
+
+def _make(source: Path, target: Path, reads: Callable | None = None) -> bool:
+    """Make one notebook; False where it failed or was too slow."""
+    try:
+        notebook = reads(source.read_text(encoding="utf-8")) if reads else folder.read(source)
+        return _report(target.name, make(notebook, target))
+    except (RuntimeError, TimeoutError, ValueError, OSError) as error:
+        print(f"{source.name}: {error}", file=sys.stderr, flush=True)
+        return False
+
+
+def _report(name: str, timing: Timing) -> bool:
+    slow = sorted(((s, i) for i, s in timing.cells.items() if s >= 5), reverse=True)[:4]
+    detail = "".join(f", cell {index + 1}: {seconds:.0f} s" for seconds, index in slow)
+    print(f"{name}: {timing.total:.0f} s{detail}; {timing.megabytes:.0f} MB", flush=True)
+    if timing.total > PROMISED:
+        print(f"{name} took longer than the promised {PROMISED:.0f} s; train for less", flush=True)
+    if timing.megabytes > HELD:
+        cell = next(index for index, held in sorted(timing.memory.items()) if held > HELD)
+        print(f"{name} holds more than {HELD:.0f} MB from cell {cell + 1} on; use smaller batches there", flush=True)
+    return timing.total <= PROMISED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one authoring command; 0 where all went well."""
+    args = _parser().parse_args(argv)
+    try:
+        return 0 if args.does(args) else 1
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""The tables of lessons that README.md and TEACHING.md hold, made from the notebooks and from what was measured."""
+
+from pathlib import Path
+
+from moe_lessons.authoring import folder
+from moe_lessons.authoring.text import header
+from moe_lessons.authoring.times import read_times
+
+
+def lesson_table() -> str:
+    """The lessons as the README lists them, from the notebooks' own headers."""
+    lines = ["| lesson | minutes |", "| --- | ---: |"]
+    for path in folder.targets():
+        title, minutes = header(folder.read(path))
+        lines.append(f"| [{title}](notebooks/{path.name}) | {minutes} |")
+    return "\n".join(lines)
+
+
+def times_table() -> str:
+    """What a lesson takes: a learner's minutes by its own header, its cells' seconds and memory as measured."""
+    times = read_times()
+    machine, seconds, memory = times["machine"], times["seconds"], times.get("memory", {})
+    lines = [
+        f"| lesson | minutes | seconds of its cells on {machine['cores']} cores | MB of memory | on a GPU |",
+        "| --- |" + " ---: |" * 4,
+    ]
+    for path in folder.targets():
+        title, minutes = header(folder.read(path))
+        took, held = (f"{each[path.stem]:.0f}" if path.stem in each else "not measured" for each in (seconds, memory))
+        lines.append(f"| [{title}](notebooks/{path.name}) | {minutes} | {took} | {held} | not measured |")
+    speed = times["speed"]
+    where = f"{machine['cores']} cores of {machine['name']} with PyTorch {machine['torch']}"
+    read_there = f"{speed['dense']:,.0f} tokens a second dense and {speed['moe']:,.0f} sparse"
+    lines += [
+        "",
+        f"Measured by `python -m moe_lessons.authoring times` on {where}, each lesson alone and with an empty cache; "
+        "memory is the most that the lesson's kernel held at once. "
+        f"Training read {read_there} there. `moe-lessons doctor` says what that makes of another machine.",
+    ]
+    return "\n".join(lines)
+
+
+def write_lessons() -> None:
+    """Put the table of lessons between its marks in README.md."""
+    _between_marks(folder.NOTEBOOKS.parent / "README.md", "lessons", lesson_table())
+
+
+def write_times() -> None:
+    """Put the table of times between its marks in TEACHING.md."""
+    _between_marks(folder.NOTEBOOKS.parent / "TEACHING.md", "times", times_table())
+
+
+def _between_marks(path: Path, name: str, table: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- end of {name} -->")
+    if not begin or not end:
+        raise ValueError(f"{path.name} lacks the marks <!-- {name} --> and <!-- end of {name} -->; put them back")
+    path.write_text(f"{before}{begin}{table}\n{end}{after}", encoding="utf-8")
