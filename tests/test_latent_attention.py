@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from moe_lessons import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig, RopeScaling, Transformer
+from moe_lessons.accounting.flops import absorbed_over_unpacked
 from moe_lessons.model.cache import KVCache, LatentCache, make_cache
 from moe_lessons.model.generate import generate
 from moe_lessons.model.latent_attention import LatentAttention
@@ -131,6 +132,7 @@ def test_the_way_is_chosen_that_needs_fewer_products(sizes, new, time):
             way(queries, kept)
         flops.append(counter.get_total_flops())
     assert attention.absorbing_is_cheaper(new, time) == (flops[0] < flops[1])
+    assert absorbed_over_unpacked(sizes, new, time) == pytest.approx(flops[0] / flops[1])
 
 
 def test_at_published_sizes_a_short_continuation_is_absorbed_and_a_prompt_is_unpacked():

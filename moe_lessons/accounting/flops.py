@@ -57,6 +57,16 @@ def continuation_flops(config: ModelConfig, batch_size: int, new: int, past: int
     return 2 * batch_size * products
 
 
+def absorbed_over_unpacked(heads: LatentAttentionConfig, new: int, time: int) -> float:
+    """Products of latent attention's absorbed form over those of its unpacked one.
+
+    For `new` tokens read at once, after which `time` are in the cache; above 1, unpacking takes fewer.
+    """
+    matrices = heads.kv_lora_rank * (heads.qk_nope_head_dim + heads.v_head_dim)
+    absorbed = new * matrices + new * time * (2 * heads.kv_lora_rank + heads.qk_rope_head_dim)
+    return absorbed / (time * matrices + new * time * (heads.qk_head_dim + heads.v_head_dim))
+
+
 def training_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     """FLOPs of one training step, multi-token modules included: backward, each product becomes two.
 
