@@ -62,6 +62,28 @@ def test_every_strategy_equals_the_slow_sum_gradients_included(name, n_tokens, n
     assert_same(name, case(n_tokens, n_experts, min(top_k, n_experts), seed))
 
 
+@pytest.mark.parametrize("name", ["sorted", "fused"])
+def test_more_experts_than_sixteen_bits_count_are_told_apart(name):
+    """40,000 experts without a size of their own but two: 40,000 - 2^16 would be another one, or none."""
+    n_experts, far = 40_000, torch.tensor([[39_999], [3], [33_000], [39_999]])
+    gate_up, down = torch.zeros(n_experts, 2, 4), torch.zeros(n_experts, 4, 1)
+    for expert in (3, 33_000, 39_999):
+        gate_up[expert], down[expert] = expert / 10_000, 1.0
+    hidden, weights = torch.ones(4, 4), torch.ones(4, 1)
+    result = STRATEGIES[name](hidden, far, weights, gate_up, down)
+    right = []
+    for (expert,) in far.tolist():
+        inner = torch.tensor(4 * expert / 10_000)
+        right.append((inner.sigmoid() * inner * inner).expand(4))
+    assert torch.allclose(result, torch.stack(right), rtol=1e-4)
+
+
+def test_fused_says_that_it_works_on_a_cpu_only():
+    tensors = [tensor.to("meta") for tensor in case(4, 3, 2)]
+    with pytest.raises(ValueError, match="the tokens are on meta, but 'fused' works on a CPU only; use 'sorted' there"):
+        STRATEGIES["fused"](*tensors)
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_zero_tokens_are_no_special_case(name):
     assert_same(name, case(0, 4, 2))

@@ -7,8 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
 
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
+from moe_lessons.model.dispatch import sort_by_expert
 from moe_lessons.model.load_balance import (
     balance_loss,
     expert_choice,
@@ -27,6 +29,17 @@ from moe_lessons.tracing import steer_routing
 def test_load_counts_every_choice_once():
     experts = torch.tensor([[0, 2], [2, 3], [2, 0]])
     assert expert_load(experts, 5).tolist() == [2, 0, 3, 1, 0]
+
+
+def test_counting_choices_never_asks_for_a_shape_that_depends_on_numbers():
+    """bincount does, so that a GPU has to be waited for in every layer; tensors without numbers tell."""
+    choices = torch.zeros(5, 2, dtype=torch.long, device="meta")
+    assert expert_load(choices, 4).shape == sort_by_expert(choices, 4)[1].shape == (4,)
+    with FakeTensorMode(), pytest.raises(DynamicOutputShapeException):
+        torch.bincount(torch.zeros(5, dtype=torch.long, device="cuda"), minlength=4)
+    with FakeTensorMode():
+        choices = torch.zeros(5, 2, dtype=torch.long, device="cuda")
+        assert expert_load(choices, 4).device == sort_by_expert(choices, 4)[1].device == choices.device
 
 
 def test_zero_tokens_load_nobody():

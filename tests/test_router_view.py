@@ -96,9 +96,10 @@ def test_a_layer_is_called_by_its_number_in_the_model():
         ("text", "trace is a str, but must be a RoutingTrace"),
         (make(tokens=4).select(tokens=[]), "the trace has no tokens"),
         (make(layers=1, tokens=5000, experts=2), "the trace has 5,000 tokens, but at most 4,096 can be drawn"),
+        (make(layers=1, tokens=1, experts=1025), "the trace has 1,025 experts, but at most 1,024 can be drawn"),
         (make(layers=1, tokens=100_000, experts=2), "100,000 tokens, .*; cut it with trace.select"),
     ],
-    ids=["no trace", "empty", "too long", "far too long"],
+    ids=["no trace", "empty", "too long", "too many experts", "far too long"],
 )
 def test_a_trace_that_cannot_be_drawn_is_refused(trace, words):
     with pytest.raises(ValueError, match=words):

@@ -64,7 +64,8 @@ def sort_by_expert(
 ) -> tuple[Int[Tensor, " choices"], Int[Tensor, " experts"]]:
     """The order that puts all (token, choice) pairs of one expert side by side, and how many each expert has."""
     flat = experts.flatten()
-    return flat.argsort(stable=True), torch.bincount(flat, minlength=n_experts)
+    counts = torch.zeros(n_experts, dtype=torch.long, device=flat.device)  # bincount would keep a GPU waiting
+    return flat.argsort(stable=True), counts.scatter_add_(0, flat, torch.ones_like(flat))
 
 
 def sorted_by_expert(

@@ -27,7 +27,12 @@ def fused(
     gate_up: Float[Tensor, "experts twice_hidden dim"],
     down: Float[Tensor, "experts dim hidden"],
 ) -> Float[Tensor, "tokens dim"]:
-    """Sum over a token's chosen experts of weight * expert(token); differentiable once."""
+    """Sum over a token's chosen experts of weight * expert(token); differentiable once.
+
+    Raises ValueError for tensors that are not on a CPU.
+    """
+    if hidden.device.type != "cpu":
+        raise ValueError(f"the tokens are on {hidden.device}, but 'fused' works on a CPU only; use 'sorted' there")
     return _FusedExperts.apply(hidden, experts, weights, gate_up, down)
 
 
@@ -48,7 +53,8 @@ class _FusedExperts(torch.autograd.Function):
         (tokens, top_k), dim, width = experts.shape, hidden.shape[1], down.shape[2]
         flat = experts.flatten()
         # NumPy sorts small integers by radix: ten times as fast as torch's sort of int64.
-        order = torch.from_numpy(flat.to(torch.int16).numpy().argsort(kind="stable"))
+        number = torch.int16 if len(down) <= 2**15 else torch.int64
+        order = torch.from_numpy(flat.to(number).numpy().argsort(kind="stable"))
         token = order.div(top_k, rounding_mode="floor")  # of each row
         # Where each (token, choice) went: the inverse of order.
         place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order))).view(tokens, top_k)

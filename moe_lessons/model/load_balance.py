@@ -11,7 +11,9 @@ from moe_lessons.model.router import Router, choose
 
 def expert_load(experts: Int[Tensor, "tokens top_k"], n_experts: int) -> Int[Tensor, " experts"]:
     """How many tokens each expert received."""
-    return torch.bincount(experts.flatten(), minlength=n_experts)
+    flat = experts.flatten()
+    load = torch.zeros(n_experts, dtype=torch.long, device=flat.device)  # bincount would keep a GPU waiting
+    return load.scatter_add_(0, flat, torch.ones_like(flat))
 
 
 def max_over_mean(load: Int[Tensor, " experts"]) -> float:

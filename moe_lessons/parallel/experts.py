@@ -54,8 +54,9 @@ class SpreadExperts(Experts):
         """Sum over a token's chosen experts of weight * expert(token), wherever they live."""
         home = experts // len(self.down)  # the process of each chosen expert
         # One row for each process that a token has business with, sorted by process.
-        rank, token = torch.where(F.one_hot(home, self.size).amax(dim=1).T)
-        sent, received = self._counts(torch.bincount(rank, minlength=self.size))
+        business = F.one_hot(home, self.size).amax(dim=1)
+        rank, token = torch.where(business.T)
+        sent, received = self._counts(business.sum(dim=0))
         there = home[token] == rank[:, None]
         rows = self.exchange(hidden[token], sent, received)
         chosen = self.exchange(torch.where(there, experts[token] % len(self.down), -1), sent, received)

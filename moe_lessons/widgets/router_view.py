@@ -16,6 +16,7 @@ from moe_lessons.tracing.trace import RoutingTrace
 from moe_lessons.widgets.view import View, front_end
 
 MOST_TOKENS = 4096  # what the browser draws without stutter
+MOST_EXPERTS = 1024  # router_grid.js keeps an expert's number in ten bits
 Ask = Callable[[str], RoutingTrace]
 _TURNED = tuple(f.name for f in fields(Knobs) if f.name not in ("n_groups", "group_score"))  # knobs that are traits
 
@@ -414,6 +415,11 @@ def _check(trace: RoutingTrace, name: str = "trace") -> None:
         raise ValueError(
             f"the {name} has {trace.n_tokens:,} tokens, but at most {MOST_TOKENS:,} can be drawn; "
             f"cut it with trace.select(tokens=slice({MOST_TOKENS}))"
+        )
+    if trace.n_experts > MOST_EXPERTS:
+        raise ValueError(
+            f"the {name} has {trace.n_experts:,} experts, but at most {MOST_EXPERTS:,} can be drawn; "
+            "look at its arrays, such as trace.experts, instead"
         )
 
 
