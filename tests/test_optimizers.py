@@ -140,3 +140,22 @@ def test_muon_takes_the_blocks_matrices_but_not_the_router_and_gains_do_not_deca
     assert "blocks.0.feed_forward.experts.gate_up" in by_muon
     undecayed = {names[id(p)] for g in adamw.param_groups if g["weight_decay"] == 0 for p in g["params"]}
     assert undecayed == {n for n in names.values() if "norm" in n}
+
+
+@pytest.mark.parametrize("shape", [(4, 24, 16), (4, 16, 64), (4, 64, 16)])
+def test_bfloat16_products_are_the_same_where_the_processor_has_none(shape, monkeypatch):
+    """Widened, multiplied and rounded, or left to torch: equal within the last of bfloat16's eight bits."""
+    drawn = torch.randn(shape, generator=torch.Generator().manual_seed(0)).bfloat16()
+    results = []
+    for supported in (True, False):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda supported=supported: supported)
+        results.append(orthogonalize(drawn, iterations=1).float())
+    assert (results[0] - results[1]).abs().max() <= 2**-7 * results[0].abs().max()
+    assert (results[1] - orthogonalize(drawn.float(), iterations=1)).abs().max() > 1e-4  # and rounded indeed
+
+
+def test_one_switch_turns_auto_into_bfloat16(monkeypatch):
+    cpu = torch.device("cpu")
+    assert product_dtype(cpu) == torch.float32
+    monkeypatch.setenv("MOE_LESSONS_PRODUCTS", "bfloat16")
+    assert product_dtype(cpu) == torch.bfloat16 and product_dtype(cpu, "float32") == torch.float32

@@ -3,6 +3,7 @@
 Muon: Jordan et al., https://kellerjordan.github.io/posts/muon; AdamW: Loshchilov and Hutter, arXiv:1711.05101.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from moe_lessons.model.threads import side_by_side
 
 # Of the quintic a x + b x^3 + c x^5, whose repetition drives all singular values to about 1 (Jordan et al.).
 _QUINTIC = (3.4445, -4.7750, 2.0315)
+SWITCH = "MOE_LESSONS_PRODUCTS"
 IN_CACHE = 400_000  # numbers that a core works on at a time: more would not stay in its cache
 
 
@@ -40,29 +42,48 @@ def _iterate(x: Float[Tensor, "stack rows columns"], times: int) -> Float[Tensor
     """Repeat x <- p x, where p = a + b (x x^T) + c (x x^T)^2."""
     a, b, c = _QUINTIC
     for _ in range(times):
-        gram = x @ x.mT
+        gram = _product(x, x.mT)
         # each sum in the same pass as its product
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        x = _product(_product(gram, gram, alpha=c, beta=b, to=gram), x, beta=a, to=x)
     return x
 
 
 def _iterate_long(x: Float[Tensor, "stack rows columns"], times: int) -> Float[Tensor, "stack rows columns"]:
     """The same with a quarter fewer multiplications where x is long: x x^T becomes p (x x^T) p without asking x."""
-    gram = x @ x.mT
+    gram = _product(x, x.mT)
     p = product = _polynomial(gram)
     for _ in range(times - 1):
-        gram = p @ gram @ p
+        gram = _product(_product(p, gram), p)
         p = _polynomial(gram)
-        product = p @ product
-    return product @ x
+        product = _product(p, product)
+    return _product(product, x)
 
 
 def _polynomial(gram: Float[Tensor, "stack rows rows"]) -> Float[Tensor, "stack rows rows"]:
     """a + b gram + c gram^2."""
     a, b, c = _QUINTIC
-    p = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    p = _product(gram, gram, alpha=c, beta=b, to=gram)
     p.diagonal(dim1=-2, dim2=-1).add_(a)
     return p
+
+
+def _product(
+    left: Float[Tensor, "stack rows inner"],
+    right: Float[Tensor, "stack inner columns"],
+    *,
+    alpha: float = 1.0,
+    beta: float = 0.0,
+    to: Float[Tensor, "stack rows columns"] | None = None,
+) -> Float[Tensor, "stack rows columns"]:
+    """beta to + alpha left right, in one pass.
+
+    A processor that does not multiply bfloat16 takes twenty times as long for it as for float32; there the factors are
+    widened and the result is rounded, which is the same up to the order of sums.
+    """
+    if left.dtype == torch.bfloat16 and left.device.type == "cpu" and not torch.cpu._is_avx512_bf16_supported():
+        wide = None if to is None else to.float()
+        return _product(left.float(), right.float(), alpha=alpha, beta=beta, to=wide).bfloat16()
+    return left @ right if to is None else torch.baddbmm(to, left, right, beta=beta, alpha=alpha)
 
 
 def product_dtype(device: torch.device, products: str = "auto") -> torch.dtype:
@@ -70,7 +91,10 @@ def product_dtype(device: torch.device, products: str = "auto") -> torch.dtype:
 
     "auto" is bfloat16 on CUDA, where it is faster and the steps above forgive its rounding. On a CPU it is float32:
     some processors multiply bfloat16 and some do not, and a lesson shall train the same model on all of them.
+    MOE_LESSONS_PRODUCTS overrides "auto", for `make robust`.
     """
+    if products == "auto":
+        products = os.environ.get(SWITCH) or products
     if products == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[products]
