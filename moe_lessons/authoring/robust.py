@@ -26,6 +26,7 @@ from moe_lessons.authoring.text import bare
 from moe_lessons.seeds import SWITCH
 from moe_lessons.statements import RECORD, holds
 
+PRODUCTS = "MOE_LESSONS_PRODUCTS"  # training.optimizers reads it
 ENOUGH = 2.0  # spreads between a value and its bound
 
 
@@ -47,7 +48,7 @@ MACHINES = {
     "SSE": Machine({"OMP_NUM_THREADS": "1", **_instructions("default", "SSE4_2", "SSE41")}),
     "AVX2": Machine(_instructions("avx2", "AVX2", "AVX2"), "AVX2"),
     "AVX-512": Machine(_instructions("avx512", "AVX512", "AVX512_CORE"), "AVX512"),
-    "bfloat16": Machine({"OMP_NUM_THREADS": "1", "MOE_LESSONS_PRODUCTS": "bfloat16"}),
+    "bfloat16": Machine({"OMP_NUM_THREADS": "1", PRODUCTS: "bfloat16"}),
     "seed 1": Machine({"OMP_NUM_THREADS": "1", SWITCH: "1"}),
     "seed 2": Machine({"OMP_NUM_THREADS": "1", SWITCH: "2"}),
     "busy": Machine({"OMP_NUM_THREADS": "1"}, busy=True),
