@@ -2,7 +2,8 @@
 
 What `measured` says (moe_lessons/statements.py) is collected from lessons that are executed under other conditions.
 A statement *flips* where it does not hold, and is *near* where one of its values comes to its bound within twice their
-spread, the standard deviation of that value over all conditions. data/margins.json keeps all values.
+spread, the standard deviation of that value over all conditions. A cell *differs* where it shows something else than
+it did when it was stored, beyond what may (tests/sanitize.cfg); with other seeds it may. data/margins.json keeps all.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from moe_lessons.authoring import folder
+from moe_lessons.authoring.compare import differing_cells
 from moe_lessons.authoring.execute import execute
 from moe_lessons.authoring.text import bare
 from moe_lessons.seeds import SWITCH
@@ -96,16 +98,20 @@ def _try(path: Path, name: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         record = Path(scratch) / "statements.jsonl"
         record.touch()
-        stopped = ""
-        notebook = bare(folder.read(path))
+        stopped, differs = "", []
+        stored = folder.read(path)
+        notebook = bare(stored)
         try:
             execute(notebook, path.parent, **{RECORD: str(record)}, **MACHINES[name].variables)
+            if SWITCH not in MACHINES[name].variables:
+                differs = differing_cells(stored, notebook)
         except (RuntimeError, TimeoutError) as error:
             stopped = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
             stopped = f"{str(error).splitlines()[0]} {stopped}"
         said = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
-    _keep(path, name, _digest(notebook), said, stopped)
-    print(f"{path.stem} on {name}: {len(said)} statements{'; ' + stopped if stopped else ''}", flush=True)
+    _keep(path, name, _digest(notebook), said, {"stopped": stopped, "differs": differs})
+    detail = f"; cells that differ: {', '.join(map(str, differs))}" if differs else f"; {stopped}" if stopped else ""
+    print(f"{path.stem} on {name}: {len(said)} statements{detail}", flush=True)
 
 
 def _digest(notebook: Any) -> str:
@@ -154,7 +160,7 @@ def read_margins() -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def _keep(path: Path, name: str, code: str, said: Sequence[dict], stopped: str) -> None:
+def _keep(path: Path, name: str, code: str, said: Sequence[dict], noted: dict[str, Any]) -> None:
     """Put one run's statements among the others; several sweeps may write at a time."""
     file = margins_file()
     file.parent.mkdir(exist_ok=True)
@@ -162,12 +168,13 @@ def _keep(path: Path, name: str, code: str, said: Sequence[dict], stopped: str) 
         margins = read_margins()
         lesson = margins.get(path.stem, {})
         if lesson.get("code") != code:
-            lesson = {"code": code, "stopped": {}, "statements": {}}
-        lesson["stopped"].pop(name, None)
+            lesson = {"code": code, "stopped": {}, "differs": {}, "statements": {}}
         for one in lesson["statements"].values():
             one["values"].pop(name, None)
-        if stopped:
-            lesson["stopped"][name] = stopped
+        for what, value in noted.items():
+            lesson[what].pop(name, None)
+            if value:
+                lesson[what][name] = value
         for one in said:
             bound = {"bound": one["bound"], "limits": one["limits"], "unit": one["unit"]}
             kept = lesson["statements"].setdefault(one["words"], bound | {"values": {}})
@@ -211,10 +218,13 @@ def report(paths: Sequence[Path]) -> bool:
     """Print what flipped, came near or stopped, and count the rest; True where all held with room."""
     margins, count, bad = read_margins(), 0, 0
     for path in paths:
-        lesson = margins.get(path.stem, {"stopped": {}, "statements": {}})
+        lesson = margins.get(path.stem, {"stopped": {}, "differs": {}, "statements": {}})
         for name, why in lesson["stopped"].items():
             bad += 1
             print(f"{path.stem}: STOPPED on {name}: {why}")
+        for name, cells in lesson["differs"].items():
+            bad += 1
+            print(f"{path.stem}: DIFFERS on {name}: cells {', '.join(map(str, cells))}")
         for words, statement in lesson["statements"].items():
             count += 1
             found = margin(statement)
@@ -227,5 +237,5 @@ def report(paths: Sequence[Path]) -> bool:
             print(f"    nearest value {found.nearest:.3g} from its bound, spread {found.spread:.3g}")
             for name, values in statement["values"].items():
                 print(f"    {name:>10}: {', '.join(f'{value:.4g}' for value in values[:8])}")
-    print(f"{count} statements of {len(paths)} lessons; {bad} flipped, came near their bound or were not reached")
+    print(f"{count} statements of {len(paths)} lessons; {bad} flipped, came near, differed or stopped")
     return not bad

@@ -1,0 +1,58 @@
+"""Which cells show something else than they did when they were stored, by the rules that nbval follows."""
+
+import configparser
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from moe_lessons.authoring import folder
+from moe_lessons.authoring.clean import WIDGET
+
+IGNORED = {"nbval-ignore-output", "nbval-skip", "raises-exception", "nbval-raises-exception"}
+_NOT_COMPARED = {WIDGET, "image/png"}
+
+
+def is_compared(cell: Mapping[str, Any]) -> bool:
+    """Whether strict nbval holds this cell's output to the stored one."""
+    return cell["cell_type"] == "code" and not IGNORED & set(cell["metadata"].get("tags", []))
+
+
+def sanitize(text: str) -> str:
+    """What is left of an output when all that may differ between two runs is taken out (tests/sanitize.cfg)."""
+    rules = configparser.ConfigParser(interpolation=None)
+    rules.read(folder.NOTEBOOKS.parent / "tests" / "sanitize.cfg", encoding="utf-8")
+    for name in rules.sections():
+        text = re.sub(rules[name]["regex"], rules[name]["replace"], text)
+    return text
+
+
+def differing_cells(stored: Mapping[str, Any], executed: Mapping[str, Any]) -> list[int]:
+    """The numbers, from 0 over all cells, of compared cells whose outputs differ; ValueError for another notebook."""
+    if [cell["source"] for cell in stored["cells"]] != [cell["source"] for cell in executed["cells"]]:
+        raise ValueError("the two notebooks have other cells; compare a notebook with its own execution")
+    pairs = enumerate(zip(stored["cells"], executed["cells"], strict=True))
+    return [
+        number
+        for number, (old, new) in pairs
+        if is_compared(old) and _said(old.get("outputs", [])) != _said(new.get("outputs", []))
+    ]
+
+
+def _said(outputs: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Sanitized texts by stream and by kind of data, in order."""
+    streams: dict[str, str] = defaultdict(str)
+    said: dict[str, list[str]] = defaultdict(list)
+    for output in outputs:
+        if output["output_type"] == "stream":
+            streams[output["name"]] += output["text"]
+        for kind, data in output.get("data", {}).items():
+            if kind not in _NOT_COMPARED:
+                said[kind].append(sanitize(str(data)))
+    said.update({name: [sanitize(_as_on_screen(text))] for name, text in streams.items()})
+    return dict(said)
+
+
+def _as_on_screen(text: str) -> str:
+    """A carriage return begins its line anew."""
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
