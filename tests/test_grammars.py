@@ -161,6 +161,16 @@ def test_json_records_are_json_written_the_usual_way(seed):
     assert json.dumps(json.loads(text)) + "\n" == text
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_record_is_left_where_one_character_is_replaced_or_where_its_number_begins(seed):
+    grammar = GRAMMARS["json"]
+    text = grammar.sample(random.Random(seed)).text
+    assert grammar.first_mistake(text) is None
+    for place in range(len(text)):
+        found = grammar.first_mistake(text[:place] + "~" + text[place + 1 :])
+        assert 0 <= place - found < 6, text[place:]  # six digits at most are read at once
+
+
 def test_a_phone_book_is_fixed_and_every_name_in_it_has_one_number():
     book = PhoneBook()
     assert len(dict(book.entries)) == len(book.entries) == 4000

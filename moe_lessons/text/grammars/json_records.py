@@ -131,11 +131,18 @@ class JsonRecords:
     def log_prob(self, text: str) -> float:
         """Nats; -inf where a key, a word, the order or a single space differs from what `sample` may write."""
         reader = _Reader(text, self.words, self.spread)
+        return -math.inf if self._read(reader) is not None else reader.log_prob
+
+    def first_mistake(self, text: str) -> int | None:
+        """Where a text leaves the language: behind a wrong word, or before anything else that is wrong; else None."""
+        return self._read(_Reader(text, self.words, self.spread))
+
+    def _read(self, reader: "_Reader") -> int | None:
         try:
             reader.record(self.kinds, self.digits, self.items)
         except _Refused:
-            return -math.inf
-        return reader.log_prob
+            return reader.at
+        return None
 
 
 class _Refused(Exception):
@@ -146,18 +153,19 @@ class _Reader:
     """Reads a record from left to right and counts, at each place, among how many things the writer chose."""
 
     def __init__(self, text: str, words: int, spread: int) -> None:
-        self._text, self._words, self._spread, self._at, self.log_prob = text, words, spread, 0, 0.0
+        self._text, self._words, self._spread, self.at, self.log_prob = text, words, spread, 0, 0.0
 
     def expect(self, literal: str) -> None:
-        if not self._text.startswith(literal, self._at):
-            raise _Refused
-        self._at += len(literal)
+        for character in literal:
+            if not self._text.startswith(character, self.at):
+                raise _Refused
+            self.at += 1
 
     def match(self, pattern: str) -> str:
-        found = re.compile(pattern, re.ASCII).match(self._text, self._at)
+        found = re.compile(pattern, re.ASCII).match(self._text, self.at)
         if found is None:
             raise _Refused
-        self._at = found.end()
+        self.at = found.end()
         return found[0]
 
     def one_of(self, options: int) -> None:
@@ -202,7 +210,7 @@ class _Reader:
         self.expect("[")
         for n in range(most):
             element()
-            if n + 1 == most or not self._text.startswith(", ", self._at):
+            if n + 1 == most or not self._text.startswith(", ", self.at):
                 break
             self.expect(", ")
         self.expect("]")
@@ -218,7 +226,7 @@ class _Reader:
         self.expect('", ')
         getattr(self, f"_{kind}")(digits, items)
         self.expect("}\n")
-        if self._at != len(self._text):
+        if self.at != len(self._text):
             raise _Refused
 
     def _order(self, digits: int, items: int) -> None:
