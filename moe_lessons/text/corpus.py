@@ -154,7 +154,7 @@ def _build(
 
 class _Encoded(NamedTuple):
     document: Document
-    ids: list[int]
+    ids: NDArray[np.uint16]  # two bytes a token; a list of Python's numbers takes thirty
 
 
 def _encode(stream: Iterable[Document], budget: int, tokenizer: Tokenizer, bar: tqdm) -> list[_Encoded]:
@@ -163,7 +163,7 @@ def _encode(stream: Iterable[Document], budget: int, tokenizer: Tokenizer, bar: 
     total = 0
     for batch in _batches(stream, 256):
         for document, ids in zip(batch, tokenizer.encode_many([d.text for d in batch]), strict=True):
-            ids = [tokenizer.document_id, *ids]
+            ids = np.array([tokenizer.document_id, *ids], dtype=np.uint16)
             if kept and total + len(ids) > budget:
                 bar.update(budget - total)
                 return kept
@@ -188,7 +188,7 @@ def _join(documents: Sequence[_Encoded], domains: Sequence[str]) -> Split:
     lengths = np.array([len(ids) for _, ids in documents], dtype=np.int64)
     of_domain = np.array([domains.index(document.domain) for document, _ in documents], dtype=np.uint8)
     return Split(
-        ids=np.concatenate([np.array(ids, dtype=np.uint16) for _, ids in documents]),
+        ids=np.concatenate([ids for _, ids in documents]),
         labels=np.repeat(of_domain, lengths),
         starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         document_domains=of_domain,
@@ -302,7 +302,7 @@ def text_corpus(path: str | os.PathLike[str], *, vocab_size: int = 1024) -> Corp
     splits = {
         side: _join(
             [
-                _Encoded(Document(part, "text", None), [tokenizer.document_id, *ids])
+                _Encoded(Document(part, "text", None), np.array([tokenizer.document_id, *ids], dtype=np.uint16))
                 for part, ids in zip(parts, tokenizer.encode_many(parts), strict=True)
             ],
             ("text",),
