@@ -130,14 +130,18 @@ def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, sho
     entry = LedgerEntry(
         claim_id=claim_id, value=float(value), shown=show.format(value), unit=unit, verdict=verdict.strip(), where=where
     )
-    entries = [e for e in _read() if (e.claim_id, e.where) != (claim_id, where)]
-    _FILE.write([asdict(e) for e in (*entries, entry)])
+
+    def with_entry(before: list[LedgerEntry]) -> list[dict[str, Any]]:
+        others = [e for e in _known(before) if (e.claim_id, e.where) != (claim_id, where)]
+        return [asdict(e) for e in (*others, entry)]
+
+    FILE.update(with_entry)
     return entry
 
 
 def show() -> Ledger:
     """The whole ledger with this machine's results. It depends on what was run before: tag its cell for nbval."""
-    entries = _read()
+    entries = _known(FILE.read())
     return Ledger(
         Line(
             claim, tuple(e for lesson in claim.lessons for e in entries if (e.claim_id, e.where) == (claim.id, lesson))
@@ -183,11 +187,11 @@ def _entry(record: dict[str, Any]) -> LedgerEntry:
     return LedgerEntry(**record)
 
 
-_FILE = RecordFile(book="ledger", key="entries", parse=_entry, piece="entry", remedy="run the lessons again to fill it")
+FILE = RecordFile(book="ledger", key="entries", parse=_entry, piece="entry", remedy="run the lessons again to fill it")
 
 
-def _read() -> list[LedgerEntry]:
-    return [entry for entry in _FILE.read() if entry.claim_id in _book()]  # a claim may have gone since
+def _known(entries: list[LedgerEntry]) -> list[LedgerEntry]:
+    return [entry for entry in entries if entry.claim_id in _book()]  # a claim may have gone since
 
 
 def _lesson_list(claim: Claim) -> str:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -11,6 +13,46 @@ from typing import Any, Generic, TypeVar
 from moe_lessons.resources import cache_dir
 
 T = TypeVar("T")
+PATIENCE = 5.0  # seconds
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Inside the block, whoever else wants to read and then write `path` waits: another notebook, or this one.
+
+    The lock is a hidden file beside it, which the system lets go when a process ends. Where it cannot be had within
+    five seconds, or there are no locks, the block runs all the same: an entry may then be lost, but no lesson stops.
+    """
+    lock = None
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f".{path.name}.lock").open("ab")
+        _acquire(lock.fileno())
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+def _acquire(number: int) -> None:
+    """Lock an open file; OSError where that takes too long."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +69,15 @@ class RecordFile(Generic[T]):
         """Where the file is, or will be; MOE_LESSONS_CACHE may have changed since the last call."""
         return cache_dir() / f"{self.book}.json"
 
+    def parsed(self, text: str) -> list[T]:
+        """The records in a file's text; ValueError, KeyError or TypeError where it makes no sense."""
+        return [self.parse(record) for record in json.loads(text)[self.key]]
+
     def read(self) -> list[T]:
         """The records so far; a file that makes no sense is renamed, and a warning says so."""
         path = self.path()
         try:
-            text = path.read_text(encoding="utf-8")
-            return [self.parse(record) for record in json.loads(text)[self.key]]
+            return self.parsed(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -41,6 +86,11 @@ class RecordFile(Generic[T]):
         except (ValueError, KeyError, TypeError):  # text that is not UTF-8 is a ValueError, too
             self._set_aside(path)
             return []
+
+    def update(self, change: Callable[[list[T]], Iterable[dict[str, Any]]]) -> None:
+        """Replace the records by what `change` makes of them, while no other process does the same."""
+        with held(self.path()):
+            self.write(list(change(self.read())))
 
     def write(self, records: list[dict[str, Any]]) -> None:
         """Replace the file by these records in one step, so that no reader sees half of it."""

@@ -514,4 +514,4 @@ def test_the_table_is_marked_up_for_those_who_hear_it_and_names_are_escaped():
     shown = board({"arena": "a"})._repr_html_()
     assert "<caption>" in shown and shown.count("scope='col'") == 8 and shown.count("scope='row'") == 2
     assert "&lt;b&gt;mine" in shown and "a &lt; b" in shown and "balance_loss 0.01" in shown
-    assert boards._FILE.read()[0].version
+    assert boards.FILE.read()[0].version

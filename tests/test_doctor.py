@@ -301,6 +301,16 @@ DAMAGE = {
     "half of a corpus's card": ("corpus/*.json", half, "built again"),
     "half of a ledger": ("ledger.json", half, "the ledger begins anew"),
     "a ledger without entries": ("ledger.json", lambda p: p.write_text("{}", encoding="utf-8"), "begins anew"),
+    "a ledger of other entries": (
+        "ledger.json",
+        lambda p: p.write_text('{"entries": [{"claim_id": 3}]}', encoding="utf-8"),
+        "the ledger begins anew",
+    ),
+    "a leaderboard of another shape": (
+        "leaderboard.json",
+        lambda p: p.write_text('{"rows": [{"name": "dice", "loss": "low"}]}', encoding="utf-8"),
+        "the board begins anew",
+    ),
     "an empty record of exercises": ("progress.json", lambda p: p.write_bytes(b""), "exercises begin anew"),
     "something else for exercises": ("progress.json", lambda p: p.write_text("{}", encoding="utf-8"), "begin anew"),
     "half of a model": ("runs/model.safetensors", half, "write it again"),
@@ -312,8 +322,9 @@ DAMAGE = {
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory) -> Path:
-    """A cache as lessons leave it: a corpus, a ledger, passed exercises, and a model with its own tokenizer."""
+    """A cache as lessons leave it: a corpus, a ledger, a leaderboard, passed exercises, a model with a tokenizer."""
     from moe_lessons import ledger
+    from moe_lessons.capstone.leaderboard import Row, keep
     from moe_lessons.exercises.progress import remember
 
     folder = tmp_path_factory.mktemp("kept")
@@ -323,6 +334,7 @@ def kept(tmp_path_factory) -> Path:
         claim = next(line.claim for line in ledger.claims())
         ledger.settle(claim.id, 1.0, claim.units[claim.lessons[0]], "so", claim.lessons[0])
         remember("01.merge")
+        keep(Row(name="dice", ours=False, seed=0, settings={}, conditions={}, refused="it is blind"))
         checkpoint = load_checkpoint(data_path("checkpoints/course-dense.safetensors"))
         save_checkpoint(folder / "runs" / "model", checkpoint.model)
         shutil.copy(data_path("tokenizer.json"), folder / "runs" / "model.tokenizer.json")
@@ -331,7 +343,7 @@ def kept(tmp_path_factory) -> Path:
 
 def test_what_lessons_keep_is_whole(kept, monkeypatch):
     monkeypatch.setenv("MOE_LESSONS_CACHE", str(kept))
-    assert sum(path.is_file() for path in kept.rglob("*")) == 7
+    assert sum(path.is_file() and not path.name.startswith(".") for path in kept.rglob("*")) == 8
     assert files.check_cache().remedy == ""
 
 
@@ -477,13 +489,17 @@ def test_a_front_end_that_is_switched_off_is_found_out(front_ends, tmp_path, wri
     assert jupyter.check_widgets().remedy == ""
 
 
-def test_a_front_end_of_the_courses_own_that_is_missing_is_found_out(monkeypatch):
-    def gone(name):
-        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "router_view.js")
-
-    monkeypatch.setattr(jupyter, "import_module", gone)
-    check = jupyter.check_widgets()
-    assert "router_view.js" in check.found and check.remedy == REINSTALL
+@pytest.mark.parametrize("name", ["router_view.js", "chart.js", "load_board.py"])
+def test_a_front_end_of_the_courses_own_that_is_missing_is_found_out(tmp_path, name):
+    """In a copy of the package, from which the file is really deleted."""
+    shutil.copytree(ROOT / "moe_lessons", tmp_path / "moe_lessons", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("data", "notebooks"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    (tmp_path / "moe_lessons" / "widgets" / name).unlink()
+    code = "from moe_lessons.checkup.jupyter import check_widgets as c; import json; print(json.dumps(c()[:3]))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    _, found, remedy = json.loads(run.stdout)
+    assert name.removesuffix(".py") in found and remedy == REINSTALL
 
 
 # Speed

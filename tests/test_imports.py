@@ -32,8 +32,8 @@ ALLOWED = {
     "figures": {"axes", "resources", "tracing"},
     "widgets": {"axes", "config", "resources", "tracing", "figures", "accounting"},  # never model, text, training
     "ledger": BASE | {"records", "figures", "widgets"},
-    "exercises": LIBRARY | {"widgets", "ledger", "capstone"},
-    "checkup": LIBRARY | {"widgets"},
+    "exercises": LIBRARY | {"widgets", "ledger", "capstone", "records"},
+    "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"resources"},
     "capstone": LIBRARY | {"__init__", "records", "ledger"},
     "authoring": {"__init__", "resources", "device", "benchmark", "checkup", "seeds", "statements"},

@@ -113,7 +113,7 @@ class Board(tuple[Place, ...]):
 
 def board(conditions: dict[str, Any]) -> Board:
     """The board of all runs under these conditions."""
-    every = _FILE.read()
+    every = FILE.read()
     rows = [row for row in every if row.conditions == conditions]
     by_name: dict[str, list[Row]] = {}
     for row in rows:
@@ -142,12 +142,12 @@ def keep(row: Row) -> None:
             return True
         return old.seed != row.seed and (old.settings, bool(old.refused)) == settings
 
-    _FILE.write([_record(each) for each in (*filter(stays, _FILE.read()), row)])
+    FILE.update(lambda rows: [_record(each) for each in (*filter(stays, rows), row)])
 
 
 def forget(name: str) -> None:
     """Take a router off the leaderboard, under whatever conditions it ran."""
-    _FILE.write([_record(row) for row in _FILE.read() if row.name != name])
+    FILE.update(lambda rows: [_record(row) for row in rows if row.name != name])
 
 
 def _place(name: str, rows: list[Row]) -> Place:
@@ -230,4 +230,4 @@ def _record(row: Row) -> dict[str, Any]:
     return {name: None if value != value else value for name, value in asdict(row).items()}
 
 
-_FILE = RecordFile(book="leaderboard", key="rows", parse=_row, piece="score", remedy="enter your routers again")
+FILE = RecordFile(book="leaderboard", key="rows", parse=_row, piece="score", remedy="enter your routers again")

@@ -79,10 +79,17 @@ def _fault(path: Path) -> str:
 
 
 def _read_json(path: Path) -> None:
-    """Parse a file, and hold the two that lessons read to their shape."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if path.name == "ledger.json" and not all(isinstance(entry, dict) for entry in content["entries"]):
-        raise ValueError("its entries are none")
+    """Parse a file, and hold those that lessons read to their shape."""
+    text = path.read_text(encoding="utf-8")
+    content = json.loads(text)
+    if path.name == "ledger.json":
+        from moe_lessons.ledger import FILE
+
+        FILE.parsed(text)
+    if path.name == "leaderboard.json":
+        from moe_lessons.capstone.leaderboard import FILE
+
+        FILE.parsed(text)
     if path.name == "progress.json" and not (isinstance(content, list) and all(isinstance(n, str) for n in content)):
         raise ValueError("it is no list of names")
 

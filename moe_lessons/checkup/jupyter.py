@@ -62,11 +62,23 @@ def check_widgets() -> Check:
         if by := disabled.get(extension):
             remedy = f"`jupyter labextension enable {extension}`, or remove it from {shown(by)}"
             return Check("widgets", f"{package}'s extension is switched off", remedy)
-    try:
-        import_module("moe_lessons.widgets")  # reads every front end of the course's own
-    except (ImportError, OSError, UnicodeDecodeError) as error:
-        return Check("widgets", f"the course's own cannot be read: {first_line(error)}", REINSTALL)
+    widgets = import_module("moe_lessons.widgets")
+    for name in widgets.__all__:
+        try:
+            getattr(widgets, name)  # each is loaded, and its front end read, when it is asked for
+        except (ImportError, OSError, ValueError, AttributeError, SyntaxError) as error:
+            if _is_ours(error):
+                return Check("widgets", f"the course's own {name} cannot be read: {first_line(error)}", REINSTALL)
     return Check("widgets", ", ".join(found))
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether a file of the course is missing or spoiled; packages that others made have checks of their own."""
+    if isinstance(error, ImportError):
+        return (error.name or "").startswith("moe_lessons")
+    if isinstance(error, OSError):
+        return Path(error.filename or "").is_relative_to(Path(__file__).parent.parent)
+    return True
 
 
 def _owner(package: str) -> str:

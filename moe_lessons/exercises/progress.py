@@ -7,14 +7,15 @@ import os
 from pathlib import Path
 
 from moe_lessons.exercises.catalog import declared, lessons
+from moe_lessons.records import held
 from moe_lessons.resources import cache_dir
 
 
 def remember(name: str) -> None:
     """Note that an exercise was passed."""
-    passed = remembered() | {name}
     path = _path()
-    with contextlib.suppress(OSError):
+    with held(path), contextlib.suppress(OSError):
+        passed = remembered() | {name}
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f"{path.name}.{os.getpid()}")
         scratch.write_text(json.dumps(sorted(passed)), encoding="utf-8")

@@ -1,0 +1,85 @@
+"""Files of records that several notebooks share: none of them loses what another one wrote."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from moe_lessons import records
+from moe_lessons.exercises.progress import remembered
+from moe_lessons.records import RecordFile, held
+
+WRITER = """
+import sys, time
+from moe_lessons.records import RecordFile
+from moe_lessons.exercises.progress import remember
+file = RecordFile(book="book", key="rows", parse=int, piece="row", remedy="do it again")
+first = int(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(first, first + 40):
+    file.update(lambda rows: [*rows, number])
+    remember(f"00.number_{number}")
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_two_processes_that_write_at_once_lose_nothing(cache):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(first)], **pipes) for first in (0, 40)]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert sorted(json.loads((cache / "book.json").read_text(encoding="utf-8"))["rows"]) == list(range(80))
+    assert remembered() == {f"00.number_{number}" for number in range(80)}
+
+
+def test_a_lock_ends_with_its_block_also_where_that_fails(cache):
+    with pytest.raises(KeyError), held(cache / "book.json"):
+        raise KeyError
+    started = time.monotonic()
+    with held(cache / "book.json"):
+        pass
+    assert time.monotonic() - started < records.PATIENCE / 2
+
+
+def test_who_waits_too_long_goes_on_without_the_lock(cache, monkeypatch):
+    monkeypatch.setattr(records, "PATIENCE", 0.1)
+    inside, done = threading.Event(), threading.Event()
+
+    def hold():
+        with held(cache / "book.json"):
+            inside.set()
+            done.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    inside.wait(30)
+    with held(cache / "book.json"):
+        done.set()
+    holder.join()
+
+
+def test_a_folder_that_cannot_be_made_is_no_error_of_the_lock(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with held(tmp_path / "file" / "book.json"):
+        entered = True
+    assert entered
+
+
+def test_records_are_handed_to_the_change_as_they_were_parsed():
+    file = RecordFile(book="book", key="rows", parse=str, piece="row", remedy="do it again")
+    file.update(lambda rows: [*rows, 3])
+    file.update(lambda rows: [*rows, 4])
+    assert file.read() == ["3", "4"]
