@@ -13,8 +13,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from moe_lessons.figures.alt_text import MOST, describe
-from moe_lessons.figures.paper import PAPER, png
-from moe_lessons.figures.style import INK, MUTED, clean, heading, label_ends, new_figure
+from moe_lessons.figures.contrast import PAPER, contrast, luminance, readable
+from moe_lessons.figures.paper import png
+from moe_lessons.figures.style import INK, MUTED, PALETTE, clean, heading, label_ends, new_figure
 from moe_lessons.widgets import LoadBoard, TrainingBoard
 
 
@@ -40,7 +41,7 @@ def two_curves():
 def test_a_line_is_told_by_its_name_its_ends_and_its_lowest_point():
     assert describe(two_curves()) == (
         "Two runs. Across: steps; up: nats. sparse: from 4 at 0 to 2 at 2, lowest 1 at 1. "
-        "dense: from 5 at 0 to 3 at 2. floor."
+        "dense: from 5 at 0 to 3 at 2. floor: at 0.5."
     )
 
 
@@ -111,12 +112,19 @@ def test_ipython_draws_a_figure_once_and_as_large_as_we_do(monkeypatch):
 
 # --- the card
 
-WEIGHTS = np.array([0.2126, 0.7152, 0.0722])
+
+def test_contrast_is_that_of_the_standard():
+    """Two pairs worked out by hand, from the definition in WCAG 2."""
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert contrast("#FFFFFF", "#777777") == pytest.approx(4.48, abs=0.01)
 
 
-def luminance(color) -> float:
-    channels = np.array(mpl.colors.to_rgb(color))
-    return float(np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ WEIGHTS)
+@pytest.mark.parametrize("color", PALETTE)
+def test_any_color_can_be_made_dark_enough_and_no_darker(color):
+    for least in (3, 4.5):
+        made = readable(color, least)
+        assert contrast(made, PAPER) >= least
+        assert made == color or contrast(made, PAPER) < 1.05 * least
 
 
 def test_a_figure_stands_on_a_card_with_round_corners_and_nothing_outside():
@@ -131,7 +139,13 @@ def test_a_figure_stands_on_a_card_with_round_corners_and_nothing_outside():
 @pytest.mark.parametrize(("ink", "least"), [(INK, 7), (MUTED, 4.5)])
 def test_words_are_read_easily_on_the_card(ink, least):
     assert luminance(PAPER) < 0.82
-    assert (luminance(PAPER) + 0.05) / (luminance(ink) + 0.05) >= least
+    assert contrast(ink, PAPER) >= least
+
+
+def test_lines_with_names_and_their_names_are_dark_enough():
+    axis = two_curves().axes[0]
+    assert min(contrast(line.get_color(), PAPER) for line in axis.lines) >= 3
+    assert min(contrast(text.get_color(), PAPER) for text in axis.texts) >= 4.5
 
 
 # --- boards

@@ -64,7 +64,8 @@ def _panel(axis: Axes) -> list[str]:
     if not title and not axis.get_label().startswith(("_", "<")):
         title = axis.get_label()
     named: set[str] = set()
-    drawn = [*_lines(axis, named), *_bars(axis), *_maps(axis), *_clouds(axis)]
+    # Without axes it is a diagram, whose lines and boxes measure nothing.
+    drawn = [*_lines(axis, named), *_bars(axis), *_maps(axis), *_clouds(axis)] if axis.axison else []
     words = [_plain(text.get_text()) for text in axis.texts if _is_prose(text.get_text())]
     said = " ".join((title, *drawn))
     words = [text for text in dict.fromkeys(words) if text not in named and text not in said]
@@ -84,29 +85,36 @@ def _axis_labels(axis: Axes) -> Iterator[tuple[str, str]]:
 def _lines(axis: Axes, named: set[str]) -> Iterator[str]:
     """Each curve by its name, with its first and last value and, where they lie elsewhere, its extremes.
 
-    A curve without a label is called what the text in its own color beside it says; a faint line under a
-    strong one of the same color is the same curve.
+    A curve without a label is called what a text in its color says; a faint line under a strong one of the same color
+    or name is the same curve.
     """
     curves: dict[str, Line2D] = {}
+    levels = []
     for line in axis.lines:
-        if not line.get_visible() or line.get_transform() != axis.transData or len(line.get_xdata()) < 2:
+        label = line.get_label() or "_"
+        if not line.get_visible():
             continue
-        color = to_hex(line.get_color())
-        label = line.get_label()
-        key = label if label and not label.startswith("_") else color
+        if line.get_transform() != axis.transData:  # drawn from edge to edge
+            if not label.startswith("_"):
+                named.add(_plain(label))
+                levels.append(f"{_plain(label)}: at {_number(line.get_ydata()[0])}")
+            continue
+        if len(line.get_xdata()) < 2:
+            continue
+        key = to_hex(line.get_color()) if label.startswith("_") else label
         if key not in curves or line.get_linewidth() >= curves[key].get_linewidth():
             curves[key] = line
     names = _names_by_color(axis)
     sentences = []
     for key, line in curves.items():
-        name = _plain(key) if not key.startswith("#") else names.get(key, "")
+        name = names.get(key, "") if key.startswith("#") else _plain(key)
         if name:
             named.add(name)
         if words := _course(np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), line):
             sentences.append(f"{name}: {words}" if name else words)
     if len(sentences) > _NAMED_LINES:
         yield f"{len(sentences)} lines"
-    yield from sentences[:_NAMED_LINES]
+    yield from [*sentences[:_NAMED_LINES], *levels[:_NAMED_LINES]]
 
 
 def _names_by_color(axis: Axes) -> dict[str, str]:
@@ -145,18 +153,20 @@ def _course(x: Any, y: Any, line: Line2D) -> str:
 
 def _bars(axis: Axes) -> Iterator[str]:
     """Bars by name and length, where they are few; otherwise the shortest and the longest."""
-    for container in axis.containers:
-        if not isinstance(container, BarContainer) or not len(container.patches):
-            continue
+    bars = [one for one in axis.containers if isinstance(one, BarContainer) and len(one.patches)]
+    if len(bars) > 1 and all(len(one.patches) == 1 for one in bars):
+        bars = [BarContainer([one.patches[0] for one in bars], orientation=bars[0].orientation)]
+    for container in bars:
         flat = container.orientation == "horizontal"
-        lengths = np.array([bar.get_width() if flat else bar.get_height() for bar in container.patches], dtype=float)
-        centers = [
-            bar.get_y() + bar.get_height() / 2 if flat else bar.get_x() + bar.get_width() / 2
-            for bar in container.patches
-        ]
-        if not np.isfinite(lengths).any() or not lengths.any():
+        lengths, names = [], []
+        for bar in container.patches:
+            length, middle = (bar.get_width(), bar.get_y() + bar.get_height() / 2)
+            if not flat:
+                length, middle = (bar.get_height(), bar.get_x() + bar.get_width() / 2)
+            lengths.append(length)
+            names.append(_tick_name(axis, "y" if flat else "x", middle))
+        if not np.isfinite(lengths).any() or not np.any(lengths):
             continue
-        names = [_tick_name(axis, "y" if flat else "x", center) for center in centers]
         label = container.get_label()
         head = f"{_plain(label)}: " if label and not label.startswith("_") else ""
         if len(lengths) <= _NAMED_BARS:
@@ -217,13 +227,13 @@ def _tick_name(axis: Axes, which: str, place: float) -> str:
         return ""
     for number, tick in enumerate(scale.get_majorticklocs()):
         if abs(tick - place) < 0.26:
-            return _plain(written(tick, number))
+            return _plain(str(written(tick, number)))
     return ""
 
 
 def _loose_texts(part: Any) -> Iterator[Any]:
     """Texts of a page that are in no panel, its suptitle aside."""
-    heads = {part._suptitle, part._supxlabel, part._supylabel}
+    heads = {getattr(part, name, None) for name in ("_suptitle", "_supxlabel", "_supylabel")}
     yield from (text for text in part.texts if text not in heads and _is_prose(text.get_text()))
 
 

@@ -16,8 +16,8 @@ from matplotlib.patches import BoxStyle, Rectangle
 from matplotlib.transforms import IdentityTransform
 
 from moe_lessons.figures.alt_text import describe
+from moe_lessons.figures.contrast import PAPER
 
-PAPER = "#EBE7DE"  # four fifths of white's luminance; black ink still has 11 times the paper's contrast
 _CORNER = 0.09  # inches
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
+from moe_lessons.figures.contrast import readable
 from moe_lessons.figures.paper import Figure
 
 # Okabe and Ito's colors (the first six), and ten that were searched for: any two of the sixteen are well apart (0.076
@@ -67,8 +70,10 @@ def heading(axis: Axes, text: str) -> None:
 def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]], size: float = 8.5) -> None:
     """Write names beside the ends of lines, moved apart where they would overlap.
 
-    `ends` holds (x, y, text, color). Call it after the limits and the scale are set.
+    `ends` holds (x, y, text, color). Call it after the limits and the scale are set. Lines keep their hue but become as
+    dark as the paper needs, and they are called what stands beside them.
     """
+    _name_lines(axis, ends)
     to_axes = axis.transData + axis.transAxes.inverted()
     step = size * 1.25 / 72 * axis.figure.dpi / axis.bbox.height
     taken = -step
@@ -81,11 +86,22 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]], size: 
             xycoords="axes fraction",
             xytext=(4, 0),
             textcoords="offset points",
-            color=color,
+            color=readable(color),
             fontsize=size,
             va="center",
             annotation_clip=False,
         )
+
+
+def _name_lines(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    for line in axis.lines:
+        values = np.asarray(line.get_ydata(), dtype=float)
+        mine = [end for end in ends if to_hex(end[3]) == to_hex(line.get_color())]
+        if not mine or not len(values):
+            continue
+        line.set_color(readable(line.get_color(), 3))
+        if line.get_label().startswith("_"):
+            line.set_label(min(mine, key=lambda end: abs(end[1] - values[-1]))[2])
 
 
 def printable(text: str) -> str:
