@@ -111,6 +111,24 @@ def test_other_right_ways_pass():
         opened = hidden @ gate.T
         return (opened * torch.sigmoid(opened) * (hidden @ up.T)) @ down.T
 
+    def block(hidden, n_heads, query, key, value, output, gate, up, down):
+        def unit(vector):
+            return vector / torch.sqrt((vector * vector).mean() + 1e-5)
+
+        after, width = [], hidden.shape[1] // n_heads
+        for t in range(len(hidden)):
+            past, heads = [unit(vector) for vector in hidden[: t + 1]], []
+            for h in range(n_heads):
+                rows = slice(h * width, (h + 1) * width)
+                q = query[rows] @ past[-1]
+                scores = torch.stack([q @ (key[rows] @ vector) / math.sqrt(width) for vector in past])
+                shares = torch.exp(scores) / torch.exp(scores).sum()
+                heads.append(sum(share * (value[rows] @ vector) for share, vector in zip(shares, past, strict=True)))
+            vector = hidden[t] + output @ torch.cat(heads)
+            opened = gate @ unit(vector)
+            after.append(vector + down @ (opened / (1 + torch.exp(-opened)) * (up @ unit(vector))))
+        return torch.stack(after)
+
     def route(logits, top_k):
         best = logits.topk(top_k)
         return best.values.softmax(dim=-1), best.indices
@@ -173,7 +191,7 @@ def test_other_right_ways_pass():
 
     attempts = {
         "02": [attention_weights, window_weights, cache_bytes, rotate_neighbors],
-        "03": [rms_norm, swiglu],
+        "03": [rms_norm, swiglu, block],
         "04": [top_p],
         "07": [route, biased_route, max_over_mean],
         "08": [evenness, auxiliary_loss, model_balance_loss, updated_bias, experts_take],

@@ -1,6 +1,6 @@
 """Lesson 03: the parts of a LLaMA block, and what they weigh."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from moe_lessons.accounting.parameters import count_parameters
 from moe_lessons.config import AttentionConfig, ModelConfig
 from moe_lessons.exercises.exercise import Exercise
+from moe_lessons.model.block import Block
 from moe_lessons.model.feed_forward import SwiGLU
 from moe_lessons.model.norm import RMSNorm
+from moe_lessons.model.rope import rotation
 
 
 def rms_norm(
@@ -32,6 +34,29 @@ def swiglu(
     """down(silu(gate(x)) * up(x)), with each matrix stored as [outputs, inputs]."""
     weights = {"gate.weight": gate, "up.weight": up, "down.weight": down}
     return functional_call(SwiGLU(hidden.shape[-1], len(gate)), weights, hidden)
+
+
+def block(
+    hidden: Float[Tensor, "time dim"],
+    n_heads: int,
+    query: Float[Tensor, "dim dim"],
+    key: Float[Tensor, "dim dim"],
+    value: Float[Tensor, "dim dim"],
+    output: Float[Tensor, "dim dim"],
+    gate: Float[Tensor, "hidden dim"],
+    up: Float[Tensor, "hidden dim"],
+    down: Float[Tensor, "dim hidden"],
+) -> Float[Tensor, "time dim"]:
+    """The stream of one text after a block: attention is added to it, then SwiGLU, each read through a norm."""
+    time, dim = hidden.shape
+    heads = AttentionConfig(n_heads=n_heads, n_kv_heads=n_heads, head_dim=dim // n_heads, qk_norm=False)
+    config = ModelConfig(vocab_size=2, dim=dim, n_layers=1, hidden_dim=len(gate), max_length=time, attention=heads)
+    attention = {"query": query, "key": key, "value": value, "output": output}
+    feed_forward = {"gate": gate, "up": up, "down": down}
+    weights = {f"attention.{name}.weight": matrix for name, matrix in attention.items()}
+    weights |= {f"feed_forward.{name}.weight": matrix for name, matrix in feed_forward.items()}
+    unturned = rotation(torch.zeros(time, dtype=torch.long), heads.head_dim, heads.rope_theta)
+    return functional_call(Block(config, 0), weights, (hidden[None], unturned))[0]
 
 
 def parameters(config: ModelConfig) -> int:
@@ -60,6 +85,19 @@ def _layers(rng: np.random.Generator) -> Iterator[tuple]:
         )
 
 
+def _blocks(rng: np.random.Generator) -> Iterator[tuple]:
+    for time, dim, n_heads, hidden_dim in ((2, 4, 1, 6), (5, 8, 2, 12), (7, 16, 4, 24)):
+        square = [_normal(rng, dim, dim) / dim**0.5 for _ in range(4)]
+        wide = [_normal(rng, hidden_dim, dim) / dim**0.5 for _ in range(2)]
+        yield (
+            3 * _normal(rng, time, dim) + 0.5,
+            n_heads,
+            *square,
+            *wide,
+            _normal(rng, dim, hidden_dim) / hidden_dim**0.5,
+        )
+
+
 def _configs(rng: np.random.Generator) -> Iterator[tuple]:
     for tied in (True, False):
         for n_layers, n_heads, n_kv_heads in ((1, 4, 4), (2, 4, 2), (3, 6, 1)):
@@ -78,6 +116,93 @@ def _configs(rng: np.random.Generator) -> Iterator[tuple]:
 
 def _mean_square(hidden: Tensor, axis: int = -1) -> Tensor:
     return hidden.square().mean(dim=axis, keepdim=True)
+
+
+def _attend(
+    hidden: Tensor, n_heads: int, query: Tensor, key: Tensor, value: Tensor, output: Tensor, **changed
+) -> Tensor:
+    """Causal attention without turns; `changed` names what a learner may get wrong."""
+    time, dim = hidden.shape
+    n_heads = 1 if changed.get("one_head") else n_heads
+    split = (time, n_heads, dim // n_heads)
+    queries, keys, values = (F.linear(hidden, matrix).view(split).transpose(0, 1) for matrix in (query, key, value))
+    scale = 1.0 if changed.get("no_scale") else None
+    mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=not changed.get("no_mask"), scale=scale)
+    mixed = (mixed if changed.get("heads_first") else mixed.transpose(0, 1)).reshape(time, dim)
+    return mixed if changed.get("no_output") else F.linear(mixed, output)
+
+
+def _unit(hidden: Tensor) -> Tensor:
+    return hidden * (_mean_square(hidden) + 1e-5).rsqrt()
+
+
+def _with_parts(step: Callable[[Tensor, Callable, Callable], Tensor], **changed) -> Callable:
+    """A block whose two parts are right, or changed as told, and are put together by `step(stream, attend, think)`."""
+
+    def attempt(hidden, n_heads, query, key, value, output, gate, up, down):
+        def attend(x: Tensor) -> Tensor:
+            return _attend(x, n_heads, query, key, value, output, **changed)
+
+        def think(x: Tensor) -> Tensor:
+            return swiglu(x, up, gate, down) if changed.get("swapped") else swiglu(x, gate, up, down)
+
+        return step(hidden, attend, think)
+
+    return attempt
+
+
+def _in_order(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    stream = stream + attend(_unit(stream))
+    return stream + think(_unit(stream))
+
+
+def _replacing(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    return think(_unit(attend(_unit(stream))))
+
+
+def _replacing_once(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    stream = stream + attend(_unit(stream))
+    return think(_unit(stream))
+
+
+def _replacing_first(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    stream = attend(_unit(stream))
+    return stream + think(_unit(stream))
+
+
+def _norm_after(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    stream = _unit(stream + attend(stream))
+    return _unit(stream + think(stream))
+
+
+def _norm_of_the_part(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    stream = stream + _unit(attend(stream))
+    return stream + _unit(think(stream))
+
+
+def _no_norms(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    stream = stream + attend(stream)
+    return stream + think(stream)
+
+
+def _one_norm(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    stream = stream + attend(_unit(stream))
+    return stream + think(stream)
+
+
+def _normalized_stream(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    stream = _unit(stream)
+    stream = _unit(stream + attend(stream))
+    return stream + think(stream)
+
+
+def _side_by_side(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    return stream + attend(_unit(stream)) + think(_unit(stream))
+
+
+def _other_order(stream: Tensor, attend: Callable, think: Callable) -> Tensor:
+    stream = stream + think(_unit(stream))
+    return stream + attend(_unit(stream))
 
 
 def _parameters(
@@ -168,6 +293,46 @@ EXERCISES = (
         minutes=6,
         differentiable=True,
         sources=("moe_lessons.model.feed_forward.SwiGLU",),
+    ),
+    Exercise(
+        name="block",
+        task="Return the stream of one text after a block: causal attention with n_heads heads, then SwiGLU, each "
+        "reading through an RMSNorm (eps 1e-5, no gains) and adding to the stream. Turns of positions are left out.",
+        reference=block,
+        inputs=_blocks,
+        mistakes={
+            "Both results replace the stream; a block only adds to it.": _with_parts(_replacing),
+            "SwiGLU's result replaces the stream; add it.": _with_parts(_replacing_once),
+            "Attention's result replaces the stream; add it.": _with_parts(_replacing_first),
+            "You normalize the stream after each addition; only what a part reads is normalized.": (
+                _with_parts(_norm_after)
+            ),
+            "You normalize what a part writes; normalize what it reads.": _with_parts(_norm_of_the_part),
+            "Both norms are missing: each part reads the stream through one.": _with_parts(_no_norms),
+            "The second norm is missing: SwiGLU reads through a norm, too.": _with_parts(_one_norm),
+            "You add to the normalized stream; keep the stream itself, the norm is for reading.": (
+                _with_parts(_normalized_stream)
+            ),
+            "SwiGLU reads the stream from before attention; it reads what attention has added to.": (
+                _with_parts(_side_by_side)
+            ),
+            "SwiGLU comes before attention; it is the other way round.": _with_parts(_other_order),
+            "The mask is missing: a position must not see later ones.": _with_parts(_in_order, no_mask=True),
+            "The scale is missing: divide the products by sqrt(head_dim).": _with_parts(_in_order, no_scale=True),
+            "The heads are not split: each of the n_heads has dim / n_heads numbers and shares of its own.": (
+                _with_parts(_in_order, one_head=True)
+            ),
+            "The heads are joined in the wrong order: bring the heads of a token together before you reshape.": (
+                _with_parts(_in_order, heads_first=True)
+            ),
+            "`output` is not used: it mixes the heads before they are added.": _with_parts(_in_order, no_output=True),
+            "Gate and up are exchanged: silu belongs on the gate's side.": _with_parts(_in_order, swapped=True),
+        },
+        success="Stack this, put a table before it and one behind it, and you have a LLaMA.",
+        difficulty=3,
+        minutes=15,
+        differentiable=True,
+        sources=("moe_lessons.model.block.Block",),
     ),
     Exercise(
         name="parameters",
