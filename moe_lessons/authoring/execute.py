@@ -32,7 +32,7 @@ class Timing(NamedTuple):
 
 
 def environment() -> dict[str, str]:
-    """What a lesson's kernel sees when it is built: no GPU, two threads that wait as make lab's do, a fixed hash seed."""
+    """What a lesson's kernel sees when it is built: no GPU, two threads that wait as make lab does, a fixed seed."""
     fixed = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "0"}
     return {"GOMP_SPINCOUNT": "5000", **os.environ, **fixed}
 
