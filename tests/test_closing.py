@@ -93,7 +93,7 @@ def test_what_was_recorded_comes_first_and_the_rest_is_computed(monkeypatch):
         ("token-is-a-word", {"01": 1.1}, "right"),
         ("cheap-and-unexplained", {"04": 0.3, "07": 0.07, "12": 5.6}, "half right"),
         ("cheap-and-unexplained", {"04": 0.3, "07": 0.07, "12": 500.0}, "wrong"),
-        ("scarcity-made-inventive", {"10": 57.0, "11": 1.5, "12": 1.9}, "right"),
+        ("scarcity-made-inventive", {"10": 57.0, "11": 1.5, "12": 1.9}, "half right"),
         ("scarcity-made-inventive", {"10": 57.0, "11": 0.9, "12": 1.9}, "half right"),
         ("scarcity-made-inventive", {"10": 0.5, "11": 0.9, "12": 0.9}, "wrong"),
         ("the-field", {"13": 11.0}, "wrong"),

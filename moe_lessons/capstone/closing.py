@@ -433,12 +433,13 @@ def _more_compute(values: Mapping[str, float]) -> Judgment:
 
 def _inventive(values: Mapping[str, float]) -> Judgment:
     cache, ahead, fewer = (values[lesson] for lesson in ("10", "11", "12"))
-    helped = sum(value > 1 for value in (cache, ahead, fewer))
+    helped = any(value > 1 for value in (cache, ahead, fewer))
+    # Savings can refute the inventions; no number can show what made their makers look for them.
     return Judgment(
-        "right" if helped == 3 else "half right" if helped else "wrong",
-        f"A cache {cache:.0f} times smaller, {ahead:.1f} tokens a step, {fewer:.1f} times fewer bytes between "
-        "machines: the inventions save what was scarce. That scarcity was their mother is what their makers say "
-        "(arXiv:2505.09343), not a number.",
+        "half right" if helped else "wrong",
+        f"A cache {cache:.0f} times smaller than multi-head attention's, {ahead:.1f} tokens a step, {fewer:.1f} times "
+        "fewer bytes between machines: inventions that save. That scarcity was the reason their makers say "
+        "(arXiv:2505.09343); it is plausible for the link between cards, which was cut, and no number here shows it.",
     )
 
 
