@@ -1,6 +1,7 @@
 """Finding exercises by name: `01.merge` is the exercise `merge` in `lesson_01.py`."""
 
 import html
+import re
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,13 +24,18 @@ class Exercises(tuple):
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td style='text-align:left'><code>{html.escape(f'{lesson}.{exercise.name}')}</code></td>"
-            f"<td style='text-align:left'>{html.escape(exercise.task)}<br>"
+            f"<td style='text-align:left'>{_with_code(exercise.task)}<br>"
             f"<code>{html.escape(exercise.signature)}</code></td>"
             f"<td title='difficulty {exercise.difficulty} of 3'>{_STARS[exercise.difficulty]}</td>"
             f"<td style='white-space:nowrap'>{exercise.minutes} min</td></tr>"
             for lesson, exercise in self
         )
         return f"<table><tbody>{rows}</tbody></table>"
+
+
+def _with_code(text: str) -> str:
+    """Plain text as HTML; what stands between backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def exercises(lesson: str) -> Exercises:

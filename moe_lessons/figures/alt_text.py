@@ -6,6 +6,7 @@ begins and ends, how high the bars are, where a map is darkest. A figure that kn
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def describe(figure: Figure, name: str = "") -> str:
     `name` comes first, and a title that only says it again is left out.
     """
     if own := getattr(figure, "alt", ""):
-        return _sentences([name, own])
+        return _cut(f"{name}. {own}" if name else own)
     heads = [_plain(part.get_suptitle()) for part in (figure, *figure.subfigs) if part.get_suptitle()]
     panels = [words for axis in figure.axes if axis.get_visible() and (words := _panel(axis))]
     notes = [_plain(text.get_text()) for part in (figure, *figure.subfigs) for text in _loose_texts(part)]
@@ -51,10 +52,14 @@ def _sentences(parts: Sequence[str]) -> str:
         left = len(parts) - number - 1
         if len(text) + len(sentence) + (25 if left else 0) > MOST:
             if not text:
-                return sentence[: MOST - 1].rsplit(" ", 1)[0] + "…"
+                return _cut(sentence)
             return f"{text} And {left + 1} more."
         text += (" " if text else "") + sentence
     return text
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST else text[: MOST - 1].rsplit(" ", 1)[0] + "…"
 
 
 def _panel(axis: Axes) -> list[str]:
@@ -89,7 +94,7 @@ def _lines(axis: Axes, named: set[str]) -> Iterator[str]:
     or name is the same curve.
     """
     curves: dict[str, Line2D] = {}
-    levels = []
+    levels: dict[str, list[float]] = {}
     for line in axis.lines:
         label = line.get_label() or "_"
         if not line.get_visible():
@@ -97,7 +102,7 @@ def _lines(axis: Axes, named: set[str]) -> Iterator[str]:
         if line.get_transform() != axis.transData:  # drawn from edge to edge
             if not label.startswith("_"):
                 named.add(_plain(label))
-                levels.append(f"{_plain(label)}: at {_number(line.get_ydata()[0])}")
+                levels.setdefault(_plain(label), []).append(float(line.get_ydata()[0]))
             continue
         if len(line.get_xdata()) < 2:
             continue
@@ -114,7 +119,8 @@ def _lines(axis: Axes, named: set[str]) -> Iterator[str]:
             sentences.append(f"{name}: {words}" if name else words)
     if len(sentences) > _NAMED_LINES:
         yield f"{len(sentences)} lines"
-    yield from [*sentences[:_NAMED_LINES], *levels[:_NAMED_LINES]]
+    yield from sentences[:_NAMED_LINES]
+    yield from (f"{name}: at {_range(min(heights), max(heights))}" for name, heights in levels.items())
 
 
 def _names_by_color(axis: Axes) -> dict[str, str]:
@@ -155,7 +161,10 @@ def _bars(axis: Axes) -> Iterator[str]:
     """Bars by name and length, where they are few; otherwise the shortest and the longest."""
     bars = [one for one in axis.containers if isinstance(one, BarContainer) and len(one.patches)]
     if len(bars) > 1 and all(len(one.patches) == 1 for one in bars):
+        known = ["" if one.get_label().startswith("_") else _plain(one.get_label()) for one in bars]
         bars = [BarContainer([one.patches[0] for one in bars], orientation=bars[0].orientation)]
+    else:
+        known = []
     for container in bars:
         flat = container.orientation == "horizontal"
         lengths, names = [], []
@@ -165,6 +174,7 @@ def _bars(axis: Axes) -> Iterator[str]:
                 length, middle = (bar.get_height(), bar.get_x() + bar.get_width() / 2)
             lengths.append(length)
             names.append(_tick_name(axis, "y" if flat else "x", middle))
+        names = [name or known for name, known in zip_longest(names, known, fillvalue="")]
         if not np.isfinite(lengths).any() or not np.any(lengths):
             continue
         label = container.get_label()

@@ -89,4 +89,6 @@ def draw_models(models: Mapping[str, Held], title: str) -> Figure:
     axis.xaxis.set_major_formatter(lambda value, _: brief(value))
     axis.minorticks_off()
     heading(axis, title)
+    told = [f"{name} {brief(held.active)} of {brief(held.total)}" for name, held in models.items()]
+    figure.alt = f"{title}. Parameters at work on a token, of all: {', '.join(told)}."
     return figure

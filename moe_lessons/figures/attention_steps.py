@@ -118,6 +118,9 @@ def draw_turns(vectors: Mapping[str, np.ndarray]) -> Figure:
             axis.text(*(1.2 * tips[position]), name, fontsize=8, color=INK, ha="center", va="center")
         axis.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal")
         axis.set_title(title, fontsize=9, color=INK)
+    angles = {title: np.degrees(np.unwrap(np.arctan2(tips[:, 1], tips[:, 0]))) for title, tips in vectors.items()}
+    told = [f"{title}, by {abs(turned[-1] - turned[0]):.0f} degrees" for title, turned in angles.items()]
+    figure.alt = f"Dials: where one pair of numbers points, position after position. It turns: {'; '.join(told)}."
     return figure
 
 

@@ -78,7 +78,10 @@ def draw_push(
     probability: Float[np.ndarray, " experts"],
     push: Float[np.ndarray, " experts"],
 ) -> Figure:
-    """Each expert's share of the choices and its mean probability; below, where a step would move its logits."""
+    """Each expert's share of the choices f and its mean probability p; below, where a step would move its logits.
+
+    Where all tokens have the same p, that is p_e times the difference between f's mean weighted by p and f_e.
+    """
     figure = new_figure(WIDEST, 3.0)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1.5, 1])
     places = np.arange(len(share))
@@ -91,7 +94,7 @@ def draw_push(
     bottom.axhline(0, color=MUTED, linewidth=0.8)
     bottom.set(xlabel="expert", yticks=[0])
     bottom.set_xticks(places)
-    heading(bottom, "Where the balance loss pushes its logits: up for the idle, down for the busy")
+    heading(bottom, "Where the balance loss pushes its logits: p, times how far f lies below its p-weighted mean")
     return figure
 
 
@@ -108,6 +111,13 @@ def draw_choices(
         _draw_matrix(axis, scores, chosen, title)
     names = [printable(piece) for piece in pieces]
     np.atleast_1d(axes)[0].set_yticks(range(tokens), names, fontsize=8, family="DejaVu Sans Mono", color=INK)
+    told = [
+        f"{title}: {chosen.sum(axis=1).min()} to {chosen.sum(axis=1).max()} experts a token, "
+        f"{chosen.sum(axis=0).min()} to {chosen.sum(axis=0).max()} tokens an expert"
+        for title, chosen in by.items()
+    ]
+    figure.alt = f"The same scores of {tokens} tokens and {scores.shape[1]} experts, read in {len(by)} ways. "
+    figure.alt += f"{'; '.join(told)}."
     return figure
 
 

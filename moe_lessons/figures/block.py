@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
+from moe_lessons.figures.contrast import SHEET
 from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, label_ends, new_figure
 
 
@@ -18,7 +19,7 @@ def draw_plan() -> Figure:
     axis = figure.subplots()
     axis.set(xlim=(0, 14), ylim=(0, 5))
     axis.axis("off")
-    axis.add_patch(_box(3.0, 0.25, 7.55, 4.55, "white", RULE))
+    axis.add_patch(_box(3.0, 0.25, 7.55, 4.55, SHEET, RULE))
     axis.text(3.2, 4.35, "one block, repeated n_layers times", fontsize=8, color=MUTED, zorder=6)
     axis.annotate("", (12.65, 3.5), (2.35, 3.5), arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 2.4, "zorder": 4})
     axis.text(2.45, 3.68, "stream", fontsize=8, color=MUTED)
@@ -41,6 +42,11 @@ def draw_plan() -> Figure:
         _part(axis, left + 0.05, 2.15, 1.0, "norm", PALETTE[7], height=0.75)
         _part(axis, left + 0.05, 0.5, 2.1, name, color)
         axis.text(left + 1.2, 2.5, note, fontsize=7.5, color=MUTED, va="center", zorder=6)
+    figure.alt = (
+        "The plan of a dense transformer: token ids, embedding, a stream through one block repeated n_layers times, "
+        "norm, head, logits. In a block, attention (tokens exchange) and feed-forward (each token alone) both read the "
+        "stream through a norm and add to it."
+    )
     return figure
 
 
@@ -49,7 +55,7 @@ def _box(x: float, y: float, width: float, height: float, face: str, edge: str) 
 
 
 def _part(axis: Axes, x: float, y: float, width: float, name: str, color: str, height: float = 1.0) -> None:
-    axis.add_patch(_box(x, y, width, height, "white", color))
+    axis.add_patch(_box(x, y, width, height, SHEET, color))
     axis.patches[-1].set(linewidth=1.8, zorder=5)
     axis.text(x + width / 2, y + height / 2, name, ha="center", va="center", fontsize=8.5, color=INK, zorder=6)
 

@@ -71,6 +71,9 @@ def draw_budget(slices: Sequence[Slice], n_layers: int, title: str = "") -> Figu
     )
     _draw_layers(clean(right), slices, n_layers)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, color=INK)
+    told = [f"{PARTS[name][1]} {brief(parameters[name])} and {flops[name] / totals[1]:.0%}" for name in names]
+    figure.alt = f"{title or 'Budget'}. {brief(totals[0])} parameters, {brief(totals[1], 'kMGT')} FLOPs per token. "
+    figure.alt += f"Parameters and share of the FLOPs by part: {', '.join(told)}."
     return figure
 
 
@@ -86,7 +89,8 @@ def _draw_layers(axis, slices: Sequence[Slice], n_layers: int) -> None:
             axis.bar(column, count, bottom=bottoms.get(column, 0), color=PARTS[part.name][0], alpha=alpha, width=0.86)
             bottoms[column] = bottoms.get(column, 0) + count
     every = max(1, n_layers // 8)
-    layers = list(range(0, n_layers, every))
+    # A number beside "in" or "out" needs room for both.
+    layers = [layer for layer in range(0, n_layers, every) if n_layers <= 12 or 0 < layer <= n_layers - 0.7 * every]
     axis.set_xticks([-1, *layers, n_layers], ["in", *layers, "out"])
     axis.yaxis.set_major_formatter(lambda value, _: brief(value))
     axis.set_xlabel("layer")

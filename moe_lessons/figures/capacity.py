@@ -68,9 +68,13 @@ def draw_slots(
     padded = sum(max(0, slots - len(line)) for line in lines) if slots is not None else 0
     limit = "no limit" if slots is None else f"{slots} slots an expert"
     choices = sum(len(line) for line in lines)
-    words = f"{limit}: {dropped} of {choices} choices dropped, {padded} slots empty"
+    marks = "; struck out: all its choices dropped" if (lost == top_k).any() else ""
+    marks += "; hatched: some of them" if ((lost > 0) & (lost < top_k)).any() else ""
+    words = f"{limit}: {dropped} of {choices} choices dropped, {padded} slots empty{marks}"
     page.text(0.02, top + 0.1, words, fontsize=8, color=MUTED, va="center")
     _draw_columns(page, pieces, lines, top_k, slots, rows, top + 0.24)
+    figure.alt = f"{title}. {len(lines)} experts with their queues of tokens; {words}. "
+    figure.alt += f"Queues: {', '.join(f'expert {expert} {len(line)}' for expert, line in enumerate(lines))}."
     return figure
 
 

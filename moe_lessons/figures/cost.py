@@ -74,6 +74,8 @@ def draw_ranges(ranges: Mapping[str, tuple[float, float, float]], title: str, xl
     axis.set(xlabel=xlabel, xlim=(low / 1.5, high * (high / low) ** 0.45))
     axis.margins(y=0.2)
     heading(axis, title)
+    told = [f"{name} {middle:.3g}, from {low:.3g} to {high:.3g}" for name, (low, middle, high) in ranges.items()]
+    figure.alt = f"{title}. {xlabel}: {'; '.join(told)}."
     return figure
 
 

@@ -63,6 +63,9 @@ def draw_dispatch(
     note = f"experts, each with its tokens side by side ({idle} of {n_experts} have none)" if idle else "experts"
     axis.text(len(flat) / 2, 6.0, note, fontsize=8, color=MUTED, **style)
     heading(axis, title)
+    most = int(np.bincount(flat, minlength=n_experts).argmax())
+    figure.alt = f"{title}. {len(pieces)} tokens with {top_k} choices each; lines lead to the same choices sorted by "
+    figure.alt += f"expert. {idle} of {n_experts} experts have none, expert {most} has {(flat == most).sum()}."
     return figure
 
 
@@ -87,6 +90,8 @@ def draw_send(send: Float[np.ndarray, "tokens columns"], n_experts: int, pieces:
         side.set_color(RULE)
     axis.set_xlabel(f"slots, {slots} for each expert", fontsize=8.5, color=MUTED)
     heading(axis, title)
+    figure.alt = f"{title}. A table of {tokens} tokens by {n_experts} experts with {slots} slots each; "
+    figure.alt += f"{np.count_nonzero(send)} of {send.size:,} places hold a one."
     return figure
 
 
@@ -111,6 +116,8 @@ def draw_ratios(seconds: Mapping[str, tuple[float, float, float]], base: str, ti
     axis.set_yticks(range(len(names)), names, color=INK, fontsize=8.5)
     axis.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, None))
     axis.set_title(title, loc="left", fontsize=10, color=INK, pad=16)
+    told = [f"{name} {seconds[name][0] / unit:.2f}" for name in names]
+    figure.alt = f"{title}. Median times as multiples of {base}: {', '.join(told)}."
     return figure
 
 

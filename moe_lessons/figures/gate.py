@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from moe_lessons.figures.contrast import SHEET
 from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, new_figure, printable
 
 
@@ -25,14 +26,17 @@ def draw_gate(pieces: Sequence[str], gates: Float[np.ndarray, "tokens hidden"]) 
     left.set(xlabel="gate(x), one unit", xticks=[-4, -2, 0, 2, 4], ylim=(-0.6, 4.2))
     heading(left, "how far a unit is open")
     clean(right, grid="")
-    shades = LinearSegmentedColormap.from_list("gate", ["#F4F4F4", PALETTE[1], PALETTE[3]])
-    top = max(float(gates.max()), 1e-6)
-    image = right.imshow(gates, cmap=shades, vmin=0, vmax=top, aspect="auto", interpolation="nearest")
+    # silu is never below -0.28: a shut unit still passes a little, with the other sign.
+    shades = LinearSegmentedColormap.from_list(
+        "gate", [(0, PALETTE[0]), (0.5, SHEET), (0.75, PALETTE[1]), (1, PALETTE[3])]
+    )
+    low, top = min(float(gates.min()), -1e-6), max(float(gates.max()), 1e-6)
+    image = right.imshow(gates, cmap=shades, norm=TwoSlopeNorm(0, low, top), aspect="auto", interpolation="nearest")
     right.set_yticks(range(len(pieces)), [printable(piece) for piece in pieces])
     right.tick_params(axis="y", labelcolor=INK, labelsize=7.5)
     right.set(xlabel="hidden unit")
-    heading(right, "silu(gate(x)) for each token; pale is shut")
-    bar = figure.colorbar(image, ax=right, shrink=0.8, ticks=[0, top], format="%.1f")
+    heading(right, "silu(gate(x)) for each token: blue below 0")
+    bar = figure.colorbar(image, ax=right, shrink=0.8, ticks=[low, 0, top], format="%.2f")
     bar.ax.tick_params(labelsize=7.5, labelcolor=MUTED, length=0)
     bar.outline.set_visible(False)
     return figure

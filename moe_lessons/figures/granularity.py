@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from moe_lessons.figures.contrast import SHEET
 from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure
 
 _SHARED = PALETTE[1]  # always at work
@@ -33,10 +34,16 @@ def draw_cut(layers: Mapping[str, Widths], title: str) -> Figure:
         axis.text(0, row - 0.3, name, fontsize=8, color=INK, va="center")
         for expert in range(layer.n_shared_experts + layer.n_routed_experts):
             number = expert - layer.n_shared_experts  # below 0: shared
-            face = _SHARED if number < 0 else _CHOSEN if number in layer.chosen else "white"
+            face = _SHARED if number < 0 else _CHOSEN if number in layer.chosen else SHEET
             place = (expert * layer.hidden_dim + 0.06 * layer.hidden_dim, row - 0.12)
             axis.add_patch(Rectangle(place, 0.88 * layer.hidden_dim, 0.42, fc=face, ec=MUTED, lw=0.7))
     heading(axis, title)
+    told = [
+        f"{name}: {each.n_routed_experts} experts of width {each.hidden_dim}, {len(each.chosen)} of them filled"
+        + (f", and {each.n_shared_experts} shared" if each.n_shared_experts else "")
+        for name, each in layers.items()
+    ]
+    figure.alt = f"{title}. {'; '.join(told)}."
     return figure
 
 
@@ -53,6 +60,11 @@ def draw_seeds(losses: Mapping[str, Sequence[float]], title: str, xlabel: str) -
     axis.set_yticks(range(len(table)), list(losses), fontsize=8.5, color=INK)
     axis.set(xlabel=xlabel, ylim=(len(table) - 0.5, -0.5))
     heading(axis, title)
+    told = [
+        f"{name}: mean {row.mean():.4g}, from {row.min():.4g} to {row.max():.4g}"
+        for name, row in zip(losses, table, strict=True)
+    ]
+    figure.alt = f"{title}. {xlabel}, {table.shape[1]} seeds. {'; '.join(told)}."
     return figure
 
 

@@ -22,23 +22,26 @@ def draw_groups(
 ) -> Figure:
     """One token's preferences, experts side by side; open groups are tinted, each says the sum of its two best.
 
-    Blue bars are chosen with groups and without, red ones only without, green ones only with them.
+    Blue bars are chosen with groups and without, red ones only without, green ones only with them. Sums have as many
+    digits as it takes to tell the last open group from the first closed one.
     """
     size, gap = len(preferences) // n_groups, 0.8
     figure = new_figure(WIDEST, 2.75)
     axis = clean(figure.subplots(), grid="")
     top = float(preferences.max())
     low = min(0.0, float(preferences.min()))
+    worths = np.sort(preferences.reshape(n_groups, size), axis=1)[:, -2:].sum(axis=1)
+    digits = _digits(
+        *(np.array([w for g, w in enumerate(worths) if (g in open_groups) == inside]) for inside in (1, 0))
+    )
     for group in range(n_groups):
         left = group * (size + gap) - 0.5
         if group in open_groups:
             axis.add_patch(Rectangle((left - 0.1, low), size + 0.2, 1.22 * top - low, fc="#E8F1F8", lw=0, zorder=0))
-        members = preferences[group * size : (group + 1) * size]
-        worth = float(np.sort(members)[-2:].sum())
         axis.text(
             left + size / 2,
             1.13 * top,
-            f"{worth:.2f}",
+            f"{worths[group]:.{digits}f}",
             ha="center",
             va="center",
             fontsize=8.5,
@@ -52,11 +55,23 @@ def draw_groups(
     centers = [group * (size + gap) + (size - 1) / 2 for group in range(n_groups)]
     axis.set_xticks(centers, [f"machine {group}" for group in range(n_groups)], fontsize=7.5)
     axis.set(ylim=(low, 1.22 * top), ylabel="score + bias")
-    for label, color in (("with and without groups", _IN), ("lost", _LOST), ("taken instead", _GAINED)):
-        axis.bar(0, 0, color=color, label=label)
+    free, limited = set(free), set(limited)
+    kinds = {"with and without groups": (free & limited, _IN), "lost": (free - limited, _LOST)}
+    kinds["taken instead"] = (limited - free, _GAINED)
+    for label, (members, color) in kinds.items():
+        if members:
+            axis.bar(0, 0, color=color, label=label)
     heading(axis, title)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5, labelcolor=INK)
     return figure
+
+
+def _digits(inside: np.ndarray, outside: np.ndarray) -> int:
+    """Decimals, two to four, with which the least of the one and the greatest of the other are not written alike."""
+    if not len(inside) or not len(outside):
+        return 2
+    pair = float(inside.min()), float(outside.max())
+    return next((n for n in (2, 3, 4) if f"{pair[0]:.{n}f}" != f"{pair[1]:.{n}f}"), 4)
 
 
 def draw_machines(shares: Mapping[str, Sequence[float]], title: str) -> Figure:

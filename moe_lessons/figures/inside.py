@@ -36,4 +36,9 @@ def draw_load_map(loads: Float[np.ndarray, "layers experts"] | Int[np.ndarray, "
     axis.tick_params(labelsize=8, labelcolor=INK)
     axis.set_xlabel("expert; its load over the mean of its layer")
     heading(axis, title)
+    row, column = np.unravel_index(int(np.nanargmax(ratio)), ratio.shape) if np.isfinite(ratio).any() else (0, 0)
+    figure.alt = f"{title}. Load over its layer's mean, {layers} layers by {experts} experts; most in layer {row}, "
+    figure.alt += (
+        f"expert {column}: {ratio[row, column]:.2f} times. {(ratio < 0.1).sum()} have under a tenth of the mean."
+    )
     return figure

@@ -21,6 +21,7 @@ def draw_kept(kinds: Mapping[str, int | tuple[float, float]], n_heads: int, titl
     axis = figure.subplots()
     axis.set(xlim=(-3.4, 2 * n_heads + 0.3), ylim=(len(kinds) * 2 - 0.35, -0.6))
     axis.axis("off")
+    widths = []
     for row, (name, kind) in enumerate(kinds.items()):
         y = 2 * row
         axis.text(-3.3, y + 0.5, name, fontsize=9, color=INK, va="center")
@@ -38,8 +39,11 @@ def draw_kept(kinds: Mapping[str, int | tuple[float, float]], n_heads: int, titl
             axis.text(middle, y - 0.05, "q", fontsize=7.5, color="white", ha="center", va="center")
             target = n_heads if n_kv_heads is None else edges[0] + 2 * (head * n_kv_heads // n_heads) + 1
             axis.plot([middle, target], [y + 0.17, y + 0.78], color=MUTED, linewidth=0.8)
+        widths.append(f"{name} {edges[-1] - edges[0]:g}")
         axis.text(edges[-1] + 0.2, y + 1.08, f"{edges[-1] - edges[0]:g}", fontsize=8.5, color=INK, va="center")
     heading(axis, title)
+    told = ", ".join(widths)
+    figure.alt = f"{title}. Below {n_heads} query heads, what is kept of a token, in widths of a head: {told}."
     return figure
 
 

@@ -34,6 +34,9 @@ def draw_merging(steps: Sequence[Sequence[str]], notes: Sequence[str]) -> Figure
                       va="center", color=INK)  # fmt: skip
             column += len(piece)
         seen |= set(row)
+    told = [f"{note}: {len(row)} pieces, {'|'.join(row)}" for note, row in zip(notes, rows, strict=True)]
+    figure.alt = f"One text, once for each of {len(rows)} steps, as chips of the pieces it then consists of. "
+    figure.alt += ". ".join(dict.fromkeys((told[0], told[-1]))) + "."
     return figure
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from moe_lessons.figures.contrast import SHEET
 from moe_lessons.figures.routing import expert_colors
 from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure, printable
 
@@ -34,7 +35,7 @@ def draw_mixture(
         axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "lw": width, "zorder": 2})
 
     shown = printable(piece).replace(r"\$", "$")
-    box(0.1, middle - 0.5, 1.9, 1.0, "white", INK)
+    box(0.1, middle - 0.5, 1.9, 1.0, SHEET, INK)
     axis.text(1.05, middle, shown, fontsize=9, family="DejaVu Sans Mono", zorder=4, **step)
     axis.text(1.05, middle + 0.9, "one token", fontsize=8, zorder=4, **(step | {"color": MUTED}))
     axis.text(4.35, n + 0.1, "router: a score each", fontsize=8, **(step | {"color": MUTED}))
@@ -44,21 +45,24 @@ def draw_mixture(
         width = 1.7 * scores[expert] / scores.max()
         axis.barh(y, width, left=3.6, height=0.55, color=colors[expert] if on else RULE, zorder=3)
         axis.text(3.5, y, f"{scores[expert]:.2f}", fontsize=7, va="center", ha="right", color=INK if on else MUTED)
-        box(7.2, y - 0.36, 2.3, 0.72, colors[expert] if on else "white", colors[expert] if on else RULE)
+        box(7.2, y - 0.36, 2.3, 0.72, colors[expert] if on else SHEET, colors[expert] if on else RULE)
         ink = INK if on else MUTED
         axis.text(8.35, y, f"expert {expert}", fontsize=8, zorder=4, **(step | {"color": ink}))
         if on:
-            axis.patches[-1].set_facecolor("white")
+            axis.patches[-1].set_facecolor(SHEET)
             arrow((5.5, y), (7.15, y), colors[expert], 2)
             arrow((9.55, y), (12.0, middle), colors[expert], 2)
             # On its arrow, near the expert, where two arrows are still apart.
-            at, ground = 9.55 + 0.22 * 2.45, {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
+            at, ground = 9.55 + 0.22 * 2.45, {"boxstyle": "round,pad=0.1", "fc": SHEET, "ec": "none"}
             label = step | {"fontsize": 8, "bbox": ground, "zorder": 4}
             axis.text(at, y + 0.22 * (middle - y), f"× {chosen[expert]:.2f}", **label)
     arrow((2.05, middle), (2.9, middle), INK, 1.6)
     axis.plot(12.3, middle, marker="o", markersize=15, color="white", markeredgecolor=INK, zorder=5)
     axis.text(12.3, middle, "+", fontsize=12, zorder=6, **step)
     arrow((12.65, middle), (13.9, middle), INK, 1.6)
+    ways = ", ".join(f"expert {expert} with score {scores[expert]:.2f}, times {w:.2f}" for expert, w in chosen.items())
+    figure.alt = f"One token, “{shown}”, is scored by the router and goes to {len(chosen)} of {n} experts: {ways}. "
+    figure.alt += "Their answers are added up."
     return figure
 
 

@@ -107,6 +107,8 @@ def draw_heights(
         if truth is not None:
             _draw_seams(axis, truth, extent)
         heading(axis, name)
+    told = [f"{name} from {values.min():.2f} to {values.max():.2f}" for name, values in functions.items()]
+    figure.alt = f"Functions on a square from {-extent:g} to {extent:g}, darker is higher: {', '.join(told)}."
     return figure
 
 
@@ -137,6 +139,15 @@ def draw_planes(
             words = f"step {run.steps[moment]:,}, loss {run.loss[moment]:.2f}"
             axis.set_title(words, fontsize=6.8, color=MUTED, pad=2.5)
         row[0].set_ylabel(run.name.replace(", ", ",\n"), rotation=0, ha="right", va="center", fontsize=8.5, color=INK)
+    told = []
+    for run in runs:
+        seen = [len(np.unique(mix(run, moment, points)[0].experts[:, 0])) for moment in (moments[0], moments[-1])]
+        told.append(
+            f"{run.name}: loss {run.loss[moments[0]]:.2f} to {run.loss[moments[-1]]:.2f}, strongest somewhere are "
+            f"{seen[0]}, then {seen[1]} of {run.router.shape[1]} experts"
+        )
+    figure.alt = f"The plane colored by its strongest expert, from step {runs[0].steps[moments[0]]:,} to "
+    figure.alt += f"{runs[0].steps[moments[-1]]:,}. {'; '.join(told)}."
     return figure
 
 
@@ -195,6 +206,12 @@ def draw_luck(
     for count, color in enumerate(colors):
         axis.scatter([], [], s=20, color=[color], label=f"{count} never asked" if count == 0 else str(count))
     figure.legend(loc="outside lower center", ncols=most + 1, frameon=False, fontsize=8, handletextpad=0.1)
+    told = [
+        f"{name}: middle {np.median(values):.3g}, from {values.min():.3g} to {values.max():.3g}, "
+        f"{(idle[name] > 0).sum()} of {len(values)} with an expert that is never asked"
+        for name, values in losses.items()
+    ]
+    figure.alt = f"Loss after training, a dot for each run. {'; '.join(told)}."
     return figure
 
 

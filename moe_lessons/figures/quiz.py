@@ -32,6 +32,8 @@ def draw_quiz(title: str, questions: Sequence[dict[str, Any]]) -> Figure:
             fontsize=9,
             parse_math=False,
         )
+    asked = " ".join(f"{number}. {question['ask']}" for number, question in enumerate(questions, 1)).replace("`", "")
+    figure.alt = f"{title}. A quiz on paper, {len(questions)} questions with their options. {asked}"
     return figure
 
 

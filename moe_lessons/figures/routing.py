@@ -118,6 +118,9 @@ def draw_routing(
     right = clean(figure.add_axes((0.5 + 0.34 / WIDEST, low, wide, bars / height), label="scores"), grid="")
     _draw_load(left, view, load, mean)
     _draw_scores(right, view)
+    busy = ", ".join(f"expert {expert} {load[expert]}" for expert in np.argsort(-load, kind="stable")[:4])
+    figure.alt = f"{_sentence(view)} {verdict} The text of {trace.n_tokens} tokens is colored by expert; below it "
+    figure.alt += f"{trace.n_layers} layers of choices; load, {note}: {busy} and others."
     return figure
 
 

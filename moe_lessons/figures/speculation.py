@@ -83,6 +83,9 @@ def draw_passes(passes: Sequence[Pass], title: str = "", most: int = 14) -> Figu
     marks = [axis.scatter([], [], marker="s", s=40, color=color, label=name) for name, color in names.items()]
     figure.legend(handles=marks, loc="outside lower center", ncols=4, frameon=False, fontsize=8.5, labelcolor=INK)
     heading(axis, title)
+    drafts, kept = sum(len(one.drafts) for one in shown), sum(one.accepted for one in shown)
+    figure.alt = f"{title or 'Passes'}. The last {len(shown)} passes, a row each: {kept} of {drafts} drafts accepted, "
+    figure.alt += "the refused ones struck out, each row ending with the main model's own token."
     return figure
 
 

@@ -46,6 +46,10 @@ def draw_same_words(
         axis.tick_params(which="minor", length=0)
         axis.tick_params(axis="x", labelsize=8, labelcolor=INK, labelbottom=True)
         heading(axis, f"Layer {layer}")
+    same = (choices == choices[:1]).all(axis=0).sum(axis=1)  # by layer
+    told = ", ".join(f"layer {layer} {count}" for layer, count in zip(layers, same, strict=False))
+    figure.alt = f"Experts of the same {len(pieces)} tokens behind {len(names)} beginnings, a panel for each layer. "
+    figure.alt += f"Tokens that go to one expert behind all of them: {told}."
     return figure
 
 
@@ -70,6 +74,9 @@ def draw_loads(loads: Mapping[str, Float[np.ndarray, "layers experts"]], layers:
         axis.set_yticks(range(len(loads)), [name.replace("_", " ") for name in loads])
         axis.tick_params(axis="y", labelcolor=INK)
         heading(axis, f"Layer {layer}: share of each expert")
+    told = [f"{name.replace('_', ' ')} {load.max():.0%}" for name, load in loads.items()]
+    figure.alt = f"Share of each of {n_experts} experts by kind of text, in layers {', '.join(map(str, layers))}. "
+    figure.alt += f"The largest share of one expert in any of them: {', '.join(told)}."
     return figure
 
 
@@ -93,4 +100,9 @@ def draw_at_work(models: Mapping[str, tuple[float, float]], notes: Mapping[str, 
     axis.set(xlim=(0, 1), ylim=(len(models) - 0.65, -0.55))
     axis.set_xticks([])
     axis.set_yticks([])
+    told = [
+        f"{name} {active / total:.1%}" + (f" ({notes[name]})" if name in notes else "")
+        for name, (active, total) in models.items()
+    ]
+    figure.alt = f"Strips: the share of its parameters that each model has at work on one token. {', '.join(told)}."
     return figure

@@ -75,19 +75,26 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]], size: 
     """
     _name_lines(axis, ends)
     to_axes = axis.transData + axis.transAxes.inverted()
-    step = size * 1.25 / 72 * axis.figure.dpi / axis.bbox.height
-    taken = -step
-    placed = sorted((*to_axes.transform((x, y)), text, color) for x, y, text, color in ends)
-    for x, y, text, color in sorted(placed, key=lambda end: end[1]):
-        taken = max(min(y, 1.0), taken + step)
+    line = size * 1.25 / 72 * axis.figure.dpi / axis.bbox.height
+    placed = sorted(((*to_axes.transform((x, y)), text, color) for x, y, text, color in ends), key=lambda end: end[1])
+    tall = [line * (text.count("\n") + 1) for _, _, text, _ in placed]
+    heights = [min(y, 1.0) for _, y, _, _ in placed]
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + (tall[i - 1] + tall[i]) / 2)
+    ceiling = 1.0 + line / 2
+    for i in reversed(range(len(heights))):  # what was pushed out above comes back, as far as there is room
+        heights[i] = min(heights[i], ceiling)
+        ceiling = heights[i] - (tall[i] + tall[i - 1]) / 2
+    for (x, _, text, color), y in zip(placed, heights, strict=True):
         axis.annotate(
             text,
-            (x, taken),
+            (x, y),
             xycoords="axes fraction",
             xytext=(4, 0),
             textcoords="offset points",
             color=readable(color),
             fontsize=size,
+            linespacing=1.15,
             va="center",
             annotation_clip=False,
         )

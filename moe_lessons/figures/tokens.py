@@ -22,6 +22,11 @@ def draw_tokens(pieces: Sequence[str], title: str = "", bytes_per_token: Mapping
     _draw_chips(panels[0].subplots(), lines, title)
     if domains:
         _draw_bars(panels[1].subplots(), domains)
+    figure.alt = f"{title or 'Tokens'}. {len(pieces)} tokens as chips: {'|'.join(map(printable, pieces[:20]))}"
+    figure.alt += "…" * (len(pieces) > 20) + "."
+    if domains:
+        told = [f"{name.replace('_', ' ')} {value:.2f}" for name, value in domains.items()]
+        figure.alt += f" Bytes per token: {', '.join(told)}."
     return figure
 
 

@@ -8,10 +8,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from moe_lessons.figures.contrast import SHEET
 from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure, printable
 
-_SHADES = LinearSegmentedColormap.from_list("traffic", ["white", PALETTE[0]])
-_BOX = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "facecolor": "white", "linewidth": 1.2}
+_SHADES = LinearSegmentedColormap.from_list("traffic", [SHEET, PALETTE[0]])
+_BOX = {"boxstyle": "round,pad=0.02,rounding_size=0.12", "facecolor": SHEET, "linewidth": 1.2}
 
 
 def draw_journeys(
@@ -51,6 +52,9 @@ def draw_journeys(
             axis.plot([1.74, 4.26], [start, end], color=color, linewidth=1.1 * count, zorder=0 if stays else 1)
     axis.set(xlim=(-1.2, 7.2), ylim=(0.5 - n_ranks, 0.5))
     heading(axis, title)
+    sent = sum(len(set((chosen // size).tolist()) - {int(at)}) for chosen, at in zip(experts, home, strict=True))
+    figure.alt = f"{title}. {len(home)} tokens on {n_ranks} processes, with lines to their experts; "
+    figure.alt += f"{sent} lines leave their process."
     return figure
 
 
