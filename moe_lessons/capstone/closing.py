@@ -283,7 +283,7 @@ def final_run() -> Measured:
     busy = utilization(tokens * flops_per_token(sizes(config), 4096).training, 2_664_000, accelerators()["h800"])
     return Measured(
         hours * rent / 1e6, "{:.3f}", f"{hours / 1e6:.3f} million hours at an assumed {rent:.0f} dollars, for the last "
-        f"run alone. The hours fit the model: {busy:.0%} of the machines' peak.",
+        f"run alone. The hours are possible: {busy:.0%} of the machines' peak.",
     )  # fmt: skip
 
 
