@@ -166,3 +166,18 @@ def test_the_front_end_is_one_small_module_that_loads_nothing(node, tmp_path):
     file.write_text(bundle, encoding="utf-8")
     done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_view_opens_where_the_weights_of_all_its_models_fit():
+    models = dict.fromkeys(("small", "large"), ModelConfig.from_card("llama-2-7b"))
+    for large, memory, bits in (
+        (30, "one", 16),  # 60 bytes
+        (60, "two", 16),  # 120
+        (200, "two", 8),  # 400 do not fit, 200 do
+        (10**6, "two", 16),  # nowhere
+    ):
+        sizes = {"small": 10, "large": large}
+        opened = ContextView(models, parameters=sizes, memories={"two": 300.0, "one": 100.0})
+        assert (opened.memory, opened.weight_bits) == (memory, bits)
+    alone = ContextView(models, ["small"], parameters=sizes, memories={"two": 300.0, "one": 100.0})
+    assert alone.memory == "one", "what is not shown needs no room"

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from moe_lessons.figures.at_work import Held, draw_at_work, draw_models
+from moe_lessons.figures.contrast import SHEET
 from moe_lessons.figures.granularity import Widths, draw_cut, draw_seeds, draw_sizes
 from moe_lessons.figures.groups import draw_groups, draw_machines
 from moe_lessons.figures.style import PALETTE
@@ -18,8 +19,8 @@ def test_a_layer_is_drawn_to_scale_with_those_at_work_filled():
     assert coarse[0].get_width() == pytest.approx(2 * fine[0].get_width())
     filled = [[to_hex(box.get_facecolor()) for box in row] for row in (coarse, fine)]
     blue, shared = PALETTE[0].lower(), PALETTE[1].lower()
-    assert filled[0] == ["#ffffff", blue, "#ffffff", "#ffffff"]
-    assert filled[1] == [shared, blue, *["#ffffff"] * 5, blue]
+    assert filled[0] == [SHEET.lower(), blue, *[SHEET.lower()] * 2]
+    assert filled[1] == [shared, blue, *[SHEET.lower()] * 5, blue]
 
 
 def test_each_seed_is_a_dot_and_each_arms_mean_a_bar():

@@ -149,7 +149,9 @@ def _agreement(mine: Routed, theirs: Routed, partners: np.ndarray, name: str) ->
     if not known.any():
         return f"No token has a counterpart in {name}."
     share = 1 - difference(mine.experts[None, known], theirs.experts[None, partners[known]])
-    return f"{_percent(share)} of this layer’s choices agree with {name}."
+    count = int(known.sum())
+    over = "" if known.all() else f" for the {count} token{'s' if count > 1 else ''} that both have"
+    return f"{_percent(share)} of this layer’s choices{over} agree with {name}."
 
 
 def _caption(page: Axes, y: float, bold: str, rest: str, left: float = 0.02, size: float = 8.5) -> None:
@@ -176,7 +178,7 @@ def _legend(routed: Routed) -> str:
 
 def _score_note(view: _Still) -> str:
     biased = np.ptp(view.trace.bias[view.row]) or view.knobs.bias
-    return "dashed: the bias, for choosing only" if biased else "filled: chosen, with its weight"
+    return "filled: chosen, × its weight; dashed: the bias" if biased else "filled: chosen, × its weight"
 
 
 def _sentence(view: _Still) -> str:
@@ -372,7 +374,7 @@ def _draw_scores(axis: Axes, view: _Still) -> None:
     own = view.trace.bias[view.row]
     bias = own - own.min() + (np.array(view.knobs.bias) if view.knobs.bias else 0)
     parts = (part[view.pinned].tolist() for part in (routed.experts, routed.weights, routed.dropped))
-    chosen = {expert: "dropped" if lost else f"{weight:.2f}" for expert, weight, lost in zip(*parts, strict=True)}
+    chosen = {expert: "dropped" if lost else f"×{weight:.2f}" for expert, weight, lost in zip(*parts, strict=True)}
     faces = [colors[e] if e in chosen else _faded(colors[e], 0.28) for e in range(n)]
     axis.bar(range(n), scores, width=0.72, color=faces)
     if bias.any():

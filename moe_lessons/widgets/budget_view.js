@@ -68,11 +68,13 @@ function render({ model, el }) {
     if (follows) config.attention.head_dim = null;
     publish();
   }
+  /** No layer has a dense feed-forward, whose width hidden_dim is. */
+  const isSparse = ({ moe }) => Boolean(moe) && !moe.n_dense_layers;
   function addKnobs() {
     tie.checked = config.tie_embeddings;
     const present = (path) => (path === "context" ? context : path.split(".").reduce((o, key) => o?.[key], config));
     knobs.replaceChildren(
-      ...KNOBS.filter(([path]) => present(path) != null).map(([path, values]) => {
+      ...KNOBS.filter(([path]) => present(path) != null && !(path === "hidden_dim" && isSparse(config))).map(([path, values]) => {
         const list = choices(values, present(path));
         const label = path.startsWith("moe.hidden") ? "expert hidden_dim" : path.split(".").at(-1);
         const show = (i) => list[i].toLocaleString("en-US");

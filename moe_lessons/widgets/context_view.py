@@ -35,7 +35,7 @@ class ContextView(View):
     conversations = traitlets.Int(1).tag(sync=True)
     bits = traitlets.Enum(BITS, 16).tag(sync=True)  # of each number in the cache
     weight_bits = traitlets.Enum(BITS, 16).tag(sync=True)
-    memory = traitlets.Unicode("8 x 80 GB").tag(sync=True)
+    memory = traitlets.Unicode().tag(sync=True)
     kv_heads = traitlets.Int(8).tag(sync=True)  # of the rebuilt model, grouped
     latent_heads = traitlets.Int(4).tag(sync=True)  # its latent's width, in heads: DeepSeek took 4
 
@@ -61,9 +61,21 @@ class ContextView(View):
             for name, config in models.items()
         ]
         self.memories = dict(memories)
-        self.memory = self.memory if self.memory in memories else next(iter(memories))
         self.shown = list(models) if shown is None else list(shown)
         self.context, self.rebuilt = context, rebuilt
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Open where the weights of all that is shown fit: in as many bits as can be, and then the least memory."""
+        drawn = [rebuilt] if (rebuilt := self.rebuilt) else self.shown
+        largest = max((model["parameters"] for model in self.models if model["name"] in drawn), default=0)
+        rooms = sorted(self.memories, key=self.memories.__getitem__)
+        for bits in (16, 8, 4):
+            for name in rooms:
+                if largest * bits / 8 < self.memories[name]:
+                    self.weight_bits, self.memory = bits, name
+                    return
+        self.weight_bits, self.memory = 16, rooms[-1]
 
     @traitlets.validate("context", "conversations", "kv_heads", "latent_heads")
     def _inside(self, proposal: dict) -> int:

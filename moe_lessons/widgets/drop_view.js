@@ -42,7 +42,9 @@ function render({ model, el }) {
   const threads = shape("svg", { class: "moe-threads", "aria-hidden": "true" });
   const legend = element("div", { class: "moe-legend" }, ...[
     ["served", "in a slot"], ["empty", "empty slot: padding"], ["over", "dropped"], ["moved", "another fate than in the batch as given"],
-  ].map(([kind, words]) => element("span", {}, element("i", { class: `moe-cell ${kind}`, style: `--tint: ${colors[0]}` }, kind === "over" ? "ab" : ""), words)));
+  ].map(([kind, words]) => element("span", {}, element("i", { class: `moe-cell ${kind}`, style: `--tint: ${colors[0]}` }, kind === "over" ? "ab" : ""), words)),
+  ...[["part", "a token that lost some of its choices"], ["gone", "one that lost all"]].slice(topK > 1 ? 0 : 1)
+    .map(([kind, words]) => element("span", {}, element("i", { class: `moe-chip ${kind}` }, element("span", {}, "ab")), words)));
   const body = element("div", { class: "moe-drop-body" }, texts, note, grid, threads);
   el.append(element("div", { class: "moe-row" }, knobs.factor.root, knobs.rule.root, knobs.layer.root, rotate), line, totals, body, legend);
 

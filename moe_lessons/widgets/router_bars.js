@@ -59,7 +59,7 @@ export function makeBars(view) {
     const chosen = new Map();
     let bound = Infinity;
     for (let k = focus * now.topK; k < (focus + 1) * now.topK; k++) {
-      chosen.set(now.experts[k], now.dropped?.[k] ? "✕" : now.weights[k].toFixed(2));
+      chosen.set(now.experts[k], now.dropped?.[k] ? "✕" : `×${now.weights[k].toFixed(2)}`);
       bound = Math.min(bound, values[now.experts[k]] + biases[now.experts[k]]);
     }
     let [low, high] = [0, 0];
@@ -67,11 +67,11 @@ export function makeBars(view) {
       low = Math.min(low, values[e] + biases[e]);
       high = Math.max(high, values[e], values[e] + biases[e]);
     }
-    scores.say(`Scores of ${quoted(pieces[focus])}`, biased ? "filled: chosen; dashed: the bias" : "filled: chosen, with the weight");
+    scores.say(`Scores of ${quoted(pieces[focus])}`, biased ? "filled: chosen, × its weight; dashed: the bias" : "filled: chosen, × its weight");
     scores.draw({
       values, offsets: biased ? biases : undefined, low, high: niceEnd(high), line: bound, lineLabel: `top ${now.topK}`,
       strong: (e) => chosen.has(e), text: (e) => chosen.get(e) ?? "", axis: String(niceEnd(high)),
-      words: (e) => `score ${values[e].toFixed(3)}${chosen.has(e) ? `, chosen, ${chosen.get(e).replace("✕", "dropped")}` : ""}`,
+      words: (e) => `score ${values[e].toFixed(3)}${chosen.has(e) ? `, chosen, ${chosen.get(e).replace("✕", "dropped").replace("×", "weight ")}` : ""}`,
     });
   };
 
@@ -170,18 +170,18 @@ function columns(view, name, label, biasPerPixel) {
     const thick = Math.max(2, Math.min(34, step * 0.72));
     scale = (high - low || 1) / (TALL - above - FOOT);
     const y = (value) => above + (high - value) / scale;
-    const lit = view.model.get("highlight");
+    const [picked, lit] = [view.model.get("highlight"), view.lit()]; // one that is off fades nobody
     const { off, row } = view;
     const added = view.biasIn(row);
     const every = step >= 15 ? 1 : step >= 8 ? 4 : 8;
-    const tab = focused >= 0 ? focused : Math.max(0, lit);
+    const tab = focused >= 0 ? focused : Math.max(0, picked);
     for (let e = 0; e < n; e++) {
       const part = parts[e];
       const x = left + (e + 0.5) * step;
       const value = values[e];
       const here = kept ? kept[e] : value;
-      const [isStrong, isPicked, isOff] = [strong(e), lit === e, off.has(e)];
-      set(part.group, { class: `column${isStrong ? " strong" : ""}${lit >= 0 && !isPicked ? " dim" : ""}${isOff ? " off" : ""}${isPicked ? " picked" : ""}` });
+      const [isStrong, isPicked, isOff] = [strong(e), picked === e, off.has(e)];
+      set(part.group, { class: `column${isStrong ? " strong" : ""}${lit >= 0 && lit !== e ? " dim" : ""}${isOff ? " off" : ""}${isPicked ? " picked" : ""}` });
       set(part.hit, { x: x - step / 2, width: step });
       set(part.bar, { x: x - thick / 2, width: thick, y: y(here), height: Math.max(0, y(0) - y(here)) });
       const late = here !== value;

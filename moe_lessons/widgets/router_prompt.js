@@ -55,7 +55,7 @@ export function makePrompt(view) {
   const form = element("form", { class: "moe-row moe-router-prompt", onsubmit: (event) => (event.preventDefault(), ask()) }, examples.root, field, send, keep);
   form.hidden = !model.get("can_ask");
   const sides = [0, 1].map((side) => element("button", { type: "button", onclick: () => put("side", side) }));
-  const toggle = element("div", { class: "moe-router-sides", role: "group", "aria-label": "Which of the two is shown" }, ...sides);
+  const toggle = element("div", { class: "moe-router-sides", role: "group", "aria-label": "Which of the two is shown; the key c changes", title: "or press c" }, ...sides);
   const root = element("div", {}, form, state, toggle);
 
   const draw = () => {

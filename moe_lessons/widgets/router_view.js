@@ -117,6 +117,13 @@ function render({ model, el }) {
   const title = element("h3", { class: "moe-router-head" }, get("title"));
   title.hidden = !get("title");
 
+  el.addEventListener("keydown", (event) => {
+    const writes = event.target.matches("input[type=text], textarea, select");
+    if (event.key !== "c" || writes || event.ctrlKey || event.metaKey || event.altKey || sides.length < 2) return;
+    event.preventDefault();
+    view.put("side", 1 - get("side"));
+  });
+
   // ---- one frame
   const readKnobs = () => {
     asked = JSON.stringify(KNOBS.map(get));
@@ -196,7 +203,9 @@ function render({ model, el }) {
       const partner = other.partners[focus];
       const there = partner < 0 ? `has no counterpart in ${other.name}` : isChanged(now, other.layer, focus, partner) || now.topK !== other.layer.topK
         ? `in ${other.name} to ${destination(other.layer, partner)}` : `as in ${other.name}`;
-      rest = `${there}. ${percent(1 - (shares[row] ?? 0))} of this layer’s choices agree.${lost ? ` ${lost} of ${now.experts.length} found no slot.` : ""}`;
+      const matched = other.partners.reduce((sum, one) => sum + (one >= 0), 0);
+      const over = matched === trace.tokens ? "" : ` for the ${matched} token${matched === 1 ? "" : "s"} that both have`;
+      rest = `${there}. ${percent(1 - (shares[row] ?? 0))} of this layer’s choices${over} agree.${lost ? ` ${lost} of ${now.experts.length} found no slot.` : ""}`;
     }
     const number = trace.numbers[row];
     write(words, `Layer ${number}: ${quoted(trace.pieces[focus])} goes to ${destination(now, focus)}${two ? ", " : ". "}${rest}`);
@@ -274,12 +283,13 @@ function render({ model, el }) {
       draw();
     },
   });
-  const rest = onWidth(el, measure);
+  // A theme is loaded while the page has none: what was measured then is measured again when the room is back.
+  const rests = [onWidth(el, measure), onWidth(grid.room, measure)];
   const themes = new MutationObserver(measure);
   themes.observe(el.ownerDocument.body, { attributeFilter: ["data-jp-theme-name", "class"] });
   return () => {
     silence();
-    rest();
+    rests.forEach((rest) => rest());
     themes.disconnect();
     prompt.stop();
     for (const timer of [saving, speaking]) clearTimeout(timer);
