@@ -68,9 +68,11 @@ def draw_by_layer(curves: Mapping[str, Sequence[float]], title: str, ylabel: str
     for (name, values), color in zip(curves.items(), (PALETTE[i] for i in (0, 3, 2, 5)), strict=False):
         kept = list(itertools.takewhile(math.isfinite, values))
         axis.plot(range(len(kept)), kept, color=color, marker="o", markersize=3, linewidth=1.6)
-        if len(kept) < len(values):
+        cut = len(kept) < len(values)
+        if cut:
             axis.plot(len(kept) - 1, kept[-1], marker="x", markersize=9, markeredgewidth=2, color=color)
-        ends.append((len(kept) - 1, kept[-1], name, color))
+        # A name stands beside the cross, not on it.
+        ends.append((len(kept) - 1 + 0.2 * cut, kept[-1], name, color))
     axis.set(xlabel="layer", ylabel=ylabel, yscale="log" if log else "linear")
     axis.minorticks_off()
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
