@@ -4,16 +4,17 @@ import contextlib
 import dis
 import inspect
 import io
-import signal
+import re
 import textwrap
-import threading
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from moe_lessons.exercises.catalog import find
-from moe_lessons.exercises.compare import difference, fault, same, show
+from moe_lessons.exercises.compare import alike, array, difference, fault, is_array, reshaped, same, show
+from moe_lessons.exercises.crashes import advice, crash, where
+from moe_lessons.exercises.deadline import OutOfTime, deadline
 from moe_lessons.exercises.exercise import Exercise, Outcome, run
+from moe_lessons.exercises.patterns import pattern
 from moe_lessons.exercises.progress import remember
 
 SECONDS = 10  # an attempt that takes longer than this on our small inputs has a loop without end
@@ -57,34 +58,78 @@ def _judge(exercise: Exercise, attempt: Any) -> tuple[str, str]:
     if refusal:
         return "not yet", refusal
     try:
-        with _deadline(SECONDS):
+        with deadline(SECONDS):
             yours = _try(attempt, exercise)
-    except _OutOfTime as error:
+    except OutOfTime as error:
         return "not yet", (
-            f"It did not finish within {SECONDS} seconds and was stopped{_where(error, attempt)}; "
+            f"It did not finish within {SECONDS} seconds and was stopped{where(error, attempt)}; "
             "does every loop come to an end?"
         )
-    if _unattempted(yours[0]):
-        bare = yours[0].value is not None or yours[0].error is not None or _is_stub(attempt)
-        return "not attempted yet", "" if bare else ": the function returns None; end it with `return ...`"
+    if _is_gap(yours[0]) or _is_stub(attempt):
+        return "not attempted yet", ""
+    if all(outcome.error is None and outcome.value is None for outcome in yours):
+        return "not yet", "The function returns None; end it with `return ...`."
     expected = exercise.outcomes(exercise.reference)
     wrong = [i for i, (mine, theirs) in enumerate(zip(yours, expected, strict=True)) if not mine.agrees_with(theirs)]
     if not wrong:
         return "correct", exercise.success
+    text, at = _mistake(exercise, yours, expected, wrong) or ("", _telling(yours, expected, wrong))
+    text = text or _in_common(exercise, yours, expected)
+    if text:
+        shown = _illustration(exercise, at, yours[at], expected[at])
+        # Numbers that cannot be followed by hand add nothing to a sentence that names the mistake.
+        return "not yet", text if " of shape " in shown or not shown else f"{text} {shown}"
+    changed = next((outcome.changed for outcome in yours if outcome.changed is not None), None)
+    if changed is not None:
+        name = list(inspect.signature(exercise.reference).parameters)[changed]
+        return "not yet", (
+            f"It changes its argument `{name}` in place; make a new one, so that the caller's data stay as they are."
+        )
+    return "not yet", _generic(exercise, attempt, at, yours[at], expected[at])
+
+
+def _mistake(
+    exercise: Exercise, yours: list[Outcome], expected: list[Outcome], wrong: list[int]
+) -> tuple[str, int] | None:
+    """The hint of the known mistake that does the same, and the case that shows it."""
+    made = {hint: exercise.outcomes(mistake) for hint, mistake in exercise.mistakes.items()}
     cases = list(range(len(yours)))
     # A second slip, such as 0 / 0 in one case, must not hide a mistake that the other cases show.
     sound = [i for i in cases if yours[i].error is None and not fault(yours[i].value, expected[i].value)]
     telling = [cases] if len(set(sound) & set(wrong)) < 2 else [cases, sound]
-    made = {hint: exercise.outcomes(mistake) for hint, mistake in exercise.mistakes.items()}
     for looked_at in telling:
-        at = next(i for i in wrong if i in looked_at)
-        shown = _illustration(exercise, at, yours[at], expected[at])
         for hint, outcomes in made.items():
             if all(yours[i].agrees_with(outcomes[i]) for i in looked_at):
-                return "not yet", f"{hint} {shown}"
-    at = wrong[0]
-    shown = _illustration(exercise, at, yours[at], expected[at])
-    return "not yet", " ".join(part for part in (_generic(exercise, attempt, yours[at], expected[at]), shown) if part)
+                return hint, next(i for i in wrong if i in looked_at)
+    # A wrong dtype, a list in place of a tensor or a lost gradient must not hide it either.
+    off = [i for i in cases if yours[i].error is None and not alike(yours[i].value, expected[i].value)]
+    if off and all(outcome.error is None for outcome in yours):
+        for hint, outcomes in made.items():
+            if all(
+                mine.error is None and alike(it.value, mine.value) for it, mine in zip(yours, outcomes, strict=True)
+            ):
+                return hint, off[0]
+    return None
+
+
+def _telling(yours: list[Outcome], expected: list[Outcome], wrong: list[int]) -> int:
+    """The first case with wrong numbers; only where all are right do shapes, gradients and side effects count."""
+    for equal in (reshaped, alike):
+        for i in wrong:
+            if yours[i].error or expected[i].error or not equal(yours[i].value, expected[i].value):
+                return i
+    return wrong[0]
+
+
+def _in_common(exercise: Exercise, yours: list[Outcome], expected: list[Outcome]) -> str:
+    """What all results have in common with the expected ones."""
+    if any(outcome.error is not None or outcome.changed is not None for outcome in (*yours, *expected)):
+        return ""
+    if all(alike(mine.value, theirs.value) for mine, theirs in zip(yours, expected, strict=True)):
+        return ""
+    names = list(inspect.signature(exercise.reference).parameters)
+    arguments = [dict(zip(names, case, strict=True)) for case in exercise.cases()]
+    return pattern([outcome.value for outcome in yours], [outcome.value for outcome in expected], arguments)
 
 
 def _try(attempt: Callable, exercise: Exercise) -> list[Outcome]:
@@ -96,18 +141,44 @@ def _try(attempt: Callable, exercise: Exercise) -> list[Outcome]:
     return outcomes
 
 
-def _unattempted(outcome: Outcome) -> bool:
-    if outcome.error is not None:  # `total = ...` and then `total / 2` is a gap left open, not a mistake
-        return isinstance(outcome.error, NotImplementedError) or "ellipsis" in str(outcome.error)
+def _is_gap(outcome: Outcome) -> bool:
+    """Whether a `...` is still to be filled in: `total = ...` and then `total / 2` is a gap, not a mistake."""
+    if outcome.error is not None:
+        return isinstance(outcome.error, TypeError) and re.search(r"\bellipsis\b", str(outcome.error)) is not None
     parts = outcome.value if isinstance(outcome.value, tuple) else ()
-    return outcome.value is None or outcome.value is ... or any(part is ... for part in parts)
+    return outcome.value is ... or any(part is ... for part in parts)
 
 
 def _is_stub(function: Callable) -> bool:
-    """Whether a function's body does nothing: only a docstring, `...` or `pass`."""
+    """Whether a function's body does nothing: a docstring, `...`, `pass`, a bare return, `raise NotImplementedError`.
+
+    torch raises NotImplementedError too, so the error alone does not tell.
+    """
     code = getattr(inspect.unwrap(function), "__code__", None)
-    idle = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "POP_TOP"}
-    return code is not None and all(step.opname in idle for step in dis.get_instructions(code))
+    if code is None or set(code.co_names) - {"NotImplementedError"}:
+        return False
+    steps = {step.opname for step in dis.get_instructions(code)}
+    returned = [constant for constant in code.co_consts if constant not in (None, ...) and not _is_doc(code, constant)]
+    raises = "RAISE_VARARGS" in steps
+    return steps <= _IDLE | _RAISING and (raises or not returned)
+
+
+_IDLE = {
+    "RESUME",
+    "NOP",
+    "CACHE",
+    "LOAD_CONST",
+    "RETURN_VALUE",
+    "RETURN_CONST",
+    "POP_TOP",
+    "COPY_FREE_VARS",
+    "MAKE_CELL",
+}
+_RAISING = {"LOAD_GLOBAL", "LOAD_COMMON_CONSTANT", "PUSH_NULL", "PRECALL", "CALL", "RAISE_VARARGS"}
+
+
+def _is_doc(code: Any, constant: Any) -> bool:
+    return isinstance(constant, str) and code.co_consts[0] == constant
 
 
 def _wrong_signature(exercise: Exercise, attempt: Callable) -> str:
@@ -123,99 +194,80 @@ def _wrong_signature(exercise: Exercise, attempt: Callable) -> str:
     return ""
 
 
-def _generic(exercise: Exercise, attempt: Callable, yours: Outcome, expected: Outcome) -> str:
+def _generic(exercise: Exercise, attempt: Callable, at: int, yours: Outcome, expected: Outcome) -> str:
     """What can be said without knowing the mistake, the most basic fault first."""
+    given = _given(exercise, at)
+    if isinstance(yours.error, SystemExit):
+        return f"It calls exit(){where(yours.error, attempt)}, which would end the notebook; return the result instead."
     if yours.error is not None:
         if expected.error is not None:
             kind = type(expected.error).__name__
-            return f"This input should be refused with {kind}, but {_crash(yours.error, attempt)}"
-        return f"It stops: {_crash(yours.error, attempt)}"
+            return f"{given} should be refused with {kind}, but: {crash(yours.error, attempt)}"
+        # What fails at once fails everywhere, so the case need not be named.
+        return f"It stops{f' {given[0].lower()}{given[1:]}' if at else ''}: {crash(yours.error, attempt)}"
     if expected.error is not None:
-        return f"This input should be refused with {type(expected.error).__name__}, but it is accepted."
-    if yours.changed is not None:
-        name = list(inspect.signature(exercise.reference).parameters)[yours.changed]
-        return f"It changes its argument `{name}` in place; work on a copy, so that the caller's data stay as they are."
+        return f"{given} should be refused with {type(expected.error).__name__}, but is accepted."
     if yours.value is None:
-        return "It returns None for this input: one way through the function lacks a `return`."
+        return f"{given} it returns None: one way through the function lacks a `return`."
     found = fault(yours.value, expected.value)
     if found:
-        return found
+        right = reshaped(yours.value, expected.value) or "is what was expected" in found or "That is item" in found
+        return found if right else f"{found} {_illustration(exercise, at, yours, expected)}".rstrip()
     if same(yours.value, expected.value):
-        if yours.gradients is None:
-            return (
-                "The values are right, but no gradient flows back to the inputs: "
-                "look for .item(), .detach(), float(...) or torch.no_grad()."
-            )
-        return "The values are right, but the gradient is not: is a part of the result cut off from the inputs?"
-    return ""
+        words = _gradient_fault(exercise, at, yours, expected)
+        return f"The values are right, but {words}{'' if words[-1] == '?' else '.'}"
+    return _illustration(exercise, at, yours, expected)
+
+
+def _gradient_fault(exercise: Exercise, at: int, yours: Outcome, expected: Outcome) -> str:
+    """What is wrong with the gradient where the values are right."""
+    if yours.gradient_error is not None:
+        text = str(yours.gradient_error).splitlines()[0]
+        short = text if len(text) <= 90 else f"{text[:86]} ..."
+        return f"the way back fails ({short}); {advice(yours.gradient_error)}"
+    if yours.gradients is None:
+        return "no gradient flows back to the inputs: look for .item(), .detach(), float(...) or torch.no_grad()"
+    names = list(inspect.signature(exercise.reference).parameters)
+    floats = [name for name, value in zip(names, exercise.cases()[at], strict=True) if _is_float(value)]
+    for name, mine, theirs in zip(floats, yours.gradients, expected.gradients, strict=True):
+        if not same(mine, theirs):
+            if not array(mine).any():
+                return f"no gradient reaches `{name}`: look for .detach(), .item() or torch.no_grad() on its way"
+            return f"a part of the gradient of `{name}` is missing or wrong: is a factor with it detached?"
+    return "the gradient is not"
+
+
+def _is_float(value: Any) -> bool:
+    return is_array(value) and hasattr(value, "requires_grad") and value.is_floating_point()
 
 
 def _illustration(exercise: Exercise, at: int, yours: Outcome, expected: Outcome) -> str:
-    """`For merge(ids=[1, 1], ...) you have [1], expected [9].`: the first case that fails, in numbers."""
-    names = inspect.signature(exercise.reference).parameters
-    given = ", ".join(f"{name}={show(value)}" for name, value in zip(names, exercise.cases()[at], strict=False))
-    call = f"{exercise.name}({given})"
+    """`For ids=[1, 1], pair=(1, 1) you have [1], expected [9].`: the first case that fails, in numbers."""
     values = yours.value, expected.value
-    if yours.error is None and expected.error is None and not same(*values):
-        if not fault(*values):
-            return f"For {call} {difference(*values)}."
-        if max(len(show(value)) for value in values) <= 60:
-            return f"For {call} you have {show(values[0])}, expected {show(values[1])}."
-    return f"This happens for {call}."
-
-
-_ADVICE = {
-    ZeroDivisionError: "what should the result be when there is nothing to divide by?",
-    NameError: "a name is misspelled, or the cell that defines it has not run",
-    IndexError: "count from 0, and remember that the last index is the length minus 1",
-    KeyError: "look at which keys the dictionary has at that point",
-    AttributeError: "look at the type of the object before the point",
-    RecursionError: "the function calls itself without end",
-    TypeError: "look at the types of the values on that line",
-    ValueError: "look at the shapes and values on that line",
-    RuntimeError: "print the shapes of the tensors on that line",
-}
-
-
-def _crash(error: BaseException, attempt: Callable) -> str:
-    """The exception in one sentence, with where it came from and what to look at."""
-    text = (str(error).strip().splitlines() or [""])[0].rstrip(".")
-    advice = next((words for kind, words in _ADVICE.items() if isinstance(error, kind)), "look at that line")
-    if "in-place operation" in text or "in-place arithmetic" in text:
-        advice = "the line changes one of the arguments; make a new tensor instead"
-    if isinstance(error, UnboundLocalError):
-        advice = "the name is used before it has a value on this way through the function"
-    return f"{type(error).__name__}{_where(error, attempt)}: {text}; {advice}."
-
-
-def _where(error: BaseException, attempt: Callable) -> str:
-    """The deepest line of the learner's own code that the exception passed through."""
-    code = getattr(inspect.unwrap(attempt), "__code__", None)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
-    if not frames:
+    if yours.error is not None or expected.error is not None or yours.value is None or alike(*values):
         return ""
-    line = (frames[-1].line or "").strip()
-    return f" in line {frames[-1].lineno} of your code" + (f" (`{line}`)" if line else "")
+    given = _given(exercise, at)
+    if not fault(*values):
+        return f"{given} {difference(*values)}."
+    texts = [show(value) for value in values]
+    if texts[0] == texts[1] or max(map(len, texts)) > 40 or any("shape [" in text for text in texts):
+        return ""
+    return f"{given} you have {texts[0]}, expected {texts[1]}."
 
 
-class _OutOfTime(BaseException):
-    """Not an Exception, so that a learner's `except Exception` cannot swallow it."""
-
-
-@contextlib.contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    """Stop the block after so many seconds, where the platform and the thread allow it; elsewhere do nothing."""
-    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        raise _OutOfTime
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def _given(exercise: Exercise, at: int) -> str:
+    """`For logits of shape [3, 4], top_k=2`: numbers as long as they can be followed by hand, shapes otherwise."""
+    names = inspect.signature(exercise.reference).parameters
+    arguments = dict(zip(names, exercise.cases()[at], strict=False))
+    several = sum(is_array(value) and value.ndim > 0 for value in arguments.values()) > 1
+    parts = []
+    for name, value in arguments.items():
+        text = show(value, 40)
+        if is_array(value) and value.ndim and (several or len(text) > 40 or text.startswith("shape")):
+            of = "" if any(" of shape " in part for part in parts) else "of shape "
+            parts.append(f"{name} {of}{list(value.shape)}")
+        elif hasattr(value, "_fields"):  # tensors that belong together
+            parts.append(f"{name}={type(value).__name__}(...)")
+        else:
+            parts.append(f"{name}={text}")
+    return f"For {', '.join(parts)}"

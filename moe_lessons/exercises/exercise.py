@@ -55,11 +55,14 @@ class Outcome(NamedTuple):
     gradients: tuple | None = None  # of a fixed mixture of the outputs, for each floating-point argument
     error: BaseException | None = None
     changed: int | None = None  # position of an argument that the call modified in place
+    gradient_error: BaseException | None = None  # there is a value, but going back from it fails
 
     def agrees_with(self, other: "Outcome") -> bool:
         """The same value and gradients, or the same kind of exception."""
         if self.error is not None or other.error is not None:
             return type(self.error) is type(other.error)
+        if self.gradient_error is not None or other.gradient_error is not None:
+            return False
         if self.changed != other.changed or (self.gradients is None) != (other.gradients is None):
             return False
         return same(self.value, other.value) and (self.gradients is None or same(self.gradients, other.gradients))
@@ -71,16 +74,22 @@ def run(function: Callable, arguments: tuple, differentiable: bool = False) -> O
     leaves = [argument.requires_grad_() for argument in given if is_float_tensor(argument)] if differentiable else []
     try:
         value = function(*given)
-        gradients = _gradients(value, leaves)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if differentiable and re.search("leaf Variable that requires grad .*in-place", str(error)):
+            # Only torch forbids it; without gradients the call shows its value, and which argument it changes.
+            return run(function, arguments)._replace(gradient_error=error)
         return Outcome(error=error)
+    try:
+        gradients, failure = _gradients(value, leaves), None
+    except Exception as error:
+        gradients, failure = None, error
     changed = (i for i, (before, after) in enumerate(zip(arguments, given, strict=True)) if not same(after, before))
-    return Outcome(value=value, gradients=gradients, changed=next(changed, None))
+    return Outcome(value=value, gradients=gradients, changed=next(changed, None), gradient_error=failure)
 
 
 def _gradients(value: Any, leaves: list) -> tuple | None:
     """Gradients of a weighted sum of the floating-point outputs: unequal weights, so that no error cancels out."""
-    outputs = [part for part in (value if isinstance(value, tuple) else (value,)) if is_float_tensor(part)]
+    outputs = [part for part in (value if isinstance(value, (list, tuple)) else (value,)) if is_float_tensor(part)]
     outputs = [part for part in outputs if part.requires_grad]
     if not leaves or not outputs:
         return None

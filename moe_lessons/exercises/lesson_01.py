@@ -48,6 +48,7 @@ def _merges(rng: np.random.Generator) -> Iterator[tuple]:
     yield [2, 1, 2, 1], (1, 2), 9
     yield [3, 4, 5], (1, 2), 256
     yield [], (1, 2), 256
+    yield [11, 2, 1, 2, 21], (1, 2), 9
     for length in (30, 60):
         yield [int(i) for i in rng.integers(0, 3, length)], (0, 1), 256
 
@@ -83,6 +84,11 @@ def _merge_either_order(ids: list[int], pair: tuple[int, int], new_id: int) -> l
         merged.append(new_id if found else ids[at])
         at += 2 if found else 1
     return merged
+
+
+def _merge_as_text(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
+    text = " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new_id))
+    return [int(token) for token in text.split()]
 
 
 def _merge_losing_last(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
@@ -216,6 +222,7 @@ EXERCISES = (
             "The second id of the pair is still there; skip two ids after a merge.": _merge_keeping_second,
             "Only the first occurrence is replaced; go on to the end.": _merge_once,
             "The order matters: the pair (1, 2) is not (2, 1).": _merge_either_order,
+            "As text, 1 2 is also found inside 11 2 and 1 21; compare ids, not digits.": _merge_as_text,
             "An id at the end is lost when no pair ends there; let the loop reach the last id.": _merge_losing_last,
         },
         success="Count, merge, repeat: that is how the course's tokenizer was made.",

@@ -112,6 +112,8 @@ def _configs(rng: np.random.Generator) -> Iterator[tuple]:
                     tie_embeddings=tied,
                 ),
             )
+    wide = AttentionConfig(n_heads=4, n_kv_heads=2, head_dim=20)  # not the 12 that dim has for each head
+    yield (ModelConfig(vocab_size=512, dim=48, n_layers=2, hidden_dim=64, max_length=128, attention=wide),)
 
 
 def _mean_square(hidden: Tensor, axis: int = -1) -> Tensor:
@@ -210,13 +212,15 @@ def _parameters(
     *,
     matrices: int = 3,
     kv_heads: int | None = None,
+    head_dim: int | None = None,
     norms: int = 2,
     final: int = 1,
     head: bool | None = None,
 ) -> int:
     heads = config.attention
     kv = heads.n_kv_heads if kv_heads is None else kv_heads
-    attention = config.dim * heads.head_dim * (2 * heads.n_heads + 2 * kv)
+    width = heads.head_dim if head_dim is None else head_dim
+    attention = config.dim * width * (2 * heads.n_heads + 2 * kv)
     block = attention + matrices * config.dim * config.hidden_dim + norms * config.dim
     tables = 1 + (not config.tie_embeddings if head is None else head)
     return config.n_layers * block + final * config.dim + tables * config.vocab_size * config.dim
@@ -357,6 +361,9 @@ EXERCISES = (
                 lambda config: _parameters(config, norms=0)
             ),
             "SwiGLU has three matrices: gate, up and down.": lambda config: _parameters(config, matrices=2),
+            "A head is config.attention.head_dim wide, which need not be dim // n_heads.": lambda config: _parameters(
+                config, head_dim=config.dim // config.attention.n_heads
+            ),
         },
         success="The same count, with DeepSeek-V3's sizes, is how lesson 09 checks the press's 671 billion.",
         difficulty=2,

@@ -71,6 +71,7 @@ def _moments(rng: np.random.Generator) -> Iterator[tuple]:
 def _distributions(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([0.125, 0.5, 0.0625, 0.3125]), 0.75
     yield torch.tensor([0.25, 0.125, 0.625]), 0.01
+    yield torch.tensor([0.125, 0.5, 0.125, 0.25]), 0.75  # two tokens reach p exactly
     for size, p in ((8, 0.6), (8, 0.9), (20, 0.5), (6, 1.0)):
         yield torch.from_numpy(rng.dirichlet(np.ones(size))).float(), p
 
@@ -79,10 +80,12 @@ def _mean_entropy(choices: list[list[float]], n_tokens: int) -> float:
     return entropy_floor(choices, len(choices))
 
 
-def _top_p(probabilities: Tensor, p: float, *, drop_crossing: bool = False, renormalize: bool = True) -> Tensor:
+def _top_p(
+    probabilities: Tensor, p: float, *, drop_crossing: bool = False, renormalize: bool = True, one_more: bool = False
+) -> Tensor:
     ordered, order = probabilities.sort(descending=True)
     reached = ordered.cumsum(dim=-1)
-    keep = reached <= p + 1e-6 if drop_crossing else reached - ordered < p - 1e-6
+    keep = reached <= p + 1e-6 if drop_crossing else reached - ordered < p + (1e-6 if one_more else -1e-6)
     kept = torch.zeros_like(probabilities).scatter(-1, order, ordered * keep)
     return kept / kept.sum() if renormalize else kept
 
@@ -244,6 +247,9 @@ EXERCISES = (
             ),
             "What is left does not sum to 1; divide it by its sum.": lambda probabilities, p: _top_p(
                 probabilities, p, renormalize=False
+            ),
+            "One token too many where the sum reaches p exactly; then it is enough (<, not <=).": (
+                lambda probabilities, p: _top_p(probabilities, p, one_more=True)
             ),
             "The result is in the order of probability; put every token back where it was (scatter).": _top_p_sorted,
             "You keep tokens that each have probability p; p is what the kept tokens reach together.": _above,

@@ -76,6 +76,8 @@ def _dropped(rng: np.random.Generator) -> Iterator[tuple]:
         kept = torch.from_numpy(rng.random((tokens, top_k)) < 0.6)
         kept[0] = False  # a token that loses everything
         yield _normal(rng, tokens, top_k).softmax(dim=-1), kept
+    # A choice that is kept and weighs nothing was not dropped.
+    yield torch.tensor([[0.0, 1.0], [0.5, 0.5]]), torch.tensor([[True, True], [True, False]])
 
 
 def _tables(rng: np.random.Generator) -> Iterator[tuple]:
@@ -245,6 +247,9 @@ EXERCISES = (
             "You count tokens that lost everything; every dropped choice counts.": lambda weights, kept: (
                 weights * kept,
                 int((~kept).all(dim=1).sum()),
+            ),
+            "You count weights of 0, but a choice can be kept and weigh 0; count where `kept` is False.": (
+                lambda weights, kept: (weights * kept, int((weights * kept == 0).sum()))
             ),
             "You keep the dropped ones and drop the kept ones.": lambda weights, kept: (
                 weights * ~kept,

@@ -90,6 +90,8 @@ def _weights_and_rules(rng: np.random.Generator) -> Iterator[tuple]:
     for normalize, route_scale in ((True, 2.5), (True, 1.0), (False, 1.0), (False, 0.5)):
         scores = _normal(rng, 5, 8).sigmoid()
         yield scores, choose(scores, 3), normalize, route_scale
+    # A bias has chosen others than the best.
+    yield torch.tensor([[0.6, 0.2, 0.1, 0.1]]), torch.tensor([[3, 1]]), True, 2.5
 
 
 def _small(rng: np.random.Generator) -> Iterator[tuple]:
@@ -257,6 +259,11 @@ EXERCISES = (
             "You divide by the sum over all experts; the sum is over the chosen ones.": (
                 lambda scores, experts, normalize, route_scale: (
                     _divided(scores, normalize).gather(1, experts) * route_scale
+                )
+            ),
+            "You take the largest scores; the experts are given, and a bias may have chosen others (gather).": (
+                lambda scores, experts, normalize, route_scale: (
+                    _divided(scores.topk(experts.shape[1]).values, normalize) * route_scale
                 )
             ),
             "You normalize in either case; do so only where normalize is true.": (

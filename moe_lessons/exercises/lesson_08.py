@@ -72,7 +72,8 @@ def _layers(rng: np.random.Generator) -> Iterator[tuple]:
     for layers, tokens, n_experts, top_k in ((3, 8, 4, 2), (2, 12, 6, 2)):
         logits = 2 * _normal(rng, layers, tokens, n_experts)
         chosen = torch.stack([choose(layer, top_k) for layer in logits])
-        yield logits, chosen, torch.arange(tokens) < tokens - 3
+        # Padding lies between texts as well as behind the last.
+        yield logits, chosen, (torch.arange(tokens) % 4 != 1) & (torch.arange(tokens) < tokens - 1)
 
 
 def _biases(rng: np.random.Generator) -> Iterator[tuple]:
@@ -81,6 +82,7 @@ def _biases(rng: np.random.Generator) -> Iterator[tuple]:
     for micro, n_experts in ((1, 6), (4, 8)):
         loads = rng.multinomial(64, rng.dirichlet(np.ones(n_experts)), size=micro)
         yield 0.1 * _normal(rng, n_experts), torch.from_numpy(loads), 0.01
+    yield torch.zeros(4), torch.tensor([[3, 1, 1, 1], [1, 1, 1, 1]]), 0.1  # the mean, 2.5, is no whole number
 
 
 def _scores_and_slots(rng: np.random.Generator) -> Iterator[tuple]:
@@ -238,6 +240,11 @@ EXERCISES = (
                     ]
                 ).mean()
             ),
+            "You take as many tokens from the start as are real, but padding need not come last; index with `real`.": (
+                lambda logits, experts, real: model_balance_loss(
+                    logits, experts, torch.arange(len(real)) < int(real.sum())
+                )
+            ),
             "You keep the padding and drop the text: `real` is True for text.": lambda logits, experts, real: (
                 model_balance_loss(logits, experts, ~real)
             ),
@@ -268,6 +275,9 @@ EXERCISES = (
             ),
             "You look at the last micro-batch only; the load of a step is the sum of all.": (
                 lambda bias, loads, rate: _moved(bias, loads[-1], rate)
+            ),
+            "The mean need not be a whole number: with // an expert just below it counts as one at the mean; use /.": (
+                lambda bias, loads, rate: bias + rate * torch.sign(loads.sum() // loads.shape[1] - loads.sum(dim=0))
             ),
             "You compare with the median; the rule is the mean.": lambda bias, loads, rate: (
                 bias + rate * torch.sign(loads.sum(dim=0).float().median() - loads.sum(dim=0))

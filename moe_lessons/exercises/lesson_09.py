@@ -121,6 +121,7 @@ def _placed(rng: np.random.Generator) -> Iterator[tuple]:
     for tokens, n_experts, top_k, size in ((6, 32, 4, 4), (9, 24, 6, 8), (4, 6, 2, 1)):
         chosen = [rng.permutation(n_experts)[:top_k] for _ in range(tokens)]
         yield torch.from_numpy(np.stack(chosen)), size
+    yield torch.tensor([[0, 1, 2], [0, 1, 3], [0, 4, 8]]), 4  # 5/3 is no round number, and not the median
 
 
 def _models(rng: np.random.Generator) -> Iterator[tuple]:

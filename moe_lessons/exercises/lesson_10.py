@@ -78,6 +78,7 @@ def _models(rng: np.random.Generator) -> Iterator[tuple]:
         (AttentionConfig(n_heads=8, n_kv_heads=2, head_dim=16), 3, 100, 2),
         (LatentAttentionConfig(n_heads=8, kv_lora_rank=64, qk_rope_head_dim=8, **latent), 3, 100, 2),
         (AttentionConfig(n_heads=4, head_dim=32), 1, 7, 4),
+        (AttentionConfig(n_heads=4, n_kv_heads=2, head_dim=48), 2, 10, 2),  # wider than dim has for each head
         (LatentAttentionConfig(n_heads=4, q_lora_rank=24, kv_lora_rank=40, qk_rope_head_dim=4, **latent), 5, 9, 1),
     ):
         sizes = {"vocab_size": 50, "dim": 128, "n_layers": n_layers, "hidden_dim": 96, "max_length": 128}
@@ -94,6 +95,8 @@ def _kept(rng: np.random.Generator) -> Iterator[tuple]:
     for first, new, latent, rope in ((1, 1, 4, 2), (0, 5, 8, 4), (30, 3, 6, 6)):
         by = rotation(torch.arange(first, first + new), rope, 100.0)
         yield 3 * _normal(rng, 2, new, latent), _normal(rng, 2, new, rope), 1 + 0.3 * _normal(rng, latent), by
+    by = rotation(torch.arange(1), 2, 100.0)
+    yield torch.tensor([[[0.0, 0.0, 0.0]], [[1.0, 2.0, 2.0]]]), _normal(rng, 2, 1, 2), torch.ones(3), by
 
 
 def _folded(rng: np.random.Generator) -> Iterator[tuple]:
@@ -116,6 +119,7 @@ def _lengths(rng: np.random.Generator) -> Iterator[tuple]:
             for new in (1, 8, 16, 32, 40, 64, 120, 150, 300, 4096):
                 if new <= time:
                     yield new, time, latent, nope, value, rope
+    yield 2, 4, 4, 2, 2, 2  # both ways take 64 products
 
 
 def _grouped_or_latent(grouped: Callable, latent: Callable) -> Callable:
@@ -189,6 +193,16 @@ EXERCISES = (
                     lambda heads: heads.n_heads * (heads.qk_nope_head_dim + heads.qk_rope_head_dim + heads.v_head_dim),
                 )
             ),
+            "A head is head_dim wide, which need not be dim // n_heads.": lambda config, tokens, bytes_per_number: (
+                conversation_bytes(config, tokens, bytes_per_number)
+                if isinstance(config.attention, LatentAttentionConfig)
+                else 2
+                * config.attention.n_kv_heads
+                * (config.dim // config.attention.n_heads)
+                * config.n_layers
+                * tokens
+                * bytes_per_number
+            ),
             "You count one layer; every layer keeps its own.": lambda config, tokens, bytes_per_number: (
                 conversation_bytes(config, tokens, bytes_per_number) // config.n_layers
             ),
@@ -236,6 +250,10 @@ EXERCISES = (
             ),
             "The gain is forgotten: normalize, then multiply by it.": lambda compressed, rope_key, gain, by: (
                 F.rms_norm(compressed, gain.shape, None, 1e-6),
+                rotate(rope_key[:, None], by)[:, 0],
+            ),
+            "The epsilon is missing: a latent of zeros becomes 0 / 0 (NaN).": lambda compressed, rope_key, gain, by: (
+                compressed / compressed.square().mean(dim=-1, keepdim=True).sqrt() * gain,
                 rotate(rope_key[:, None], by)[:, 0],
             ),
             "You multiply by the gain without normalizing first.": lambda compressed, rope_key, gain, by: (
@@ -348,6 +366,12 @@ EXERCISES = (
                 lambda new, time, latent, nope, value, rope: (
                     new * latent * nope + new * time * (2 * latent + rope),
                     time * latent * nope + new * time * (nope + rope + value),
+                )
+            ),
+            "Where both need as many products, absorbing does not need fewer: ask for <, not <=.": (
+                lambda new, time, latent, nope, value, rope: (
+                    new * latent * (nope + value) + new * time * (2 * latent + rope)
+                    <= time * latent * (nope + value) + new * time * (nope + rope + value)
                 )
             ),
             "It is the other way round: with few new tokens absorbing is cheaper.": lambda *sizes: (

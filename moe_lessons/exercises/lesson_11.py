@@ -76,6 +76,7 @@ def _two_distributions(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([0.5, 0.25, 0.25]), torch.tensor([0.25, 0.25, 0.5])
     yield torch.tensor([0.5, 0.5, 0.0, 0.0]), torch.tensor([0.0, 0.0, 0.75, 0.25])
     yield torch.tensor([0.75, 0.25]), torch.tensor([0.75, 0.25])
+    yield torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.25, 0.75, 0.0])  # nobody wants the last token
     for vocab in (4, 8):
         yield tuple(torch.from_numpy(rng.dirichlet(np.ones(vocab)).astype(np.float32)) for _ in range(2))
 
@@ -204,6 +205,9 @@ EXERCISES = (
             ),
             "You average min(1, p / q) over the vocabulary; weigh each token by how often q drafts it.": (
                 lambda p, q: (p / q.clamp(min=1e-9)).clamp(max=1).mean()
+            ),
+            "Where p and q are both 0 you divide 0 by 0 (NaN); torch.minimum(p, q) needs no division.": (
+                lambda p, q: ((p / q).clamp(max=1) * q).sum()
             ),
             "Half is missing: what one has too much of, the other lacks, so both halves of |p - q| say the same.": (
                 lambda p, q: 1 - (p - q).abs().sum()

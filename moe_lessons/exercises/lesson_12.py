@@ -61,6 +61,7 @@ def _bills(rng: np.random.Generator) -> Iterator[tuple]:
             float(rng.uniform(1, 400)) * 1e9, float(rng.uniform(1, 20)) * 1e12, float(rng.choice([312e12, 989e12])),
             float(rng.uniform(0.2, 0.6)), float(rng.uniform(1, 4)),
         )  # fmt: skip
+    yield 1e9, 2e9, 312e12, 0.4, 1.5  # a small run of 27 hours
 
 
 def _shares(rng: np.random.Generator) -> Iterator[tuple]:
@@ -95,11 +96,13 @@ def _activations(rng: np.random.Generator) -> Iterator[tuple]:
         numbers[1, 2] = -1e6  # a tile with an outlier; its largest number is negative
         yield torch.from_numpy(numbers), width
     yield torch.from_numpy(-np.abs(rng.standard_normal((4, 16), dtype=np.float32))), 4
+    yield torch.tensor([[0.0, 0.0, 3.0, -1.0], [0.1, 0.2, 0.0, 0.0]]), 2  # tiles of zeros
 
 
 def _runs(rng: np.random.Generator) -> Iterator[tuple]:
     yield [1.0, 2.0, 4.0, 8.0], [3.0, 3.5, 2.0, 2.5]
     yield [4.0, 1.0, 2.0, 8.0, 16.0], [2.5, 4.0, 3.0, 2.5, 2.0]
+    yield [1.0, 1.0, 2.0], [3.0, 2.0, 1.0]
     for _ in range(3):
         compute = rng.permutation(12).astype(float) + 1
         yield compute.tolist(), (5 - np.log(compute) + 0.6 * rng.standard_normal(12)).tolist()
@@ -108,6 +111,7 @@ def _runs(rng: np.random.Generator) -> Iterator[tuple]:
 def _with_scales(numbers: Tensor, width: int, largest: Tensor) -> Tensor:
     """Round with other scales than each tile's own; they may even be negative."""
     scales = spread(largest / LARGEST, (1, width), tuple(numbers.shape))
+    scales = scales.where(scales != 0, 1.0)
     return (numbers / scales).clamp(-LARGEST, LARGEST).to(torch.float8_e4m3fn).float() * scales
 
 
@@ -135,6 +139,8 @@ def _answers(rng: np.random.Generator) -> Iterator[tuple]:
         business = torch.from_numpy(rng.random((tokens, n_ranks)) < 0.6)
         rows = int(business.sum())
         yield torch.from_numpy(rng.standard_normal((rows, dim), dtype=np.float32)), business
+    business = torch.tensor([[True, False], [False, False], [True, True]])  # nobody worked on the second token
+    yield torch.tensor([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]]), business
 
 
 def _left_lying(returned: Tensor, token: Tensor, tokens: int) -> Tensor:
@@ -167,6 +173,12 @@ EXERCISES = (
             ),
             "These are seconds; an hour has 3,600 of them.": lambda active, tokens, peak, utilization, price: (
                 training_price(3600 * active, tokens, peak, utilization, price)
+            ),
+            "You cut the hours down to whole ones; a part of an hour is paid for as well.": (
+                lambda active, tokens, peak, utilization, price: (
+                    (hours := int(training_price(active, tokens, peak, utilization, price)[0])),
+                    hours * price,
+                )
             ),
             "The hours are right, and the price is theirs; you return them the other way round.": (
                 lambda active, tokens, peak, utilization, price: training_price(
@@ -285,6 +297,13 @@ EXERCISES = (
             "The largest number is looked for without its sign; take the absolute value, or a negative one is cut.": (
                 lambda numbers, width: _with_scales(numbers, width, _by_tile(numbers, width).amax(dim=-1))
             ),
+            "A tile of zeros has the scale 0, and 0 / 0 is NaN; give it any other scale.": lambda numbers, width: (
+                ((tiles := _by_tile(numbers, width)) / (scales := tiles.abs().amax(dim=-1, keepdim=True) / LARGEST))
+                .to(torch.float8_e4m3fn)
+                .float()
+                .mul(scales)
+                .flatten(1)
+            ),
             "One scale serves the whole matrix; each tile needs its own, or one outlier flattens all.": (
                 lambda numbers, width: from_float8(to_float8(numbers))
             ),
@@ -320,6 +339,9 @@ EXERCISES = (
             "You walk in the order given; sort by compute first.": lambda compute, loss: _kept(
                 compute, loss, range(len(loss))
             ),
+            "Of runs that cost the same only the best is on the frontier; sort by compute, then by loss.": (
+                lambda compute, loss: _kept(compute, loss, np.argsort(compute, kind="stable"))
+            ),
             "A run with the same loss for more compute is beaten; ask for less, not for at most.": (
                 lambda compute, loss: _kept(compute, loss, np.argsort(compute, kind="stable"), equal=True)
             ),
@@ -354,6 +376,9 @@ EXERCISES = (
                     0, torch.where(business)[0], returned
                 )
             ),
+            "A token that was sent nowhere is missing; its row is 0.": lambda returned, business: come_home(
+                returned, business
+            )[business.any(dim=1)],
             "You take the mean of the answers; their weights were put on where the experts live, so add them up.": (
                 lambda returned, business: (
                     come_home(returned, business) / business.sum(dim=1, keepdim=True).clamp(min=1)

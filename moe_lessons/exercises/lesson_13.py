@@ -69,6 +69,7 @@ def _answers(rng: np.random.Generator) -> Iterator[tuple]:
         wanted = _normal(rng, tokens, n_experts)
         experts = torch.from_numpy(np.stack([rng.permutation(row[:top_k]) for row in choose(wanted, top_k).numpy()]))
         yield torch.softmax(_normal(rng, tokens, top_k), dim=-1), experts, wanted
+    yield torch.tensor([[0.5, 2.0]]), torch.tensor([[0, 1]]), torch.tensor([[0.1, 0.9]])  # weights need not sum to 1
 
 
 def _padded(rng: np.random.Generator) -> Iterator[tuple]:
@@ -86,6 +87,9 @@ def _labels(rng: np.random.Generator) -> Iterator[tuple]:
     for samples, n_tokens, n_domains in ((60, 6, 2), (200, 10, 4)):
         tokens, domains = rng.integers(0, n_tokens, samples), rng.integers(0, n_domains, samples)
         yield (2 * tokens + domains + rng.integers(0, 2, samples)) % 5, domains, tokens
+    # Labels whose digits run into one another: 1 and 11 look like 11 and 1.
+    tokens, domains = rng.choice([1, 11], 80), rng.choice([1, 2, 11], 80)
+    yield (tokens * domains + rng.integers(0, 2, 80)) % 5, domains, tokens
 
 
 def _scores(rng: np.random.Generator) -> Iterator[tuple]:
@@ -95,6 +99,8 @@ def _scores(rng: np.random.Generator) -> Iterator[tuple]:
     for tokens, n_experts, top_k in ((5, 4, 2), (6, 8, 3)):
         scores = torch.softmax(2 * _normal(rng, tokens, n_experts), dim=-1)
         yield scores, 0.3 * _normal(rng, n_experts), int(rng.integers(0, n_experts)), top_k
+    # All others are far below 0.
+    yield torch.tensor([[0.5, 0.3, 0.15, 0.05]]), torch.tensor([0.0, -20.0, -20.0, -20.0]), 0, 2
 
 
 def _configs(rng: np.random.Generator) -> Iterator[tuple]:
@@ -161,6 +167,12 @@ EXERCISES = (
                 lambda weights, experts, wanted: (
                     weights.sort(dim=-1, descending=True).values,
                     experts.gather(1, weights.sort(dim=-1, descending=True).indices),
+                )
+            ),
+            "You divide the weights by their sum; they are the other router's own, and some do not sum to 1.": (
+                lambda weights, experts, wanted: (
+                    (ordered := understand(weights, experts, wanted))[0] / weights.sum(dim=-1, keepdim=True),
+                    ordered[1],
                 )
             ),
             "The worst comes first; sort descending.": lambda weights, experts, wanted: tuple(
@@ -235,6 +247,18 @@ EXERCISES = (
                     / entropy(experts)
                 )
             ),
+            "As text, token 1 in domain 11 and token 11 in domain 1 are one label; keep the two numbers apart.": (
+                lambda experts, domains, tokens: (
+                    (
+                        mutual_information(
+                            experts,
+                            np.array([int(f"{token}{domain}") for token, domain in zip(tokens, domains, strict=True)]),
+                        )
+                        - mutual_information(experts, tokens)
+                    )
+                    / entropy(experts)
+                )
+            ),
             "You took the token beyond the domain; the question is the other way round.": (
                 lambda experts, domains, tokens: beyond(experts, tokens, domains)
             ),
@@ -254,6 +278,11 @@ EXERCISES = (
             "The expert is still chosen and only its weight is 0, so a token that wanted it is left with fewer; let it "
             "lose the choice, and the next best takes its place.": _silenced,
             "Its score is 0 and the bias can lift it back into the choice; -inf cannot be lifted.": _score_of_zero,
+            "Biased scores can lie below what you put in its place; only -inf never wins.": (
+                lambda scores, bias, off, top_k: _normalized(
+                    scores, choose((scores + bias).index_fill(1, torch.tensor([off]), 0.0), top_k)
+                )
+            ),
             "Nobody is missing: make the choice without the expert `off`.": lambda scores, bias, off, top_k: (
                 _normalized(scores, choose(scores + bias, top_k))
             ),

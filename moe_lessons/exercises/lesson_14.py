@@ -59,7 +59,7 @@ class _Named:
 
 
 def _routers(rng: np.random.Generator) -> dict[str, Route]:
-    """Three of them do not look ahead."""
+    """Four of them do not look ahead."""
     rows = _normal(rng, 4, 6)
 
     def plain(hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,6 +88,21 @@ def _routers(rng: np.random.Generator) -> dict[str, Route]:
         weights[:5], experts[:5] = 0.5, torch.tensor([0, 1])
         return weights, experts
 
+    def others(hidden: Tensor) -> tuple[Tensor, Tensor]:
+        weights, experts = plain(hidden)  # the same weights for other experts
+        return weights, (experts + (hidden.mean() > 0).long()) % 4
+
+    def by_signs(hidden: Tensor) -> tuple[Tensor, Tensor]:
+        return plain(hidden + hidden.sign().mean(dim=0))
+
+    def sharper(hidden: Tensor) -> tuple[Tensor, Tensor]:
+        weights, experts = plain(hidden)  # weights that always sum to 1
+        return (weights.log() * hidden.square().mean()).softmax(dim=-1), experts
+
+    def of_length(hidden: Tensor) -> tuple[Tensor, Tensor]:
+        weights, experts = plain(hidden)
+        return weights / len(hidden), experts
+
     def backward(hidden: Tensor) -> tuple[Tensor, Tensor]:
         steps = torch.arange(1, len(hidden) + 1)[:, None]
         return plain(hidden.cumsum(dim=0) / steps)
@@ -98,6 +113,10 @@ def _routers(rng: np.random.Generator) -> dict[str, Route]:
         "louder or softer": louder,
         "experts choose": queue,
         "the token after it": following,
+        "same weights, other experts": others,
+        "signs of all": by_signs,
+        "sharper or softer": sharper,
+        "by the number of tokens": of_length,
         "mean of what came before": backward,
         "the same start for all": fixed_start,
     }
@@ -121,6 +140,7 @@ def _choices(rng: np.random.Generator) -> Iterator[tuple]:
 def _scores(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0.5, 0.25, 0.125, 0.125], [0.125, 0.125, 0.25, 0.5], [0.25, 0.25, 0.25, 0.25]]), 0.6
     yield torch.tensor([[0.5, 0.25, 0.125, 0.125], [0.875, 0.125, 0.0, 0.0]]), 0.75
+    yield torch.tensor([[0.3, 0.2, 0.1, 0.1]]), 0.35  # scores that do not sum to 1
     for tokens, n_experts, p in ((8, 6, 0.9), (8, 16, 0.4)):
         yield (2 * _normal(rng, tokens, n_experts)).softmax(dim=-1), p
 
@@ -173,7 +193,13 @@ EXERCISES = (
                 _later, lambda weights, experts: experts
             ),
             "You compare the weights alone; a router can also look ahead to decide who works.": _compare(
-                _later, lambda weights, experts: (weights > 0).float()
+                _later, lambda weights, experts: weights
+            ),
+            "You cut the later tokens off; a router may depend on how many there are. Put others in their place.": (
+                _compare(lambda hidden, n: hidden[:n])
+            ),
+            "You make the later tokens larger or smaller only; a router that looks at their signs is not caught so.": (
+                _compare(lambda hidden, n: torch.cat([hidden[:n], 2 * hidden[n:]]))
             ),
             "You change the first tokens; keep those, and change what comes after them.": _compare(
                 lambda hidden, n: torch.cat([hidden[:n] * -3 + 1, hidden[n:]])
@@ -251,6 +277,9 @@ EXERCISES = (
             ),
             "You add up the scores in the order of the experts; sort each token's scores first.": lambda scores, p: (
                 scores.cumsum(dim=1) - scores < p
+            ),
+            "You divide the scores by their sum; p is to be reached by the scores as they are.": lambda scores, p: (
+                fewest_experts(scores / scores.sum(dim=1, keepdim=True), p)
             ),
             "You begin with the worst; sort in descending order.": lambda scores, p: _in_order(
                 scores, p, lambda ranked: ranked.cumsum(dim=1) - ranked < p, descending=False
