@@ -247,11 +247,10 @@ class ModelConfig:
     def from_card(cls, name: str) -> "ModelConfig":
         """The sizes in `data/models/<name>.toml`; an unknown name is a ValueError that lists the known ones."""
         folder = data_path("models")
-        path = folder / f"{name}.toml"
-        if not path.is_file():
-            known = ", ".join(sorted(card.stem for card in folder.glob("*.toml")))
-            raise ValueError(f"there is no model card {name!r}; the cards are: {known}")
-        return cls.from_dict(tomllib.loads(path.read_text(encoding="utf-8"))["config"])
+        known = sorted(card.stem for card in folder.glob("*.toml"))
+        if name not in known:
+            raise ValueError(f"there is no model card {name!r}; the cards are: {', '.join(known)}")
+        return cls.from_dict(tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))["config"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -386,6 +386,46 @@ def test_a_leak_that_begins_while_training_is_caught_after_it(arena):
     assert entry.state == "refused" and "after training, it looks ahead" in arena.leaderboard()["late"].reason
 
 
+def test_a_router_that_looks_ahead_only_where_many_tokens_come_at_once_is_caught(arena):
+    """On the small sample that is looked at first it is sound; the batch that it is scored on tells."""
+
+    class Shy(Base):
+        def forward(self, hidden):
+            routing = softmax(hidden, self.weight)
+            if len(hidden) <= 1000:
+                return routing
+            later = hidden.flip(0).cumsum(0).flip(0) - hidden  # the sum of what comes after
+            return softmax(hidden + F.normalize(later, dim=1), self.weight)
+
+    assert len(arena.inputs.flatten()) > 1000 and arena.inspect(Shy).accepted
+    entry = arena.enter("shy", Shy)
+    assert entry.state == "refused" and entry.row is None
+    assert "causal" in [f.check for f in entry.report.refusals]
+    assert "after training, it looks ahead" in repr(entry)
+
+
+def test_a_router_that_draws_in_training_has_the_same_score_again(arena):
+    class Noisy(Base):
+        def forward(self, hidden):
+            given = hidden + 0.5 * torch.randn_like(hidden) if self.training else hidden
+            return softmax(given, self.weight)
+
+    losses = []
+    for _ in range(2):
+        torch.rand(5)  # whatever else was drawn in between
+        losses.append(arena.enter("noisy", Noisy).row.loss)
+    assert losses[0] == losses[1]
+
+
+def test_checks_and_seats_leave_the_generators_of_gpus_alone(monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    monkeypatch.setattr(torch.cuda, "manual_seed", seeded.append)
+    inspect_router(Base, CONFIG)
+    seat_routers(Transformer(CONFIG), Base, seed=3)
+    assert seeded == []
+
+
 def test_a_router_that_stops_or_diverges_while_training_is_refused_with_its_line(arena):
     def tired(routing, hidden, module):
         module.calls = getattr(module, "calls", 0) + module.training

@@ -278,6 +278,7 @@ def test_all_cards_are_counted_in_one_table(capsys):
     ("arguments", "words"),
     [
         (["gpt-5"], ["no model card 'gpt-5'", "deepseek-v3"]),
+        (["../claims"], ["no model card '../claims'", "deepseek-v3"]),
         ([], ["one card or --all", "kimi-k2"]),
         (["kimi-k2", "--all"], ["one card or --all"]),
         (["kimi-k2", "--context", "0"], ["context is 0", "at least 1"]),

@@ -158,6 +158,26 @@ def test_training_moves_the_modules_and_balances_their_experts():
     assert loss == pytest.approx(next_token_loss(before_step(x[:, :-1]), x[:, 1:]).item(), abs=1e-5)
 
 
+def test_the_gradient_is_the_next_tokens_and_the_modules_share_by_its_weight():
+    """By AdamW's first average of gradients, which after one step is a tenth of the gradient."""
+    model, weight = Transformer(config(moe=SPARSE)), 0.2
+    train = TrainConfig(steps=1, optimizer="adamw", mtp_weight=weight, gradient_clip=1e9, weight_decay=0.0)
+    x = text(model)
+    inputs, targets = x[:, :-1], x[:, 1:]
+    hidden = model.read(inputs)
+    following = next_token_loss(model.head(hidden), targets)
+    ahead = multi_token_loss(model.look_ahead(hidden, targets), targets)
+    parameters = dict(model.named_parameters())
+    right = torch.autograd.grad(following + weight * ahead, list(parameters.values()), allow_unused=True)
+    right = {name: grad for name, grad in zip(parameters, right, strict=True) if grad is not None}
+    (adamw,) = build_optimizers(model, train)
+    training_step(model, [adamw], inputs, targets, train, 1.0)
+    assert len(right) == len(adamw.state) > 20
+    for name, grad in right.items():
+        moved = adamw.state[parameters[name]]["exp_avg"] * 10
+        torch.testing.assert_close(moved, grad, rtol=1e-3, atol=1e-6, msg=name)
+
+
 def test_without_weight_the_modules_are_left_alone():
     model = Transformer(config(moe=SPARSE))
     train = TrainConfig(steps=1, bias_rate=0.01, mtp_weight=0.0)

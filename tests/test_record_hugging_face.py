@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
 from moe_lessons.tracing import (
     RoutingTrace,
     find_routers,
@@ -404,9 +405,38 @@ def test_a_model_whose_router_is_not_known_is_refused_in_one_sentence():
             super().__init__()
             self.layers = torch.nn.ModuleList([SomebodysRouter()])
 
-    with pytest.raises(ValueError, match=r"Somebodys routes with SomebodysRouter, which tracing does not know; it"):
+    with pytest.raises(ValueError, match=r"^Somebodys routes with SomebodysRouter, which tracing does not know; it"):
         with record_routing(Somebodys()):
             pass
+
+
+def test_a_model_with_one_router_that_is_known_and_one_that_is_not_is_not_half_recorded():
+    class SomebodysGating(torch.nn.Module):
+        pass
+
+    model = build("mixtral")
+    assert sorted(find_routers(model)) == [0, 1, 2]
+    model.model.layers[1].mlp.gate = SomebodysGating()
+    with pytest.raises(ValueError, match="routes with SomebodysGating, which tracing does not know in some layers"):
+        find_routers(model)
+
+
+def test_a_layer_alone_is_refused_with_the_advice_to_give_the_whole_model():
+    theirs = build("mixtral").model.layers[0]
+    ours = Transformer(
+        ModelConfig(
+            vocab_size=9,
+            dim=8,
+            n_layers=1,
+            hidden_dim=8,
+            max_length=8,
+            attention=AttentionConfig(n_heads=2),
+            moe=MoEConfig(n_routed_experts=4, top_k=1, hidden_dim=8),
+        )
+    ).blocks
+    for part in (theirs, theirs.mlp, theirs.mlp.gate, ours, ours[0], ours[0].feed_forward.router):
+        with pytest.raises(ValueError, match=f"^a {type(part).__name__} is a part of a model, .* give the whole$"):
+            find_routers(part)
 
 
 def test_a_dense_model_of_theirs_is_refused_in_one_sentence():

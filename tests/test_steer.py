@@ -106,6 +106,16 @@ def test_sent_elsewhere_a_token_is_weighed_by_its_own_scores_and_the_routers_rul
         assert torch.equal(flipped.weights, routing.weights.flip(1))
 
 
+def test_sent_where_all_scores_are_zero_a_token_gets_weights_of_zero_and_no_nan():
+    """Sigmoids of large negative logits underflow; a sum of zeros divides nothing."""
+    config = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, score_function="sigmoid")
+    router = build(config).blocks[0].feed_forward.router
+    router.weight.data.fill_(-300.0)
+    routing = router(torch.ones(3, 16))
+    assert not routing.scores.any()
+    assert torch.equal(sent_to(router, routing, routing.experts.flip(1)).weights, torch.zeros(3, 2))
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

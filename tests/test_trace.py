@@ -234,6 +234,15 @@ def test_a_damaged_header_is_one_sentence_that_names_the_file(tmp_path, header, 
         RoutingTrace.load(tmp_path / "broken.safetensors")
 
 
+@pytest.mark.parametrize("name", ["step-1.5", "step-1.5.safetensors", "plain", "v1.0.final"])
+def test_a_dot_in_a_name_is_part_of_the_name(tmp_path, name):
+    trace = RoutingTrace.from_logits(np.zeros((1, 2, 3)), ["a", "b"])
+    written = trace.save(tmp_path / name)
+    assert written.name == name.removesuffix(".safetensors") + ".safetensors"
+    assert [path.name for path in tmp_path.iterdir()] == [written.name]
+    assert RoutingTrace.load(written).pieces == ["a", "b"]
+
+
 def test_a_trace_cut_short_anywhere_is_refused(tmp_path):
     whole = make().save(tmp_path / "good").read_bytes()
     for length in (0, 4, 40, len(whole) // 2, len(whole) - 1):

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons.model.cache import make_cache
+from moe_lessons.model.generate import generate
 from moe_lessons.tracing import RoutingTrace, observe_routing, record_routing
 
 
@@ -57,6 +59,31 @@ def test_several_passes_are_laid_one_after_the_other():
     both, first, second = record(built, x, y), record(built, x), record(built, y)
     assert np.array_equal(both.experts, np.concatenate([first.experts, second.experts], axis=1))
     assert both.sequence.tolist() == [0] * 4 + [1] * 3 + [2] * 3
+
+
+def test_passes_behind_a_cache_go_on_in_their_sequences():
+    built, text = model().eval(), torch.arange(12).view(2, 6)
+    with record_routing(built) as whole, torch.no_grad():
+        built(text)
+    cache = make_cache(built.config, batch_size=2)
+    with record_routing(built) as parts, torch.no_grad():
+        for part in (text[:, :3], text[:, 3:4], text[:, 4:]):
+            built(part, cache)
+        built(text[:1, :2], make_cache(built.config))  # another text with a cache of its own
+    assert parts.token_ids.tolist() == [0, 1, 2, 6, 7, 8, 3, 9, 4, 5, 10, 11, 0, 1]
+    assert parts.position.tolist() == [0, 1, 2, 0, 1, 2, 3, 3, 4, 5, 4, 5, 0, 1]
+    assert parts.sequence.tolist() == [0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 1, 1, 2, 2]
+    places = list(zip(whole.sequence.tolist(), whole.position.tolist(), strict=True))
+    at = [places.index(place) for place in zip(parts.sequence[:12].tolist(), parts.position[:12].tolist(), strict=True)]
+    assert (parts.experts[:, :12] == whole.experts[:, at]).all()
+
+
+def test_a_text_that_is_generated_is_one_sequence():
+    built = model().eval()
+    with record_routing(built) as trace:
+        generate(built, torch.arange(3)[None], 5)
+    assert trace.position.tolist() == list(range(7))  # the last token is not read again
+    assert set(trace.sequence.tolist()) == {0}
 
 
 def test_recording_leaves_the_model_bit_identical_and_without_hooks():

@@ -25,6 +25,7 @@ from moe_lessons.capstone.contract import AnyRouter, seat_routers, spread
 from moe_lessons.capstone.leaderboard import Board, Row, board, keep
 from moe_lessons.capstone.routers import SoftmaxRouter
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
+from moe_lessons.device import seeded
 from moe_lessons.model.load_balance import max_over_mean
 from moe_lessons.model.transformer import Transformer, next_token_loss
 from moe_lessons.text.corpus import Corpus, Split
@@ -157,10 +158,12 @@ class Arena:
         config = replace(self.train, **balance, seed=seed)
         try:
             drawn = live.run(name) if live else None
-            history = train(model, self.text, config, board=drawn, progress=False)
+            with seeded(seed, self.device):  # a router may draw random numbers while it is trained
+                history = train(model, self.text, config, board=drawn, progress=False)
             if history.interrupted:
                 return Entry(name, report, model=model, history=history)
-            again = inspect_seated(model, arriving(model, self.inputs[:6, :32]), dynamic=dynamic)
+            # On as many tokens as it is scored on: what it does may depend on how many come at once.
+            again = inspect_seated(model, arriving(model, self.inputs), dynamic=dynamic)
             if not again.accepted:
                 after = [f._replace(sentence=f"after training, {f.sentence}") for f in again.refusals]
                 return self._refused(row, Report([*report, *after]), model, history)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from moe_lessons.capstone.contract import AnyRouter, Seat, seat_routers, spread
 from moe_lessons.config import ModelConfig
+from moe_lessons.device import seeded
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Routing
 from moe_lessons.model.transformer import Transformer
@@ -85,7 +86,7 @@ def inspect_router(router: AnyRouter | None, config: ModelConfig, *, dynamic: bo
         return Report()
     if not callable(router):
         return Report([_refused("made", f"a {type(router).__name__} was handed over; give a function or a module")])
-    with torch.random.fork_rng(devices=[]):
+    with seeded(0):
         model = Transformer(config)
     samples = arriving(model, _text(config))
     try:
@@ -103,7 +104,7 @@ def inspect_seated(model: Transformer, samples: dict[int, Sample] | None = None,
     for layer, sample in samples.items():
         seat = model.blocks[layer].feed_forward.router
         training = seat.training
-        with torch.random.fork_rng(devices=[]):
+        with seeded(0, sample.hidden.device):
             report = list(_findings(seat, sample, dynamic))
         seat.train(training)
         seat.zero_grad(set_to_none=True)
@@ -152,7 +153,6 @@ def _findings(seat: Seat, sample: Sample, dynamic: bool) -> Iterator[Finding]:
     """One layer's router, the most basic promises first; nothing where it returns None."""
     top_k, n_experts = seat.top_k, len(seat.weight)
     hidden = (sample.hidden + 0.0).clone()
-    torch.manual_seed(0)
     seat.train()
     try:
         routing = seat.ask(hidden, sample.ids)
@@ -197,8 +197,8 @@ def _without_training(seat: Seat, sample: Sample, dynamic: bool, in_training: Fi
 
     @torch.no_grad()
     def decide(rows: slice | Tensor = slice(None), seed: int = 1, given: Tensor = hidden, text: Tensor = ids) -> Tensor:
-        torch.manual_seed(seed)
-        routing = Routing(*seat.ask(given[rows].clone(), text[rows]))
+        with seeded(seed, given.device):
+            routing = Routing(*seat.ask(given[rows].clone(), text[rows]))
         return spread(routing.experts, routing.weights, n_experts)
 
     first = decide()

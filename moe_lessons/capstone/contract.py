@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from moe_lessons.config import MoEConfig
+from moe_lessons.device import seeded
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Router, Routing
 from moe_lessons.model.transformer import Transformer
@@ -68,8 +69,7 @@ def seat_routers(model: Transformer, router: AnyRouter, seed: int = 0) -> Transf
     text, config = Text(), model.config.moe
     device = model.embedding.weight.device
     model.embedding.register_forward_pre_hook(text.look_up)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):  # modules are made on the CPU, then moved
         for block in model.blocks:
             if isinstance(block.feed_forward, MoE):
                 own = make(router, model.config.dim, config, device)

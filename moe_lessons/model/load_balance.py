@@ -25,7 +25,7 @@ def load_entropy(load: Int[Tensor, " experts"]) -> float:
     """Entropy of the load over that of a uniform one: 1 is balance, 0 is one expert doing everything."""
     if not load.sum() or len(load) == 1:
         return 1.0 if load.sum() else float("nan")
-    share = load.double() / load.sum()
+    share = load.cpu().double() / load.sum().cpu()  # Apple's GPUs have no float64
     return float(torch.special.entr(share).sum() / math.log(len(load)))
 
 

@@ -120,23 +120,32 @@ class ForeignRouter:
 def foreign_routers(model: nn.Module) -> dict[int, ForeignRouter]:
     """The routers of one of transformers' models by the number of their layer; none for a dense model.
 
-    Raises ValueError for a model whose router is of a class that is not in `ROUTERS`.
+    Raises ValueError for a model with a router of a class that is not in `ROUTERS`, be it one among several, and for a
+    part of a model, in which layers have no number.
     """
     found: dict[int, ForeignRouter] = {}
+    unknown = {type(module).__name__ for module in model.modules() if _looks_unknown(module)}
     for name, module in model.named_modules():
-        if type(module).__name__ in ROUTERS:
+        known = type(module).__name__ in ROUTERS
+        if isinstance(module, Router) or (known and not any(part.isdigit() for part in name.split("."))):
+            raise ValueError(f"a {type(model).__name__} is a part of a model, without a layer's number; give the whole")
+        if known:
             layer = int(_stack_and_layer(name)[1])
             if layer in found:
                 raise ValueError(f"{type(model).__name__} has two routers in layer {layer}; give one of its parts")
             found[layer] = ForeignRouter(module)
-    if not found:
-        for module in model.modules():
-            if type(module).__name__.endswith(("Router", "Gate")):
-                raise ValueError(
-                    f"{type(model).__name__} routes with {type(module).__name__}, which tracing does not know; "
-                    f"it knows {', '.join(ROUTERS)}"
-                )
+    if unknown:
+        also = " in some layers, where half a trace would be wrong" if found else ""
+        raise ValueError(
+            f"{type(model).__name__} routes with {min(unknown)}, which tracing does not know{also}; "
+            f"it knows {', '.join(ROUTERS)}"
+        )
     return found
+
+
+def _looks_unknown(module: nn.Module) -> bool:
+    name = type(module).__name__
+    return name.endswith(("Router", "Gate", "Gating")) and name not in ROUTERS and not isinstance(module, Router)
 
 
 class Batch(NamedTuple):

@@ -63,7 +63,8 @@ def record_routing(model: nn.Module, tokenizer: Pieces | None = None) -> Iterato
     """Record every forward pass inside the block as one RoutingTrace, which is complete when the block ends.
 
     The model is ours or one of Hugging Face's. `tokenizer.pieces(ids)` gives the tokens their text. Several passes are
-    laid one after the other; padding, as an attention mask tells it, is left out. Raises ValueError for a model
+    laid one after the other, and those that go on behind a cache continue the sequences of the pass before; padding,
+    as an attention mask tells it, is left out. Raises ValueError for a model
     without a router that is known, or when no forward pass was made.
     """
     routers = find_routers(model)
@@ -102,24 +103,27 @@ def _our_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator[No
     """Inside the block, call `begin` for each forward pass as it reaches the first block."""
     # Whoever calls the model, or only reads with it, has tokens looked up and then enters the first block.
     looked_up: list[Tensor] = []
-    rows_before = 0
+    rows_before, first, known = 0, 0, None  # sequences so far, the present batch's first one, its cache
 
     def look_up(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         looked_up[:] = [inputs[0].detach().cpu()]
 
     def reach(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        nonlocal rows_before
+        nonlocal rows_before, first, known
         (ids,) = looked_up
         rows, time = ids.shape
+        cache = inputs[2] if len(inputs) > 2 else None
+        past = 0 if cache is None else cache.length
+        if past == 0 or cache is not known:  # else the same sequences go on
+            first, known, rows_before = rows_before, cache, rows_before + rows
         begin(
             Batch(
                 ids=ids.flatten(),
-                position=torch.arange(time).repeat(rows),
-                sequence=torch.arange(rows_before, rows_before + rows).repeat_interleave(time),
+                position=torch.arange(past, past + time).repeat(rows),
+                sequence=torch.arange(first, first + rows).repeat_interleave(time),
                 kept=torch.ones(rows * time, dtype=torch.bool),
             )
         )
-        rows_before += rows
 
     handles = [model.embedding.register_forward_pre_hook(look_up), model.blocks[0].register_forward_pre_hook(reach)]
     try:

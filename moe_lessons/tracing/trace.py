@@ -216,8 +216,9 @@ class RoutingTrace:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the trace as safetensors; raises OSError where that is impossible."""
-        path = Path(path).with_suffix(".safetensors")
+        """Write the trace to `path`, which may end in .safetensors or not; raises OSError where that is impossible."""
+        path = Path(path)
+        path = path.with_name(path.name.removesuffix(".safetensors") + ".safetensors")
         kept = [name for name in (*_ARRAYS, *_MAY_LACK) if getattr(self, name) is not None]
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in kept}
         small = np.int16 if self.n_experts < 2**15 else np.int32
