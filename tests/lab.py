@@ -191,9 +191,12 @@ PROMPTS = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")]
     .map(cell => cell.querySelector(".jp-InputPrompt").textContent)"""
 
 
-def _menu(page: Page, menu: str, entry: str) -> None:
+def _menu(page: Page, menu: str, *entries: str) -> None:
     page.locator(".lm-MenuBar-item", has_text=re.compile(f"^{menu}$")).click()
-    page.locator(".lm-Menu-item", has_text=re.compile(f"^{entry}$")).first.click()
+    for entry in entries[:-1]:
+        page.locator(".lm-Menu-item", has_text=re.compile(f"^{entry}$")).first.hover()
+        page.wait_for_timeout(500)  # until the inner menu is open
+    page.locator(".lm-Menu-item", has_text=re.compile(f"^{entries[-1]}$")).first.click()
 
 
 def screenshots(page: Page, folder: Path, name: str) -> list[Path]:

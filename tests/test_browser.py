@@ -113,6 +113,52 @@ def test_a_slider_of_the_router_view_changes_the_picture_in_jupyterlab(small_les
         assert page.problems == []
 
 
+BOARD = """
+from moe_lessons.widgets import TrainingBoard
+board = TrainingBoard(title="A run")
+display(board)
+board.start(3)
+for step in range(1, 4):
+    board.point(step=step, seconds=step, loss=4 - step, tokens=10 * step)
+board.finish()
+"""
+
+
+def test_two_traces_take_turns_a_theme_keeps_the_grid_and_a_board_lives_on(chromium, tmp_path):
+    """What only a page can show: keys, a theme that is loaded while the page is hidden, an output that is redrawn."""
+    other = "from dataclasses import replace\nRouterView(trace, compare=replace(trace, logits=-trace.logits))"
+    lesson = write_notebook(tmp_path, [TRACE, other, BOARD])
+    with lab.server(tmp_path) as address, lab.browser() as page:
+        lab.open_notebook(page, address, lesson.name)
+        lab.run_all(page)
+        sides = page.locator(".moe-router-sides button")
+        page.locator(".moe-router-cells").focus()
+        for pressed in ("true", "false"):
+            page.keyboard.press("c")
+            page.wait_for_timeout(300)
+            assert sides.nth(1).get_attribute("aria-pressed") == pressed
+
+        bars = page.locator(".moe-router-scores .column")
+        bars.nth(2).focus()
+        page.keyboard.press("Enter")  # highlights it
+        page.wait_for_timeout(300)
+        assert bars.nth(3).get_attribute("class").split().count("dim") == 1
+        page.keyboard.press("Delete")  # switches it off
+        page.wait_for_timeout(300)
+        assert not any("dim" in bar.get_attribute("class").split() for bar in bars.all())
+
+        grid = page.locator(".moe-router-cells canvas")
+        before = grid.bounding_box()["width"]
+        lab._menu(page, "Settings", "Theme", "JupyterLab Dark")
+        page.wait_for_function("() => document.body.dataset.jpThemeName === 'JupyterLab Dark'")
+        page.wait_for_timeout(3000)
+        assert grid.bounding_box()["width"] == before
+
+        assert page.locator(".moe-training").count() == 1
+        assert "step 3 of 3" in page.locator(".moe-training").inner_text()
+        assert page.problems == []
+
+
 def test_knobs_are_dragged_applied_to_the_model_and_let_go(lesson_with_a_model):
     with lab.server(lesson_with_a_model.parent) as address, lab.browser() as page:
         lab.open_notebook(page, address, lesson_with_a_model.name)

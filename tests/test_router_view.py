@@ -262,7 +262,7 @@ def test_two_prompts_of_different_length_are_compared_where_they_agree():
         view.side = side
         view.top_k = 1 + side
         assert axis_named(view.figure(), "grid").get_xlim()[1] == pytest.approx((9, 5)[side] - 0.4)
-        assert any("choices for the 4 tokens that both have agree" in words for words in texts(view.figure()))
+        assert "choices for the 4 tokens that both have agree with" in texts(view.figure())
     short.pieces = list("VWXYZ")
     assert "No token has a counterpart in B." in texts(RouterView(long, compare=short).figure())
 

@@ -55,6 +55,22 @@ export function onWidth(el, draw) {
   return () => observer.disconnect();
 }
 
+/** Call `draw` when JupyterLab's theme changes; returns what ends it. While a theme is loaded the page is hidden, and
+ * nothing in it has a size: then `draw` waits until it is seen again, which may be within the same frame. */
+export function onTheme(el, draw) {
+  let [hidden, tries] = [false, 0];
+  const look = () => {
+    hidden = !el.clientWidth;
+    if (!hidden) draw();
+    else if (tries++ < 100) requestAnimationFrame(() => hidden && look());
+  };
+  const themes = new MutationObserver(() => ((tries = 0), look()));
+  themes.observe(el.ownerDocument.body, { attributeFilter: ["data-jp-theme-name", "class"] });
+  const sizes = new ResizeObserver(() => hidden && look()); // a page that stays hidden for longer
+  sizes.observe(el);
+  return () => ((hidden = false), themes.disconnect(), sizes.disconnect());
+}
+
 /** Keep listeners on a model, and take them all off again with the returned function. */
 export function listen(model, handlers) {
   for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);

@@ -173,5 +173,5 @@ export function makeGrid(view) {
     const inside = x >= scroller.scrollLeft && x <= scroller.scrollLeft + size.room - size.width;
     if (!inside) scroller.scrollLeft = x - size.room / 2;
   };
-  return { nodes: [title, root], room: scroller, say, build, measure, paint, mark, follow };
+  return { nodes: [title, root], say, build, measure, paint, mark, follow };
 }

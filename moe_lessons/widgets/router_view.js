@@ -1,4 +1,4 @@
-import { element, openView, onFrame, onWidth, listen, messageLine, numbers } from "./common.js";
+import { element, openView, onFrame, onWidth, onTheme, listen, messageLine, numbers } from "./common.js";
 import { difference, isChanged, isMoved } from "./routing_rule.js";
 import { destination, percent, quoted, verdict } from "./router_words.js";
 import { readTrace, routeRow, withLogits } from "./router_trace.js";
@@ -283,14 +283,10 @@ function render({ model, el }) {
       draw();
     },
   });
-  // A theme is loaded while the page has none: what was measured then is measured again when the room is back.
-  const rests = [onWidth(el, measure), onWidth(grid.room, measure)];
-  const themes = new MutationObserver(measure);
-  themes.observe(el.ownerDocument.body, { attributeFilter: ["data-jp-theme-name", "class"] });
+  const rests = [onWidth(el, measure), onTheme(el, measure)];
   return () => {
     silence();
     rests.forEach((rest) => rest());
-    themes.disconnect();
     prompt.stop();
     for (const timer of [saving, speaking]) clearTimeout(timer);
   };
