@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib as mpl
@@ -53,6 +55,17 @@ def test_few_bars_are_told_one_by_one_and_many_by_their_range():
     assert describe(many) == "20 bars from 10 (0) to 29 (17)."
 
 
+def test_bars_of_a_group_have_its_name_and_large_numbers_have_words():
+    figure = new_figure()
+    axis = clean(figure.subplots())
+    for number, name in enumerate(("dense", "sparse")):
+        axis.bar(np.arange(2) + (number - 0.5) * 0.4, [1.5e6 * (number + 1), 4e10], width=0.36, label=name)
+    axis.set_xticks(range(2), ["json", "german"])
+    assert describe(figure) == (
+        "dense: bars: json 1.5 million, german 40 billion. sparse: bars: json 3 million, german 40 billion."
+    )
+
+
 def test_a_map_is_told_by_its_size_and_its_largest_number():
     figure = new_figure()
     axis = figure.subplots()
@@ -77,6 +90,18 @@ def test_a_figure_may_carry_words_of_its_own_and_formulas_lose_their_dollars():
     assert describe(figure, "CostView") == "CostView. 10^7 tokens cost $5."
     figure.alt = "What it costs."
     assert describe(figure, "CostView") == "CostView. What it costs."
+
+
+def test_every_picture_in_a_stored_lesson_has_an_alt_text_that_says_what_it_shows():
+    silent, seen = [], []
+    for path in sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb")):
+        for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+            for output in cell.get("outputs", []):
+                if "image/png" in output.get("data", {}):
+                    alt = output["metadata"].get("image/png", {}).get("alt", "")
+                    (seen if len(alt) > 40 and "no steps yet" not in alt else silent).append(f"{path.stem} c{number}")
+    assert not silent, f"run: python -m moe_lessons.authoring run; without one: {', '.join(silent)}"
+    assert seen
 
 
 # --- what IPython gets

@@ -29,7 +29,7 @@ def describe(figure: Figure, name: str = "") -> str:
     `name` comes first, and a title that only says it again is left out.
     """
     if own := getattr(figure, "alt", ""):
-        return _cut(f"{name}. {own}" if name else own)
+        return _cut(own if own.startswith(name) else f"{name}. {own}")
     heads = [_plain(part.get_suptitle()) for part in (figure, *figure.subfigs) if part.get_suptitle()]
     panels = [words for axis in figure.axes if axis.get_visible() and (words := _panel(axis))]
     notes = [_plain(text.get_text()) for part in (figure, *figure.subfigs) for text in _loose_texts(part)]
@@ -236,7 +236,7 @@ def _tick_name(axis: Axes, which: str, place: float) -> str:
     if not isinstance(scale.get_major_locator(), FixedLocator) or not isinstance(written, FuncFormatter):
         return ""
     for number, tick in enumerate(scale.get_majorticklocs()):
-        if abs(tick - place) < 0.26:
+        if abs(tick - place) < 0.45:  # bars of a group stand around its tick
             return _plain(str(written(tick, number)))
     return ""
 
@@ -270,10 +270,12 @@ def _plain(text: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits, without an exponent where a reader does not need one."""
+    """Three digits, and words or an exponent where a reader would count zeros."""
     value = float(value)
-    if value == round(value) and abs(value) < 1e15:
+    size = abs(value)
+    for unit, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if unit <= size < 1000 * unit:
+            return f"{value / unit:.3g} {word}"
+    if size < 1e6 and (value == round(value) or size >= 1000):
         return f"{value:,.0f}"
-    if 1e-4 <= abs(value) < 1e6:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{value:.2g}"
+    return f"{value:.3g}" if 1e-4 <= size < 1e6 else f"{value:.2g}"
