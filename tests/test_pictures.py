@@ -16,8 +16,11 @@ from PIL import Image
 
 from moe_lessons.figures.alt_text import MOST, describe
 from moe_lessons.figures.contrast import PAPER, contrast, luminance, readable
+from moe_lessons.figures.gate import draw_gate
+from moe_lessons.figures.groups import draw_groups
 from moe_lessons.figures.paper import png
 from moe_lessons.figures.style import INK, MUTED, PALETTE, clean, heading, label_ends, new_figure
+from moe_lessons.figures.training import Curve, draw_training
 from moe_lessons.widgets import LoadBoard, TrainingBoard
 
 
@@ -235,3 +238,51 @@ def test_the_stored_picture_of_a_board_is_drawn_again_at_the_end_of_a_cell_that_
         kind: text for kind, text in data.items() if kind != "image/png"
     }, "the same widget, under the repr that a comparison expects in that cell"
     assert shown() == [], "nothing changed since"
+
+
+# --- what readers stumbled over
+
+
+def overlaps(axis) -> list[tuple[str, str]]:
+    axis.figure.draw_without_rendering()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in axis.texts]
+    pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i]]
+    return [(a[0], b[0]) for a, b in pairs if min(a[1].y1, b[1].y1) - max(a[1].y0, b[1].y0) > 1]
+
+
+def test_floors_that_lie_together_share_a_name_and_no_two_names_collide():
+    floors = {"arithmetic": 1.33, "json": 0.62, "german": 0.49, "phone_book": 0.58}
+    points = [[step, step, 5.5 * 0.99**step + 1.5, step, 1.0] for step in range(300)]
+    axis = draw_training([Curve("moe", points, [])], (), floors).axes[0]
+    names = [text.get_text().replace("\n", " ") for text in axis.texts]
+    assert names == ["json, phone book, german floors", "arithmetic floor", names[-1]]
+    assert not overlaps(axis)
+
+
+def test_runs_that_were_evaluated_once_are_bars_and_no_dots():
+    runs = [Curve(name, [[9, 9, 3.0, 9, 1]], [evaluated(loss)]) for name, loss in (("moe", 2.0), ("dense", 2.5))]
+    _, json_panel = draw_training(runs, ["json"]).axes
+    assert [bar.get_height() for bar in json_panel.patches] == [2.0, 2.5] and not json_panel.lines
+    again = [runs[0]._replace(evaluations=[evaluated(3.0), evaluated(2.0)])]
+    _, json_panel = draw_training(again, ["json"]).axes
+    assert not json_panel.patches and json_panel.lines[0].get_ydata().tolist() == [3.0, 2.0]
+
+
+def evaluated(loss: float) -> dict:
+    return {"step": 9, "seconds": 9, "tokens": 9, "values": {"json": loss}}
+
+
+def test_what_a_shut_unit_passes_is_drawn_below_zero():
+    gates = np.array([[-0.25, 0.0, 2.0]])
+    image = draw_gate(["a"], gates).axes[1].images[0]
+    below, zero, above = image.cmap(image.norm(gates[0]))
+    assert image.norm.vmin == -0.25 and below[2] > below[0] and above[0] > above[2], "blue below, red above"
+    assert min(zero[:3]) > 0.9
+
+
+def test_a_legend_holds_what_is_drawn_and_a_sum_as_many_digits_as_decide():
+    preferences = np.array([0.5, 0.501, 0.5, 0.5, 0.9, 0.0])
+    figure = draw_groups(preferences, 3, [0], free=[4], limited=[1], title="t")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lost", "taken instead"]
+    sums = [text.get_text() for text in figure.axes[0].texts]
+    assert sums == ["1.001", "1.000", "0.900"]
