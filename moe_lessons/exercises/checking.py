@@ -109,7 +109,16 @@ def _mistake(
                 mine.error is None and alike(it.value, mine.value) for it, mine in zip(yours, outcomes, strict=True)
             ):
                 return hint, off[0]
+        near = [hint for hint, outcomes in made.items() if _all_but_one(yours, outcomes, off)]
+        if len(near) == 1:
+            return f"{near[0]} (So it is in all cases but one.)", off[0]
     return None
+
+
+def _all_but_one(yours: list[Outcome], made: list[Outcome], off: list[int]) -> bool:
+    """Whether a mistake does the same except in one case, where a tie or an edge was settled otherwise."""
+    agree = [mine.error is None and alike(it.value, mine.value) for it, mine in zip(yours, made, strict=True)]
+    return agree.count(False) == 1 and sum(agree[i] for i in off) >= 2
 
 
 def _telling(yours: list[Outcome], expected: list[Outcome], wrong: list[int]) -> int:
@@ -212,7 +221,8 @@ def _generic(exercise: Exercise, attempt: Callable, at: int, yours: Outcome, exp
     found = fault(yours.value, expected.value)
     if found:
         right = reshaped(yours.value, expected.value) or "is what was expected" in found or "That is item" in found
-        return found if right else f"{found} {_illustration(exercise, at, yours, expected)}".rstrip()
+        shown = _illustration(exercise, at, yours, expected)
+        return found if right or " of shape " in shown else f"{found} {shown}".rstrip()
     if same(yours.value, expected.value):
         words = _gradient_fault(exercise, at, yours, expected)
         return f"The values are right, but {words}{'' if words[-1] == '?' else '.'}"
@@ -231,6 +241,8 @@ def _gradient_fault(exercise: Exercise, at: int, yours: Outcome, expected: Outco
     floats = [name for name, value in zip(names, exercise.cases()[at], strict=True) if _is_float(value)]
     for name, mine, theirs in zip(floats, yours.gradients, expected.gradients, strict=True):
         if not same(mine, theirs):
+            if not array(theirs).any():
+                return f"a gradient reaches `{name}`, which has none: it should only choose"
             if not array(mine).any():
                 return f"no gradient reaches `{name}`: look for .detach(), .item() or torch.no_grad() on its way"
             return f"a part of the gradient of `{name}` is missing or wrong: is a factor with it detached?"

@@ -91,7 +91,7 @@ def fault(yours: Any, expected: Any) -> str:
     if isinstance(expected, Number):
         if isinstance(yours, Number) or (is_array(yours) and yours.ndim == 0):
             return _not_finite(array(yours), array(expected))
-        return _holder(yours, expected, "one number")
+        return _holder(yours, expected, "True or False" if isinstance(expected, bool) else "one number")
     if is_array(expected):
         if expected.ndim == 0 and isinstance(yours, (Number, np.generic)):
             return _not_finite(array(yours), array(expected))

@@ -110,6 +110,11 @@ EXERCISES = (
             "That is a percentage; return a share between 0 and 1.": lambda common, per_expert, n_experts, top_k: (
                 100 * active_share(common, per_expert, n_experts, top_k)
             ),
+            "Multiplication and division come first: put parentheses around either sum.": (
+                lambda common, per_expert, n_experts, top_k: (
+                    common + top_k * per_expert / common + n_experts * per_expert
+                )
+            ),
             "That compares working with idle parameters; compare with all of them.": (
                 lambda common, per_expert, n_experts, top_k: (
                     (common + top_k * per_expert) / ((n_experts - top_k) * per_expert)

@@ -261,6 +261,12 @@ EXERCISES = (
             "A possibility of probability 0 never comes up: leave it out, since 0 has no logarithm.": (
                 lambda probabilities: -sum(p * math.log(p) for p in probabilities)
             ),
+            "That is the surprise if all were equally likely; weigh each surprise by its probability.": (
+                lambda probabilities: math.log(len(probabilities))
+            ),
+            "That is the surprise of the likeliest alone; take the mean of all, weighed by their probabilities.": (
+                lambda probabilities: -math.log(max(probabilities))
+            ),
             "Those are bits; nats take the natural logarithm.": (
                 lambda probabilities: -sum(p * math.log2(p) for p in _possible(probabilities))
             ),

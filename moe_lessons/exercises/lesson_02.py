@@ -120,6 +120,15 @@ EXERCISES = (
         mistakes={
             "The scale is missing: divide the products by sqrt(head_dim), or long vectors make "
             "the softmax too sharp.": (lambda q, k: _masked(_products(q, k), _past(q.shape[1]))),
+            "Those are scores; a softmax over each row makes weights of them.": (
+                lambda q, k: _scaled(q, k).where(_past(q.shape[1]), 0)
+            ),
+            "You multiply by sqrt(head_dim); divide by it.": (
+                lambda q, k: _masked(_products(q, k) * q.shape[-1] ** 0.5, _past(q.shape[1]))
+            ),
+            "You divide by the root of the number of positions; head_dim is the length of a query.": (
+                lambda q, k: _masked(_products(q, k) * q.shape[1] ** -0.5, _past(q.shape[1]))
+            ),
             "You divide by head_dim; divide by its square root.": (
                 lambda q, k: _masked(_products(q, k) / q.shape[-1], _past(q.shape[1]))
             ),

@@ -250,6 +250,7 @@ EXERCISES = (
             "The root is missing: divide by the root of the mean square.": lambda h, w, eps: (
                 h / (_mean_square(h) + eps) * w
             ),
+            "You multiply by the root; divide by it.": lambda h, w, eps: h * (_mean_square(h) + eps).sqrt() * w,
             "The weight is missing: multiply the normalized vector by it.": lambda h, w, eps: (
                 h / (_mean_square(h) + eps).sqrt()
             ),

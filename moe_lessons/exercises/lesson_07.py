@@ -350,6 +350,12 @@ EXERCISES = (
                     _load(experts, n_experts).max() / _load(experts, n_experts)[_load(experts, n_experts) > 0].mean()
                 )
             ),
+            "That is the load of the busiest expert; divide it by the mean load.": lambda experts, n_experts: float(
+                _load(experts, n_experts).max()
+            ),
+            "You divide the mean by the busiest; it is the other way round.": lambda experts, n_experts: (
+                1 / max_over_mean(experts, n_experts)
+            ),
             "That is the busiest expert's share of the tokens; divide its load by the mean load.": (
                 lambda experts, n_experts: float(_load(experts, n_experts).max() / len(experts))
             ),

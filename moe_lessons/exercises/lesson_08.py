@@ -279,6 +279,9 @@ EXERCISES = (
             "The mean need not be a whole number: with // an expert just below it counts as one at the mean; use /.": (
                 lambda bias, loads, rate: bias + rate * torch.sign(loads.sum() // loads.shape[1] - loads.sum(dim=0))
             ),
+            "That is the move alone; add it to the bias.": lambda bias, loads, rate: _moved(
+                torch.zeros_like(bias), loads.sum(dim=0), rate
+            ),
             "You compare with the median; the rule is the mean.": lambda bias, loads, rate: (
                 bias + rate * torch.sign(loads.sum(dim=0).float().median() - loads.sum(dim=0))
             ),

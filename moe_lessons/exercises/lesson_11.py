@@ -209,6 +209,12 @@ EXERCISES = (
             "Where p and q are both 0 you divide 0 by 0 (NaN); torch.minimum(p, q) needs no division.": (
                 lambda p, q: ((p / q).clamp(max=1) * q).sum()
             ),
+            "You weigh by p; drafts come from q, so weigh min(1, p / q) by q.": (
+                lambda p, q: ((p / q.clamp(min=1e-9)).clamp(max=1) * p).sum()
+            ),
+            "You add min(1, p / q) up over the vocabulary; weigh each token by how often q drafts it.": (
+                lambda p, q: (p / q.clamp(min=1e-9)).clamp(max=1).sum()
+            ),
             "Half is missing: what one has too much of, the other lacks, so both halves of |p - q| say the same.": (
                 lambda p, q: 1 - (p - q).abs().sum()
             ),
@@ -234,6 +240,12 @@ EXERCISES = (
             ),
             "These shares do not sum to 1; divide by their sum, and where p is q return p.": lambda p, q: (p - q).clamp(
                 min=0
+            ),
+            "You take p where it exceeds q, but in proportion to what is missing there: p - q.": (
+                lambda p, q: p.where(p > q, 0) / p.where(p > q, 0).sum() if (p > q).any() else p
+            ),
+            "Where p and q are the same nothing is missing, and you return zeros; return p there.": (
+                lambda p, q: (p - q).clamp(min=0) / (p - q).clamp(min=0).sum() if (p > q).any() else torch.zeros_like(p)
             ),
             "You draw from p itself: tokens that were drafted often enough would come too often.": lambda p, q: p,
             "These are the tokens that were drafted too often; take those drafted too rarely, p - q.": (

@@ -278,6 +278,19 @@ EXERCISES = (
             "chose an expert.": lambda always, routed, n_experts, top_k, batch: (
                 always + routed * min(1.0, batch * top_k / n_experts)
             ),
+            "`always` is missing; it is read by every step.": lambda always, routed, n_experts, top_k, batch: (
+                weights_read(0, routed, n_experts, top_k, batch)
+            ),
+            "You read `always` for each text; all texts of a step share one reading.": (
+                lambda always, routed, n_experts, top_k, batch: weights_read(
+                    batch * always, routed, n_experts, top_k, batch
+                )
+            ),
+            "You let a token choose the same expert twice: it leaves one alone with 1 - top_k / n_experts.": (
+                lambda always, routed, n_experts, top_k, batch: (
+                    always + routed * (1 - (1 - 1 / n_experts) ** (top_k * batch))
+                )
+            ),
             "This is what is left unread: take it from 1.": lambda always, routed, n_experts, top_k, batch: (
                 always + routed * (1 - top_k / n_experts) ** batch
             ),

@@ -70,6 +70,8 @@ def _answers(rng: np.random.Generator) -> Iterator[tuple]:
         experts = torch.from_numpy(np.stack([rng.permutation(row[:top_k]) for row in choose(wanted, top_k).numpy()]))
         yield torch.softmax(_normal(rng, tokens, top_k), dim=-1), experts, wanted
     yield torch.tensor([[0.5, 2.0]]), torch.tensor([[0, 1]]), torch.tensor([[0.1, 0.9]])  # weights need not sum to 1
+    # A limit to some groups of experts has left the best one out.
+    yield torch.tensor([[0.6, 0.4]]), torch.tensor([[0, 2]]), torch.tensor([[0.1, 0.9, 0.5]])
 
 
 def _padded(rng: np.random.Generator) -> Iterator[tuple]:
@@ -169,6 +171,16 @@ EXERCISES = (
                     experts.gather(1, weights.sort(dim=-1, descending=True).indices),
                 )
             ),
+            "You return them as they came; some routers do not put the best first.": lambda weights, experts, wanted: (
+                weights,
+                experts,
+            ),
+            "You take the experts that `wanted` puts first; the router may have left one out, so keep those given.": (
+                lambda weights, experts, wanted: (
+                    understand(weights, experts, wanted)[0],
+                    choose(wanted, experts.shape[1]),
+                )
+            ),
             "You divide the weights by their sum; they are the other router's own, and some do not sum to 1.": (
                 lambda weights, experts, wanted: (
                     (ordered := understand(weights, experts, wanted))[0] / weights.sum(dim=-1, keepdim=True),
@@ -212,6 +224,14 @@ EXERCISES = (
             "That is a number of choices; divide it by the number of all choices.": lambda experts, mask, n_experts: (
                 expert_load(experts[mask], n_experts).float()
             ),
+            "You take the mean of the texts' shares; a longer text makes more choices, so count them all together.": (
+                lambda experts, mask, n_experts: torch.stack(
+                    [_shares(expert_load(chosen[real], n_experts)) for chosen, real in zip(experts, mask, strict=True)]
+                ).mean(dim=0)
+            ),
+            "Idle experts at the end are missing; bincount takes a `minlength`.": lambda experts, mask, n_experts: (
+                _shares(torch.bincount(experts[mask].flatten()))
+            ),
             "First choices only; all top_k are work.": lambda experts, mask, n_experts: _shares(
                 expert_load(experts[mask][:, :1], n_experts)
             ),
@@ -237,6 +257,15 @@ EXERCISES = (
             "You subtract what the token tells from what the domain tells. What both know is then counted against the "
             "domain twice; begin with what the pair tells.": lambda experts, domains, tokens: (
                 (mutual_information(experts, domains) - mutual_information(experts, tokens)) / entropy(experts)
+            ),
+            "That is what the token tells.": lambda experts, domains, tokens: (
+                mutual_information(experts, tokens) / entropy(experts)
+            ),
+            "You divide by what the token leaves open; divide by the whole entropy of the experts.": (
+                lambda experts, domains, tokens: (
+                    (left := entropy(experts) - mutual_information(experts, tokens))
+                    and beyond(experts, domains, tokens) * entropy(experts) / left
+                )
             ),
             "In nats it is right; divide by the entropy of the experts.": lambda experts, domains, tokens: (
                 beyond(experts, domains, tokens) * entropy(experts)

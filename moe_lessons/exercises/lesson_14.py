@@ -250,6 +250,12 @@ EXERCISES = (
                     _count(experts, weights, n_experts).max() * n_experts / experts.numel()
                 )
             ),
+            "A dropped choice becomes expert 0; leave it out instead.": lambda experts, weights, n_experts: (
+                max_over_mean(torch.bincount((experts * (weights != 0)).flatten(), minlength=n_experts))
+            ),
+            "That is the busiest load's share of all work; divide by the mean load.": (
+                lambda experts, weights, n_experts: live_balance(experts, weights, n_experts) / n_experts
+            ),
             "You count first choices only; count every choice that has a weight.": lambda experts, weights, n_experts: (
                 live_balance(experts[:, :1], weights[:, :1], n_experts)
             ),

@@ -16,8 +16,8 @@ from moe_lessons.exercises.compare import alike, array, close, is_array, numbers
 _MEANING = {  # what a factor often comes from
     0.01: "a share where a percentage is wanted",
     100.0: "a percentage where a share is wanted",
-    1 / np.log(2): "bits where nats are wanted",
-    np.log(2): "nats where bits are wanted",
+    1 / np.log(2): "a logarithm to the base 2",
+    np.log(2): "a logarithm to another base",
     1 / np.log(10): "a logarithm to the base 10",
     3600.0: "seconds where hours are wanted",
     1 / 3600: "hours where seconds are wanted",
@@ -77,6 +77,8 @@ def _of_arrays(mine: Sequence[Any], theirs: Sequence[Any], arguments: Sequence[d
         or _argument(mine, theirs, arguments)
         or _order(mine, theirs)
         or _offset(mine, theirs)
+        or _function(mine, theirs)
+        or _rows(mine, theirs)
         or _rounding(mine, theirs)
     )
 
@@ -193,6 +195,54 @@ def _offset(mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> str:
     if abs(by) < 1e-3 or not np.allclose(a - b, by, rtol=1e-4, atol=1e-6 * max(1.0, float(np.abs(b).max()))):
         return ""
     return f"All your results are {abs(by):.4g} too {'large' if by > 0 else 'small'}."
+
+
+_FUNCTIONS: tuple[tuple[Callable[[np.ndarray], np.ndarray], str], ...] = (
+    (lambda b: 1 / b, "1 divided by"),
+    (lambda b: 1 - b, "1 minus"),
+    (np.abs, "the amount, without its sign, of"),
+    (np.exp, "e to the power of"),
+    (np.log, "the logarithm of"),
+    (np.square, "the square of"),
+    (np.sqrt, "the root of"),
+)
+
+
+def _function(mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> str:
+    a, b = _flat(mine), _flat(theirs)
+    if not _distinct(b):
+        return ""
+    with np.errstate(all="ignore"):
+        for function, words in _FUNCTIONS:
+            if np.allclose(a, function(b), rtol=1e-4, atol=1e-6) and not np.allclose(a, b, rtol=1e-3, atol=1e-6):
+                return f"In every case you have {words} what was expected."
+    return ""
+
+
+def _rows(mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> str:
+    """Whether each row has a factor of its own, as where it is normalized in another way."""
+    if not all(b.ndim == 2 and a.dtype.kind == "f" and len(b) for a, b in zip(mine, theirs, strict=True)):
+        return ""
+    factors = []
+    for a, b in zip(_lines(mine), _lines(theirs), strict=True):
+        full = b != 0
+        if full.sum() < 2 or not a[full].all():
+            if not np.allclose(a, b):
+                return ""
+            continue
+        factor = float(np.median(a[full] / b[full]))
+        if not np.allclose(a, factor * b, rtol=1e-3, atol=abs(factor) * 1e-6):
+            return ""
+        factors.append(factor)
+    return (
+        "Each row is off by a factor of its own; look at what it is divided by or multiplied with."
+        if len(factors) > 2
+        else ""
+    )
+
+
+def _lines(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [row.astype(float) for a in arrays for row in a]
 
 
 def _rounding(mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> str:
