@@ -22,8 +22,10 @@ from moe_lessons.text.tokenizer import Tokenizer
 from moe_lessons.tracing.record import find_routers
 from moe_lessons.tracing.steer import steer_routing
 from moe_lessons.training import DivergedError, evaluate, load_checkpoint, mean_nats_per_byte, recipe, train
+from moe_lessons.training import resume as resuming
 from moe_lessons.training.batches import Batches
 from moe_lessons.training.checkpoint import read_tensors
+from moe_lessons.training.optimizers import build_optimizers
 from moe_lessons.training.schedule import learning_rate_factor
 
 TOKENIZER = Tokenizer.train([], 257)
@@ -147,6 +149,15 @@ def test_training_lowers_the_loss_below_that_of_single_characters(sparse):
 
 
 KINDS = {"dense": {"sparse": False}, "moe": {}, "noisy": {"noise": True}}
+
+
+def test_each_step_has_the_rate_of_the_share_of_the_run_that_is_done_after_it():
+    own = model(False)
+    run = config(steps=10, warmup=0.2, final_lr=0.1)
+    rates = [point["lr"] for point in train(own, corpus(), run, progress=False).points]
+    down = [1 - 0.9 * (done - 2) / 8 for done in range(2, 11)]  # a straight line from 1 to 0.1
+    assert rates == pytest.approx([0.5, *down])
+    assert rates == pytest.approx([learning_rate_factor(done / 10, 0.2, 0.1) for done in range(1, 11)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -413,6 +424,54 @@ def test_a_run_that_cannot_be_kept_stops_before_its_first_step(tmp_path):
     with pytest.raises(OSError, match=r"could not be written.*choose another folder"):
         train(own, corpus(), config(steps=3), checkpoint=tmp_path / "file" / "run", progress=False)
     assert all(torch.equal(before[name], tensor) for name, tensor in own.state_dict().items())
+
+
+def test_a_run_that_goes_on_shares_no_memory_with_its_file(tmp_path, monkeypatch):
+    train(model(), corpus(), config(steps=2), checkpoint=tmp_path / "run", progress=False)
+    read = []
+    monkeypatch.setattr(resuming, "read_tensors", lambda path: read.append(read_tensors(path)) or read[-1])
+    own, text, more = model(seed=5), corpus(), config(steps=3)
+    optimizers = build_optimizers(own, more)
+    history = resuming.read_resume(tmp_path / "run.resume.safetensors", own, optimizers, more, text)
+    in_file = {tensor.untyped_storage().data_ptr() for tensor in read[0][0].values()}
+    states = [value for o in optimizers for state in o.state.values() for value in state.values()]
+    used = [*states, *own.state_dict().values(), *map(torch.from_numpy, history.load_rows)]
+    assert len(states) > 10
+    assert not in_file & {tensor.untyped_storage().data_ptr() for tensor in used}
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ({"train": "{"}, "damaged header"),
+        ({"train": None}, "damaged header"),
+        ({"history": "[]"}, "damaged header"),
+        ({"history": '{"lengths": 3}'}, "damaged header"),
+        ({"corpus": None}, "another text"),
+    ],
+)
+def test_a_damaged_header_of_an_unfinished_run_is_one_sentence(tmp_path, header, words):
+    train(model(), corpus(), config(steps=2), checkpoint=tmp_path / "run", progress=False)
+    path = tmp_path / "run.resume.safetensors"
+    tensors, written = read_tensors(path)
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+    save_file(tensors, path, metadata={k: v for k, v in (written | header).items() if v is not None})
+    with pytest.raises(ValueError, match=rf"^run\.resume\.safetensors .*{words}"):
+        train(model(), corpus(), config(steps=3), checkpoint=tmp_path / "run", resume=True, progress=False)
+
+
+def test_a_run_cannot_go_on_to_less_than_it_has_done(tmp_path):
+    run = {"checkpoint": tmp_path / "run", "progress": False}
+    train(model(), corpus(), config(steps=3), **run)
+    own = model(seed=9)
+    before = weights(own)
+    with pytest.raises(ValueError, match="has done 3 steps already, more than the 2 asked for; ask for more"):
+        train(own, corpus(), config(steps=2), resume=True, **run)
+    assert all(torch.equal(before[name], tensor) for name, tensor in own.state_dict().items())
+    with pytest.raises(ValueError, match=r"has done \d+(\.\d)? seconds already, more than the 1e-06 asked for"):
+        train(model(), corpus(), config(seconds=1e-6), resume=True, **run)
+    again = train(model(), corpus(), config(steps=3), resume=True, **run)
+    assert (again.steps, again.interrupted) == (3, False)
 
 
 @pytest.mark.parametrize(
