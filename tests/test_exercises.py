@@ -26,6 +26,7 @@ from moe_lessons.exercises import deadline as deadline_module
 from moe_lessons.exercises.catalog import declared, find, lessons
 from moe_lessons.exercises.checking import examine
 from moe_lessons.exercises.compare import difference, same, show
+from moe_lessons.exercises.exercise import run
 from moe_lessons.exercises.patterns import pattern
 from moe_lessons.model.attention import attend
 from moe_lessons.model.cache import KVCache
@@ -746,6 +747,13 @@ def test_digits_are_added_until_both_sides_differ():
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_known_mistakes_give_a_value_for_the_simplest_input(name):
+    """One that always stops would be recognized in everything that stops in the same way."""
+    exercise = find(name)
+    assert all(run(mistake, exercise.cases()[0]).error is None for mistake in exercise.mistakes.values())
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_no_message_prints_the_same_on_both_sides(name):
     for mistake in find(name).mistakes.values():
         both = re.search(r"you have (.+), expected (.+)\.$", examine(name, mistake).line)
@@ -780,6 +788,10 @@ PATTERNS = [
     ("00.expert_pairs", lambda right: right + 2, "All your results are 2 too large."),
     ("04.bits_per_byte", lambda right: round(right, 2), "Your results are rounded to 2 decimals"),
     ("07.max_over_mean", int, "Your results are cut down to whole numbers"),
+    ("00.active_share", lambda right: 1 - right, "In every case you have 1 minus what was expected."),
+    ("00.active_share", lambda right: 1 / right, "In every case you have 1 divided by what was expected."),
+    ("01.floor", math.exp, "In every case you have e to the power of what was expected."),
+    ("07.chosen_weights", lambda right: right / right.amax(-1, keepdim=True), "Each row is off by a factor of its own"),
     ("06.first_come", lambda right: ~right, "Every answer is the opposite of what was expected."),
     ("10.absorbing_is_cheaper", lambda right: True, "Every answer is True, whatever the input."),
 ]  # fmt: skip

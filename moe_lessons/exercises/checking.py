@@ -109,16 +109,7 @@ def _mistake(
                 mine.error is None and alike(it.value, mine.value) for it, mine in zip(yours, outcomes, strict=True)
             ):
                 return hint, off[0]
-        near = [hint for hint, outcomes in made.items() if _all_but_one(yours, outcomes, off)]
-        if len(near) == 1:
-            return f"{near[0]} (So it is in all cases but one.)", off[0]
     return None
-
-
-def _all_but_one(yours: list[Outcome], made: list[Outcome], off: list[int]) -> bool:
-    """Whether a mistake does the same except in one case, where a tie or an edge was settled otherwise."""
-    agree = [mine.error is None and alike(it.value, mine.value) for it, mine in zip(yours, made, strict=True)]
-    return agree.count(False) == 1 and sum(agree[i] for i in off) >= 2
 
 
 def _telling(yours: list[Outcome], expected: list[Outcome], wrong: list[int]) -> int:

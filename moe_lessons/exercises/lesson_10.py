@@ -374,8 +374,11 @@ EXERCISES = (
                     <= time * latent * (nope + value) + new * time * (nope + rope + value)
                 )
             ),
-            "It is the other way round: with few new tokens absorbing is cheaper.": lambda *sizes: (
-                not absorbing_is_cheaper(*sizes)
+            "It is the other way round: with few new tokens absorbing is cheaper.": (
+                lambda new, time, latent, nope, value, rope: (
+                    new * latent * (nope + value) + new * time * (2 * latent + rope)
+                    > time * latent * (nope + value) + new * time * (nope + rope + value)
+                )
             ),
             "For one new token, yes; but for some more too: compare the two sums.": (
                 lambda new, time, latent, nope, value, rope: new == 1
