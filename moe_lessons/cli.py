@@ -5,6 +5,8 @@ OSError with one sentence, which is all that the user sees of it.
 """
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -35,6 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             module = import_module(f"moe_lessons.commands.{name}")
             module.add_arguments(sub)
     args = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack a letter of a file's name
+    # On a busy machine torch's threads spin while they wait for one that is not running, and steps take many times as
+    # long. Spinning less costs a few per cent on a quiet machine. Read when torch is first imported; Makefile,
+    # environment.yml and postBuild set the same for lessons.
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     try:
         return module.run(args)
     except KeyboardInterrupt:

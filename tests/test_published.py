@@ -101,7 +101,8 @@ def olmoe(draw):
 def qwen3_moe(draw):
     values = draw(grouped()) | draw(experts("num_experts"))
     own = {"norm_topk_prob": draw(st.booleans()), "moe_intermediate_size": draw(st.integers(1, 5)) * 4}
-    return "Qwen3MoeConfig", values | own | {"head_dim": draw(st.sampled_from([4, 8, 12]))}
+    dense = {"mlp_only_layers": list(range(draw(st.sampled_from([0, 0, 1, 3]))))[: values["num_hidden_layers"]]}
+    return "Qwen3MoeConfig", values | own | dense | {"head_dim": draw(st.sampled_from([4, 8, 12]))}
 
 
 @st.composite
@@ -119,7 +120,7 @@ def latent(draw, step: int = 1) -> dict:
         "qk_rope_head_dim": draw(st.sampled_from([4, 6, 8])),
         "v_head_dim": draw(st.integers(1, 9)),
         "n_routed_experts": groups * members,
-        "n_shared_experts": draw(st.integers(1, 2)),
+        "n_shared_experts": draw(st.integers(0, 2)),
         "num_experts_per_tok": draw(st.integers(1, best * members)),
         "moe_intermediate_size": draw(st.integers(1, 5)) * 4,
         "first_k_dense_replace": draw(st.sampled_from([0, 0, 1, 3])),
@@ -337,6 +338,8 @@ def test_half_precision_is_kept_and_the_correction_bias_stays_in_float32():
 
 HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "num_hidden_layers": 1}
 TINY = {"vocab_size": 9, "hidden_size": 8, "intermediate_size": 8} | HEADS
+PLAIN = {"rope_theta": 100.0}
+QWEN = {"num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 8}
 YARN = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 2.0, "original_max_position_embeddings": 8}
 
 
@@ -349,6 +352,9 @@ YARN = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 2.0, "original_max_p
         ("OlmoeConfig", {"clip_qkv": 8.0}, ["clip_qkv = 8.0"]),
         ("Qwen3Config", {"use_sliding_window": True}, ["use_sliding_window = True"]),
         ("LlamaConfig", {"rope_parameters": {**YARN, "rope_type": "linear"}}, ["'linear'", "'yarn'"]),
+        ("LlamaConfig", {"rope_parameters": {**PLAIN, "rope_type": "linear", "factor": 2.0}}, ["'linear'", "'yarn'"]),
+        ("LlamaConfig", {"rope_parameters": {**PLAIN, "rope_type": "dynamic", "factor": 2.0}}, ["'dynamic'"]),
+        ("Qwen3MoeConfig", QWEN | {"num_hidden_layers": 3, "mlp_only_layers": [1]}, ["mlp_only_layers = [1]", "first"]),
         ("LlamaConfig", {"rope_parameters": {**YARN, "attention_factor": 3.0}}, ["attention_factor = 3.0"]),
         ("GptOssConfig", {"num_local_experts": 2, "num_experts_per_tok": 1}, ["'gpt_oss'", "sinks", "deepseek_v3"]),
         ("Gemma2Config", {"head_dim": 4}, ["'gemma2'", "GELU"]),
@@ -363,6 +369,15 @@ def test_what_our_modules_do_not_express_is_refused_in_one_sentence(kind, values
     sentence = str(error.value)
     assert all(word in sentence for word in words), sentence
     assert "\n" not in sentence
+
+
+def test_the_first_layers_that_qwen3_names_as_dense_are_our_dense_layers():
+    values = TINY | QWEN | {"num_hidden_layers": 3, "head_dim": 4, "mlp_only_layers": [0], "vocab_size": VOCAB}
+    theirs = build("Qwen3MoeConfig", values)
+    ours = from_hugging_face(theirs)
+    assert [ours.config.is_sparse(layer) for layer in range(3)] == [False, True, True]
+    assert torch.allclose(ours(text(9)), theirs(text(9)).logits, atol=1e-5)
+    assert to_hugging_face(ours).config.mlp_only_layers == [0]
 
 
 def test_a_model_without_a_head_is_refused():

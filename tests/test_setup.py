@@ -325,6 +325,37 @@ def test_a_failing_command_prints_one_sentence_and_no_traceback(monkeypatch, cap
     assert said.out == "" and said.err.count("\n") == 1 and said.err.startswith("moe-lessons: DIR is")
 
 
+def test_a_name_that_the_terminal_has_no_letters_for_is_no_traceback(tmp_path):
+    course = [sys.executable, "-m", "moe_lessons", "copy", str(tmp_path / "Übung")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    run = subprocess.run(course, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "\\xdcbung" in run.stdout
+
+
+def test_idle_threads_wait_for_a_shorter_time_behind_every_door(tmp_path, monkeypatch):
+    """make lab, a classroom's bundle, conda, Binder and the commands."""
+    assert "export GOMP_SPINCOUNT ?= 5000" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    template = ROOT / "moe_lessons" / "bundle" / "templates" / "install.py"
+    assert "GOMP_SPINCOUNT:-5000" in template.read_text(encoding="utf-8")
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["variables"] == {"GOMP_SPINCOUNT": "5000"}
+
+    kernel = tmp_path / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps({"argv": ["python"], "env": {"OTHER": "1"}}), encoding="utf-8")
+    _, script, _ = re.split(r"<<'END'\n|\nEND\n", (ROOT / "postBuild").read_text(encoding="utf-8"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    exec(script, {})
+    assert json.loads(kernel.read_text(encoding="utf-8"))["env"] == {"GOMP_SPINCOUNT": "5000", "OTHER": "1"}
+
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    with pytest.raises(SystemExit):
+        cli.main(["doctor", "--help"])
+    assert cli.main(["count", "no such card"]) == 1
+    assert os.environ["GOMP_SPINCOUNT"] == "5000"
+
+
 def test_missing_lessons_are_reported_by_name(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "__file__", str(tmp_path / "package" / "resources.py"))
     with pytest.raises(FileNotFoundError, match="lessons are missing"):

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable
 
@@ -27,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print each check as soon as it is done; 1 where there is a problem."""
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as make lab has it; read when torch is imported
     checks = []
     for check in examine(speed=not args.quick):
         checks.append(check)

@@ -6,8 +6,8 @@
 import argparse
 import json
 import math
-import os
 import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--text", type=Path, metavar="FILE", help="UTF-8 text, or a folder of *.txt; default: the course's corpus"
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--seconds", type=float, help="train for this long; default: 100")
+    length.add_argument("--seconds", type=float, help="train for this long, then measure; default: 100")
     length.add_argument("--steps", type=int, help="train for so many steps instead")
     parser.add_argument("--size-mb", type=float, default=1.0, help="the course's corpus: MB a domain; default: 1")
     parser.add_argument("--vocab-size", type=int, metavar="N", help="with --text: pieces to learn; default: the card's")
@@ -46,9 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, evaluate on text that training never saw, and print the result; 130 after Ctrl-C."""
-    # On a busy machine torch's threads spin while they wait for one that is not running, and steps take many times as
-    # long. Spinning less costs a few per cent on a quiet machine. Read when torch is first imported.
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     from moe_lessons.parallel import team
 
     with team(args.patience) as processes:
@@ -67,6 +64,8 @@ def _run(args: argparse.Namespace, processes: "Alone") -> int:
 
     if args.resume and args.out is None:
         raise ValueError("--resume is given without --out; say where the stopped run was kept")
+    if args.steps is not None and args.steps < 1:
+        raise ValueError(f"--steps is {args.steps}, but training takes at least 1; leave it out for 100 seconds")
     device = own_gpu(choose_device(args.device))
     chosen = recipe(args.model, device.type, own_text=args.text is not None)
     length = (
@@ -85,6 +84,9 @@ def _run(args: argparse.Namespace, processes: "Alone") -> int:
     processes.spread(model)
     kept = {"checkpoint": args.out, "resume": args.resume, "notes": {"command": command}}
     history = train(model, corpus, config, **kept, team=processes)
+    if processes.leader and not args.json:
+        tokens = len(corpus.valid.ids)
+        print(f"trained for {history.seconds:.0f} s; now measuring on {tokens:,} other tokens", file=sys.stderr)
     evaluations = evaluate(model, corpus, seq_len=config.seq_len)
     nats = mean_nats_per_byte(evaluations)
     count = count_parameters(model.config)
@@ -160,5 +162,6 @@ def _table(result: dict[str, Any]) -> str:
         lines.append(f"  {name:<12} {row['nats_per_token']:.3f} nats a token{beside}")
     if "phone_book_bits" in result:
         stored, most = result["phone_book_bits"], result["phone_book_bits_at_most"]
-        lines.append(f"{stored:,.0f} of {most:,.0f} bits of the phone book known by heart")
+        blind = f"none of the phone book's {most:,.0f} bits known by heart: its guesses are worse than blind ones"
+        lines.append(f"{stored:,.0f} of {most:,.0f} bits of the phone book known by heart" if stored > 0 else blind)
     return "\n".join(lines)

@@ -23,9 +23,18 @@ def config_from_hugging_face(theirs: Any) -> ModelConfig:
         owner, _, name = path.rpartition(".")
         if value is not None:
             (values.setdefault(owner, {}) if owner else values)[name] = value
+    if named := getattr(theirs, "mlp_only_layers", None):
+        values["moe"]["n_dense_layers"] = _first_layers(named)
     if values.get("moe", {}).get("n_dense_layers", 0) >= values["n_layers"]:
         del values["moe"]
     return ModelConfig.from_dict(values)
+
+
+def _first_layers(named: list[int]) -> int:
+    """How many layers are named, where they are the first ones; ours are dense nowhere else."""
+    if sorted(named) != list(range(len(named))):
+        raise ValueError(f"the model has mlp_only_layers = {named!r}, but our modules have dense layers only at first")
+    return len(named)
 
 
 def config_to_hugging_face(config: ModelConfig) -> Any:
@@ -79,6 +88,8 @@ def _their_values(config: ModelConfig, family: Family) -> dict[str, Any]:
     values = {name: ours[path] for path, name in family.sizes if path in ours} | family.only
     if config.moe is None and ("moe.n_dense_layers", "first_k_dense_replace") in family.sizes:
         values["first_k_dense_replace"] = config.n_layers
+    if family.model_type == "qwen3_moe":
+        values["mlp_only_layers"] = list(range(config.moe.n_dense_layers if config.moe else config.n_layers))
     no_ids = {f"{name}_token_id": None for name in ("bos", "eos", "pad")}
     return values | no_ids | {"rope_parameters": _their_rotation(config)}
 
@@ -104,6 +115,8 @@ def _flat(config: ModelConfig) -> dict[str, Any]:
 def _our_rotation(theirs: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of our attention that Hugging Face keeps in `rope_parameters`."""
     kind = theirs.get("rope_type", "default")
+    if kind not in ("default", "yarn", "llama3"):
+        raise ValueError(f"rope_type is {kind!r}, but our modules know only 'default', 'yarn' and 'llama3'")
     known = {"rope_type", "rope_theta", "factor", "original_max_position_embeddings"}
     scaling: dict[str, Any] | None = None
     if kind != "default":
@@ -119,8 +132,6 @@ def _our_rotation(theirs: Mapping[str, Any]) -> dict[str, Any]:
         known |= {"low_freq_factor", "high_freq_factor"}
         scaling |= {"fast": theirs["high_freq_factor"], "slow": theirs["low_freq_factor"]}
         scaling |= {"ramp": "turns", "mscale": 0.0}
-    elif kind != "default":
-        raise ValueError(f"rope_type is {kind!r}, but our modules know only 'default', 'yarn' and 'llama3'")
     for name, value in theirs.items():
         if name not in known and value is not None and (name, value) not in _HARMLESS:
             raise ValueError(f"rope_parameters has {name} = {value!r}, which our modules do not express")

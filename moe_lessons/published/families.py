@@ -80,7 +80,7 @@ FAMILIES = (
             ("moe.normalize", "norm_topk_prob"),
         ),
         {"attention.qk_norm": True},
-        {**_PLAIN, "use_sliding_window": False, "decoder_sparse_step": 1, "mlp_only_layers": []},
+        {**_PLAIN, "use_sliding_window": False, "decoder_sparse_step": 1},
     ),
     Family(
         "deepseek_v3",

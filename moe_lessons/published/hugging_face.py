@@ -28,6 +28,9 @@ def from_hugging_face(hf_model: nn.Module) -> Transformer:
     for layer in range(config.n_layers):
         prefix = f"model.layers.{layer}."
         inside = {name.removeprefix(prefix): tensor for name, tensor in theirs.items() if name.startswith(prefix)}
+        inside = {
+            name: tensor for name, tensor in inside.items() if tensor.numel()
+        }  # no shared expert is one of width 0
         latent = isinstance(config.attention, LatentAttentionConfig)
         names = LAYER if latent else LAYER | PROJECTIONS
         named = {ours: inside[name].clone() for ours, name in names.items() if name in inside}

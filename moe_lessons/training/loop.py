@@ -67,7 +67,8 @@ def train(
 
     Ctrl-C, or the notebook's stop button, ends the run after the current step: the model is whole, the checkpoint
     is written, `History.interrupted` says so. With `checkpoint`, a model file and a resume file lie at that path;
-    `resume` continues the latter, to the bit on the same machine when the run is counted in steps.
+    `resume` continues the latter: on a CPU to the bit, on the same machine with as many threads, when the run is
+    counted in steps; on a GPU, whose sums come in no fixed order, nearly.
 
     `watch(step, routings)` is called after every step, outside of the run's clock, with what each sparse layer's
     router decided in it, by layer; it may look at the model and must leave it as it is.
