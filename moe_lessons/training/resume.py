@@ -77,8 +77,8 @@ def read_resume(
     done, wanted = getattr(history, unit), getattr(config, unit)
     if done > wanted != before[unit]:  # a run by the clock ends a little late
         raise ValueError(
-            f"{path.name} has done {round(done, 1):.10g} {unit} already, more than the {wanted:g} asked for; ask for more, or "
-            "start again without resume"
+            f"{path.name} has done {round(done, 1):.10g} {unit} already, more than the {wanted:g} asked for; ask for "
+            "more, or start again without resume"
         )
     weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     if model.config.tie_embeddings:
