@@ -64,7 +64,7 @@ def held_out(corpus: Corpus, windows: int = 256, width: int = 129) -> Int[Tensor
 @torch.no_grad()
 def held_out_loss(model: Transformer, text: Int[Tensor, "batch time"]) -> float:
     """Nats per token, the mean over all of them."""
-    nats = sum(next_token_loss(model(part[:, :-1]), part[:, 1:]).item() * len(part) for part in text.split(64))
+    nats = sum(next_token_loss(model(part[:, :-1]), part[:, 1:]).item() * len(part) for part in text.split(32))
     return nats / len(text)
 
 
