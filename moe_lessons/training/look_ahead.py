@@ -75,14 +75,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--same-seconds", type=int, metavar="N", help="of these seeds only the first N (default: all)")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     found = json.loads(args.out.read_text(encoding="utf-8"))["seeds"] if args.out.exists() else []
     corpus = course_corpus(progress=False)
-    command = f"python -m moe_lessons.training.look_ahead --steps {args.steps} --seeds {args.seeds} --out {args.out}"
+    timed = args.seeds if args.same_seconds is None else args.same_seconds
+    command = f"python -m moe_lessons.training.look_ahead --steps {args.steps} --seeds {args.seeds}"
+    command += f" --same-seconds {timed} --out {args.out}" if timed < args.seeds else f" --out {args.out}"
     for seed in range(len(found), args.seeds):
-        comparison = compare(corpus, args.steps, seed)
-        found.append({name: one._asdict() for name, one in comparison._asdict().items()})
+        comparison = compare(corpus, args.steps, seed, same_seconds=seed < timed)
+        found.append({name: one and one._asdict() for name, one in comparison._asdict().items()})
         text = json.dumps({"command": command, "threads": torch.get_num_threads(), "seeds": found}, indent=1)
         args.out.write_text(text + "\n", encoding="utf-8")
 
