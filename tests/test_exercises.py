@@ -775,7 +775,7 @@ PATTERNS = [
     ("00.active_share", lambda right: right / 1024, "All your results are 1/1024 of what was expected."),
     ("00.active_share", lambda right: -right, "All your results have the wrong sign."),
     ("11.ahead_loss", lambda right: right / math.log(2),
-     "All your results are 1.443 times what was expected (bits where nats are wanted?)."),
+     "All your results are 1.443 times what was expected (a logarithm to the base 2?)."),
     ("12.training_price", lambda right: (right[0] * 60, right[1] * 60),
      "All your results are 60 times what was expected (minutes where hours are wanted?)."),
     ("12.training_price", lambda right: (right[0] / 24, right[1]),

@@ -231,14 +231,12 @@ def _rows(mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> str:
                 return ""
             continue
         factor = float(np.median(a[full] / b[full]))
-        if not np.allclose(a, factor * b, rtol=1e-3, atol=abs(factor) * 1e-6):
+        if not np.allclose(a, factor * b, rtol=1e-4, atol=abs(factor) * 1e-6):
             return ""
         factors.append(factor)
-    return (
-        "Each row is off by a factor of its own; look at what it is divided by or multiplied with."
-        if len(factors) > 2
-        else ""
-    )
+    if len(factors) < 3 or np.abs(np.array(factors) - 1).max() < 0.01:
+        return ""
+    return "Each row is off by a factor of its own; look at what it is divided by or multiplied with."
 
 
 def _lines(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
