@@ -1,5 +1,8 @@
 """Every way to bring tokens to experts gives the same sum, and the same gradients, as asking all experts slowly."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -76,6 +79,41 @@ def test_more_experts_than_sixteen_bits_count_are_told_apart(name):
         inner = torch.tensor(4 * expert / 10_000)
         right.append((inner.sigmoid() * inner * inner).expand(4))
     assert torch.allclose(result, torch.stack(right), rtol=1e-4)
+
+
+COMPILED = """
+import sys
+import torch
+from moe_lessons import MoEConfig
+from moe_lessons.model.moe import MoE
+
+layer, graphs = MoE(16, MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8)), []
+generator = torch.Generator().manual_seed(0)
+for parameter in layer.parameters():
+    parameter.data = torch.randn(parameter.shape, generator=generator) / 4
+layer.experts.strategy = sys.argv[1]
+
+def backend(graph, inputs):
+    graphs.append(graph)
+    return graph.forward
+
+hidden = torch.randn(1, 12, 16, generator=generator)
+right = layer(hidden)
+result = torch.compile(layer, backend=backend)(hidden)
+torch.testing.assert_close(result, right)
+result.sum().backward()
+assert layer.router.weight.grad.abs().sum() > 0
+print(len(graphs))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["grouped", "sorted"])
+def test_a_compiled_layer_gives_the_same_and_breaks_around_its_dispatch_alone(name):
+    """In a process of its own: the compiler cannot follow the shape checks of these tests."""
+    run = subprocess.run([sys.executable, "-c", COMPILED, name], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert 1 <= int(run.stdout) <= 4
 
 
 def test_fused_says_that_it_works_on_a_cpu_only():

@@ -29,5 +29,9 @@ class Experts(nn.Module):
         weights: Float[Tensor, "tokens top_k"],
     ) -> Float[Tensor, "tokens dim"]:
         """Sum over a token's chosen experts of weight * expert(token)."""
-        strategy = self.strategy or fastest(hidden, experts, self.gate_up)
-        return STRATEGIES[strategy](hidden, experts, weights, self.gate_up, self.down)
+        dispatch = STRATEGIES[self.strategy or fastest(hidden, experts, self.gate_up)]
+        if torch.compiler.is_compiling():
+            # Shapes that depend on the choices would break the graph many times, and in float32 PyTorch's compiler
+            # does not know the grouped product: the dispatch runs as it is, between two compiled parts.
+            dispatch = torch.compiler.disable(dispatch)
+        return dispatch(hidden, experts, weights, self.gate_up, self.down)

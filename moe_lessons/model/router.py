@@ -102,9 +102,10 @@ def repeatable_noise(model: nn.Module, seed: int, step: int, rank: int = 0, size
 def choose(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "tokens top_k"]:
     """The indices of the k highest scores, highest first; a stable sort gives ties to the lower index.
 
-    Raises ValueError for scores that are not numbers; on a GPU, where asking would wait for it, the loss tells.
+    Raises ValueError for scores that are not numbers; on a GPU, where asking would wait for it, and in a compiled
+    model, whose graph it would break, the loss tells.
     """
-    if scores.device.type == "cpu" and scores.isnan().any():
+    if scores.device.type == "cpu" and not torch.compiler.is_compiling() and scores.isnan().any():
         raise ValueError("the router's scores are not numbers (nan); the model is broken or was trained too fast")
     return scores.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
 

@@ -68,8 +68,8 @@ def _polynomial(gram: Float[Tensor, "stack rows rows"]) -> Float[Tensor, "stack 
 
 
 def _product(
-    left: Float[Tensor, "stack rows inner"],
-    right: Float[Tensor, "stack inner columns"],
+    left: Float[Tensor, "stack rows _"],
+    right: Float[Tensor, "stack _ columns"],
     *,
     alpha: float = 1.0,
     beta: float = 0.0,
