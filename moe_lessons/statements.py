@@ -131,13 +131,16 @@ def _needed(bound: Bound, unit: str) -> str:
 
 
 def _shown(names: list[str], values: list[float], bound: Bound, unit: str) -> str:
-    texts = [_tell(value, bound, unit) for value in values]
+    """Every number with its percent sign; another unit stands once, at the end."""
+    texts = [_tell(value, bound, unit) + ("%" if unit == "%" else "") for value in values]
     if names:
-        return _with_unit(", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True)), unit)
-    if len(values) > _LISTED:
+        shown = ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
+    elif len(values) > _LISTED:
         low, high = values.index(min(values)), values.index(max(values))
-        return _with_unit(f"{len(values)} values from {texts[low]} to {texts[high]}", unit)
-    return _with_unit(", ".join(texts), unit)
+        shown = f"{len(values)} values from {texts[low]} to {texts[high]}"
+    else:
+        shown = ", ".join(texts)
+    return shown if unit == "%" else _with_unit(shown, unit)
 
 
 def _tell(value: float, bound: Bound, unit: str) -> str:

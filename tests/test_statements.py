@@ -42,6 +42,7 @@ def test_the_number_shown_lies_on_the_side_of_the_bound_where_the_value_lies(cap
 
 def test_shares_are_shown_in_percent_and_other_units_follow_the_number(capsys):
     assert said(capsys, "x", 0.3125, above=0.05, unit="%") == "x: 31% (the sentence needs more than 5%)"
+    assert said(capsys, "x", {"a": 0.5, "b": 1}, above=0, unit="%").startswith("x: a 50%, b 100% (the")
     assert said(capsys, "x", 1.706, below=2, unit="nats") == "x: 1.7 nats (the sentence needs less than 2 nats)"
     assert said(capsys, "x", 12345.6, above=5000) == "x: 12,346 (the sentence needs more than 5,000)"
 
