@@ -112,7 +112,7 @@ def draw_groups(
         )  # fmt: skip
     axis.set_xticks(range(len(values)), list(values))
     axis.tick_params(axis="x", labelcolor=INK, labelsize=9)
-    axis.set(ylabel=ylabel, ylim=(0, 1.12 * max(max(group.values()) for group in values.values())))
-    axis.legend(frameon=False, fontsize=8.5, labelcolor=INK)
+    axis.set(ylabel=ylabel, ylim=(0, 1.3 * max(max(group.values()) for group in values.values())))
+    axis.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", ncols=len(inner))  # above all bars
     heading(axis, title)
     return figure
