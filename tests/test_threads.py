@@ -1,7 +1,10 @@
 """Jobs side by side: each is done once, on PyTorch's threads, and what goes wrong comes out."""
 
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -113,3 +116,24 @@ def test_keeping_freed_memory_may_be_asked_for_again():
     keep_freed_memory()
     keep_freed_memory()
     assert torch.ones(1 << 24).sum() == 1 << 24
+
+
+GIVES_BACK = """
+import torch
+from pathlib import Path
+from moe_lessons.device import give_back_freed_memory, keep_freed_memory
+held = lambda: next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmRSS"))
+keep_freed_memory()
+many = [torch.ones(1 << 18) for _ in range(300)]
+on_top = torch.ones(1 << 10)
+del many
+kept = held()
+give_back_freed_memory()
+print(kept - held())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell what a process holds")
+def test_freed_memory_that_was_kept_goes_back_to_the_system_when_asked():
+    done = subprocess.run([sys.executable, "-c", GIVES_BACK], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 200 * 1024  # of 300 MB, in KB

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
 from moe_lessons.config import TrainConfig
-from moe_lessons.device import keep_freed_memory
+from moe_lessons.device import give_back_freed_memory, keep_freed_memory
 from moe_lessons.model.load_balance import expert_load, sequence_balance_loss, update_bias, z_loss
 from moe_lessons.model.router import Routing, repeatable_noise
 from moe_lessons.model.transformer import Transformer
@@ -160,6 +160,7 @@ def train(
     save()
     if board:
         board.finish()
+    give_back_freed_memory()
     return history
 
 
