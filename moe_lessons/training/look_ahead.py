@@ -60,7 +60,7 @@ def run(corpus: Corpus, depth: int, steps: int, seed: int) -> Run:
     seconds = time.perf_counter() - began
     n = min(96, len(corpus.valid.ids) // (TIME + 1))
     held_out = torch.from_numpy(corpus.valid.ids[: n * (TIME + 1)].astype(np.int64)).view(n, TIME + 1)
-    rows = held_out.split(32)  # the logits of all of them together are 50 MB
+    rows = held_out.split(8)  # the logits of all of them together are 50 MB
     with torch.inference_mode():
         losses = [len(some) * next_token_loss(model(some[:, :-1]), some[:, 1:]).item() for some in rows]
     return Run(steps, seconds, sum(losses) / n)
