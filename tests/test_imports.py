@@ -36,7 +36,7 @@ ALLOWED = {
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"resources"},
     "capstone": LIBRARY | {"__init__", "records", "ledger"},
-    "authoring": {"__init__", "resources", "device", "benchmark", "checkup", "seeds", "statements"},
+    "authoring": {"__init__", "resources", "device", "benchmark", "checkup", "records", "seeds", "statements"},
     "commands": LIBRARY | {"widgets", "ledger", "checkup", "bundle"},
     "cli": {"__init__", "commands"},
 }

@@ -9,7 +9,7 @@ import pytest
 
 from moe_lessons import widgets
 from moe_lessons.authoring import __main__ as authoring
-from moe_lessons.authoring import folder
+from moe_lessons.authoring import compare, folder
 from moe_lessons.authoring.clean import ABSOLUTE, WIDGET, clean
 from moe_lessons.authoring.tables import lesson_table
 from moe_lessons.authoring.text import from_text, header, to_text
@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MAX_LINES = 25
 STRICT_SHARE = 0.8
-UNCOMPARED = {"nbval-ignore-output", "nbval-skip", "raises-exception", "nbval-raises-exception"}
 MARKERS = re.compile(r"NBVAL_(IGNORE_OUTPUT|SKIP|RAISES_EXCEPTION)")
 VIEWS = {*widgets.__all__, "interactive_output"} - {"Quiz", "View"}
 # The course spells as in America; British forms that this one does not use, whole words.
@@ -41,7 +40,7 @@ def code_cells(notebook):
 
 def is_compared(cell) -> bool:
     """Whether strict nbval holds this cell's output to the stored one."""
-    return not UNCOMPARED & set(cell.metadata.get("tags", [])) and not MARKERS.search(cell.source)
+    return compare.is_compared(cell) and not MARKERS.search(cell.source)
 
 
 def source_of(notebook) -> str:

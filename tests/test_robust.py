@@ -88,6 +88,12 @@ def test_a_machine_that_there_is_not_is_refused_and_one_that_this_processor_lack
     assert robust.choose(quick=True) == list(robust.QUICK)
 
 
+def test_the_switches_are_those_that_the_package_reads():
+    from moe_lessons.training import optimizers
+
+    assert robust.PRODUCTS == optimizers.SWITCH
+
+
 def test_every_imitated_machine_is_one_that_torch_obeys():
     """The names of the instruction sets are those that torch itself reports."""
     import os

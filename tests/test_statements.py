@@ -1,6 +1,5 @@
 """A statement shows its number, its bound and whether it holds, and nbval leaves out the measured digits alone."""
 
-import configparser
 import json
 import re
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from moe_lessons.authoring.compare import sanitize
 from moe_lessons.seeds import SWITCH, run_seed
 from moe_lessons.statements import RECORD, measured
 
@@ -78,28 +78,20 @@ def test_bad_input_is_refused_in_a_sentence(value, bound, error, complaint):
         measured("x", value, **bound)
 
 
-def sanitized(root, text: str) -> str:
-    rules = configparser.ConfigParser(interpolation=None)
-    rules.read(root / "tests" / "sanitize.cfg")
-    for section in rules.sections():
-        text = re.sub(rules[section]["regex"], rules[section]["replace"], text)
-    return text
-
-
-def test_measured_digits_are_left_out_and_words_bounds_and_verdicts_are_not(capsys, root):
+def test_measured_digits_are_left_out_and_words_bounds_and_verdicts_are_not(capsys):
     one, other = (said(capsys, "layer 3: choices changed", v, above=0.05, unit="%") for v in (0.31, 0.0501))
-    assert one != other and sanitized(root, one) == sanitized(root, other)
-    assert "layer 3: choices changed: " in sanitized(root, one) and "more than 5%" in sanitized(root, one)
+    assert one != other and sanitize(one) == sanitize(other)
+    assert "layer 3: choices changed: " in sanitize(one) and "more than 5%" in sanitize(one)
     many = [said(capsys, "seeds", v, at_most=1e-5) for v in ([1e-7, 0, 2.25e-6], [0.000001, 3e-9, 0.0])]
-    assert sanitized(root, many[0]) == sanitized(root, many[1])
+    assert sanitize(many[0]) == sanitize(many[1])
     for changed in (
         said(capsys, "layer 3: choices changed", 0.01, above=0.05, unit="%"),
         said(capsys, "layer 3: choices changed", 0.31, above=0.06, unit="%"),
         said(capsys, "layer 4: choices changed", 0.31, above=0.05, unit="%"),
         said(capsys, "layer 3: choices changed", [0.31], above=0.05, unit="%"),
     ):
-        assert sanitized(root, changed) != sanitized(root, one)
-    assert sanitized(root, "the loss is 2.5 here") == "the loss is 2.5 here"
+        assert sanitize(changed) != sanitize(one)
+    assert sanitize("the loss is 2.5 here") == "the loss is 2.5 here"
 
 
 def test_statements_are_recorded_where_a_file_is_named(tmp_path, monkeypatch, capsys):

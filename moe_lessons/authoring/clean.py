@@ -51,7 +51,7 @@ def _clean_outputs(outputs: Sequence[NotebookNode], count: int | None) -> Iterat
     for output in merged:
         output.pop("transient", None)
         if output.output_type == "stream":
-            output["text"] = _as_on_screen(output.text)
+            output["text"] = as_on_screen(output.text)
         elif output.output_type in ("display_data", "execute_result"):
             output["data"] = {kind: data for kind, data in sorted(output.data.items()) if kind != WIDGET}
             output["metadata"] = {kind: m for kind, m in output.metadata.items() if kind in output["data"]}
@@ -62,7 +62,7 @@ def _clean_outputs(outputs: Sequence[NotebookNode], count: int | None) -> Iterat
         yield output
 
 
-def _as_on_screen(text: str) -> str:
+def as_on_screen(text: str) -> str:
     """What a terminal shows of a stream: a carriage return begins its line anew."""
     lines = []
     for line in text.split("\n"):

@@ -4,10 +4,12 @@ import configparser
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from moe_lessons.authoring import folder
-from moe_lessons.authoring.clean import WIDGET
+from moe_lessons.authoring.clean import WIDGET, as_on_screen
 
 IGNORED = {"nbval-ignore-output", "nbval-skip", "raises-exception", "nbval-raises-exception"}
 _NOT_COMPARED = {WIDGET, "image/png"}
@@ -20,11 +22,17 @@ def is_compared(cell: Mapping[str, Any]) -> bool:
 
 def sanitize(text: str) -> str:
     """What is left of an output when all that may differ between two runs is taken out (tests/sanitize.cfg)."""
-    rules = configparser.ConfigParser(interpolation=None)
-    rules.read(folder.NOTEBOOKS.parent / "tests" / "sanitize.cfg", encoding="utf-8")
-    for name in rules.sections():
-        text = re.sub(rules[name]["regex"], rules[name]["replace"], text)
+    for regex, replacement in _rules(folder.NOTEBOOKS.parent / "tests" / "sanitize.cfg"):
+        text = re.sub(regex, replacement, text)
     return text
+
+
+@cache
+def _rules(path: Path) -> list[tuple[str, str]]:
+    """Regular expressions and what takes their place; none where there is no such file."""
+    rules = configparser.ConfigParser(interpolation=None)
+    rules.read(path, encoding="utf-8")
+    return [(rules[name]["regex"], rules[name]["replace"]) for name in rules.sections()]
 
 
 def differing_cells(stored: Mapping[str, Any], executed: Mapping[str, Any]) -> list[int]:
@@ -49,10 +57,5 @@ def _said(outputs: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
         for kind, data in output.get("data", {}).items():
             if kind not in _NOT_COMPARED:
                 said[kind].append(sanitize(str(data)))
-    said.update({name: [sanitize(_as_on_screen(text))] for name, text in streams.items()})
+    said.update({name: [sanitize(as_on_screen(text))] for name, text in streams.items()})
     return dict(said)
-
-
-def _as_on_screen(text: str) -> str:
-    """A carriage return begins its line anew."""
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))

@@ -25,6 +25,7 @@ from moe_lessons.authoring import folder
 from moe_lessons.authoring.compare import differing_cells
 from moe_lessons.authoring.execute import execute
 from moe_lessons.authoring.text import bare
+from moe_lessons.records import held
 from moe_lessons.seeds import SWITCH
 from moe_lessons.statements import RECORD, holds
 
@@ -133,20 +134,7 @@ def _other_work(busy: bool) -> Iterator[None]:
             process.wait()
 
 
-_one_at_a_time = threading.Lock()
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait for other processes that write; on Windows, which has no such lock, sweep in one process."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+_one_at_a_time = threading.Lock()  # a system's lock knows processes, not threads
 
 
 def margins_file() -> Path:
@@ -164,7 +152,7 @@ def _keep(path: Path, name: str, code: str, said: Sequence[dict], noted: dict[st
     """Put one run's statements among the others; several sweeps may write at a time."""
     file = margins_file()
     file.parent.mkdir(exist_ok=True)
-    with _one_at_a_time, _alone(Path(tempfile.gettempdir()) / "moe-lessons-margins.lock"):
+    with _one_at_a_time, held(file):
         margins = read_margins()
         lesson = margins.get(path.stem, {})
         if lesson.get("code") != code:
