@@ -1,6 +1,7 @@
 """Lesson 13 on the roads that its stored outputs do not show: without transformers, and with a fetched model."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,8 +74,8 @@ def test_with_the_switch_on_the_lesson_looks_into_the_fetched_model(tmp_path):
     said = run_lesson(tmp_path, WITH_A_FETCHED_MODEL, MOE_LESSONS_FETCH="1")
     assert "the model to look into: GraniteMoeForCausalLM" in said
     assert "<GraniteMoeTopKRouter: top 2 of 8, softmax, normalized>" in said
-    assert "named the same as by its own router logits: True" in said
-    assert "the same logits to the last bit, watched or not: True" in said
+    assert re.search(r"choices that differ from the model's own router logits, of [\d,]+: 0 \(", said)
+    assert "the same logits to the last bit, watched or not" in said
 
 
 def test_the_shipped_trace_is_what_the_shipped_model_does():
