@@ -115,6 +115,23 @@ def test_asking_for_help_loads_neither_torch_nor_matplotlib():
     assert not loaded_after(statement) & {"torch", "matplotlib", "numpy", "IPython"}
 
 
+def test_training_loads_no_compiler():
+    """sympy comes with torch._dynamo alone: 75 MB, and one to two seconds before the first step."""
+    statement = """
+import torch
+from moe_lessons import ModelConfig, Transformer
+from moe_lessons.config import AttentionConfig, TrainConfig
+from moe_lessons.training.loop import training_step
+from moe_lessons.training.optimizers import build_optimizers
+model = Transformer(ModelConfig(vocab_size=8, dim=4, n_layers=1, hidden_dim=4, max_length=2, attention=AttentionConfig(n_heads=1)))
+optimizers, ids = build_optimizers(model, TrainConfig(steps=1)), torch.zeros(1, 2, dtype=torch.long)
+training_step(model, optimizers, ids, ids, TrainConfig(steps=1), 1.0)
+[optimizer.load_state_dict(optimizer.state_dict()) for optimizer in optimizers]
+"""
+    loaded = loaded_after(statement)
+    assert "torch" in loaded and not loaded & {"sympy"}
+
+
 def test_every_axis_name_in_a_shape_is_in_the_legend():
     from moe_lessons.axes import AXES
 

@@ -3,6 +3,7 @@
 Muon: Jordan et al., https://kellerjordan.github.io/posts/muon; AdamW: Loshchilov and Hutter, arXiv:1711.05101.
 """
 
+import inspect
 import os
 from collections import defaultdict
 from collections.abc import Iterable
@@ -100,7 +101,23 @@ def product_dtype(device: torch.device, products: str = "auto") -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[products]
 
 
-class Muon(Optimizer):
+class _Uncompiled:
+    """Methods of PyTorch's optimizers without the guard that hides them from torch.compile, which nobody uses here.
+
+    The guard imports the compiler at the first optimizer of a process: 75 MB and one to two seconds.
+    """
+
+    add_param_group = inspect.unwrap(Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(Optimizer.state_dict)
+    zero_grad = inspect.unwrap(Optimizer.zero_grad)
+
+
+class _AdamW(_Uncompiled, AdamW):
+    step = torch.no_grad()(inspect.unwrap(AdamW.step))
+
+
+class Muon(_Uncompiled, Optimizer):
     """Momentum whose step on each matrix is orthogonalized, so that no direction drowns the others.
 
     Takes parameters of two dimensions, and stacks of matrices (experts) of three: each matrix is treated alone,
@@ -199,7 +216,7 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
         else:
             tables.append(parameter)
     groups = [{"params": tables, "weight_decay": config.weight_decay}, {"params": gains, "weight_decay": 0.0}]
-    optimizers: list[Optimizer] = [AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-10, fused=True)]
+    optimizers: list[Optimizer] = [_AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-10, fused=True)]
     if matrices:
         changes = {"weight_decay": config.weight_decay, "products": config.optimizer_products}
         optimizers.append(Muon(matrices, lr=config.matrix_lr, **changes))
