@@ -5,7 +5,7 @@
     python -m moe_lessons.authoring run                    # every notebook again, in place
     python -m moe_lessons.authoring clean                  # without running anything
     python -m moe_lessons.authoring table                  # the lessons' titles and minutes into README.md
-    python -m moe_lessons.authoring times                  # how long each lesson runs here, into TEACHING.md
+    python -m moe_lessons.authoring times                  # the same, and how long that took into TEACHING.md
     python -m moe_lessons.authoring robust                 # every statement on other machines: data/margins.json
 
 A lesson's source is jupytext's percent format: `# %% [markdown]` and `# %% tags=["nbval-ignore-output"]`. A

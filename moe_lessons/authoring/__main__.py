@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     for does, name, what in (
         (_run, "run", "execute again, in place"),
         (_clean, "clean", "clean in place, without executing"),
-        (_times, "times", "how long lessons run here, and the memory they hold, into TEACHING.md"),
+        (_times, "times", "run, and how long that took and the memory it held into TEACHING.md"),
         (_robust, "robust", "every statement on other machines and seeds, into data/margins.json"),
     ):
         sub = command(does, name, what)

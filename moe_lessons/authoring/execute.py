@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -83,9 +84,14 @@ def execute(notebook: NotebookNode, where: Path, **variables: str) -> Timing:
 
 
 def make(notebook: NotebookNode, target: Path) -> Timing:
-    """Execute, clean and write to `target`; after an error the notebook that was there stays as it was."""
+    """Execute, clean and write to `target`; after an error the notebook that was there stays as it was.
+
+    The lesson begins with an empty cache, as on a learner's machine: an answer to its quiz or a router on its
+    leaderboard would show in what is stored.
+    """
     fresh = bare(notebook)
-    timing = execute(fresh, target.parent)
+    with tempfile.TemporaryDirectory() as cache:
+        timing = execute(fresh, target.parent, MOE_LESSONS_CACHE=cache)
     folder.write(clean(fresh, target.stem), target)
     return timing
 

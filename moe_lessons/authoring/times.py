@@ -1,28 +1,24 @@
 """How long each lesson runs on this machine, and how much memory its kernel holds: data/times.toml."""
 
 import json
-import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from moe_lessons.authoring import folder
-from moe_lessons.authoring.execute import Timing, execute
-from moe_lessons.authoring.text import bare
+from moe_lessons.authoring.execute import Timing, make
 
 
 def measure_times(given: Sequence[Path], report: Callable[[str, Timing], object]) -> None:
-    """Time a first run of each lesson, and what this machine is, into data/times.toml.
+    """Make each lesson again, and note into data/times.toml how long that took and what this machine is.
 
-    Every lesson begins with an empty cache, as on a learner's machine. Naming lessons renews these alone; a time from
-    another machine is dropped.
+    Naming lessons renews these alone; a time from another machine is dropped.
     """
     machine, times = this_machine(), read_times()
     if times.get("machine") != machine:
         times = {"machine": machine, "seconds": {}}
     for path in folder.targets(given):
-        with tempfile.TemporaryDirectory() as cache:
-            timing = execute(bare(folder.read(path)), path.parent, MOE_LESSONS_CACHE=cache)
+        timing = make(folder.read(path), path)
         report(path.name, timing)
         times["seconds"][path.stem] = round(timing.total, 1)
         times.setdefault("memory", {})[path.stem] = round(timing.megabytes)
