@@ -123,7 +123,8 @@ from moe_lessons import ModelConfig, Transformer
 from moe_lessons.config import AttentionConfig, TrainConfig
 from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
-model = Transformer(ModelConfig(vocab_size=8, dim=4, n_layers=1, hidden_dim=4, max_length=2, attention=AttentionConfig(n_heads=1)))
+attention = AttentionConfig(n_heads=1)
+model = Transformer(ModelConfig(vocab_size=8, dim=4, n_layers=1, hidden_dim=4, max_length=2, attention=attention))
 optimizers, ids = build_optimizers(model, TrainConfig(steps=1)), torch.zeros(1, 2, dtype=torch.long)
 training_step(model, optimizers, ids, ids, TrainConfig(steps=1), 1.0)
 [optimizer.load_state_dict(optimizer.state_dict()) for optimizer in optimizers]
