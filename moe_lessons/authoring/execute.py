@@ -13,6 +13,8 @@ from nbformat import NotebookNode
 from moe_lessons.authoring import folder
 from moe_lessons.authoring.clean import clean
 from moe_lessons.authoring.text import bare
+from moe_lessons.checkup.check import shown
+from moe_lessons.resources import cache_dir
 
 # Seconds for one notebook; a learner's patience ends before. Busy machines may need more.
 STOP_AFTER = float(os.environ.get("MOE_LESSONS_STOP_AFTER", "180"))
@@ -92,6 +94,9 @@ def make(notebook: NotebookNode, target: Path) -> Timing:
     fresh = bare(notebook)
     with tempfile.TemporaryDirectory() as cache:
         timing = execute(fresh, target.parent, MOE_LESSONS_CACHE=cache)
+        for output in (output for cell in fresh.cells for output in cell.get("outputs", [])):
+            if output.output_type == "stream":
+                output.text = output.text.replace(cache, shown(cache_dir()))  # the learner's
     folder.write(clean(fresh, target.stem), target)
     return timing
 
