@@ -155,7 +155,8 @@ def train(
             clock += time.perf_counter() - pause  # the run's clock stands still meanwhile
         history.interrupted = stopped
     model.eval()
-    if not history.interrupted:
+    measured = bool(history.evaluations) and history.evaluations[-1]["step"] == history.steps
+    if not history.interrupted and not measured:
         measure()
     save()
     if board:
