@@ -10,9 +10,8 @@ from moe_lessons.authoring import folder, robust, tables
 from moe_lessons.authoring.clean import clean
 from moe_lessons.authoring.execute import Timing, make
 from moe_lessons.authoring.text import from_text, to_text
-from moe_lessons.authoring.times import measure_times
+from moe_lessons.authoring.times import measure_times, promised
 
-PROMISED = 120.0  # seconds that the course promises on two CPU cores
 HELD = 600.0  # megabytes of a kernel, so that thirty learners fit a server of 24 GiB
 
 
@@ -109,12 +108,12 @@ def _report(name: str, timing: Timing) -> bool:
     slow = sorted(((s, i) for i, s in timing.cells.items() if s >= 5), reverse=True)[:4]
     detail = "".join(f", cell {index + 1}: {seconds:.0f} s" for seconds, index in slow)
     print(f"{name}: {timing.total:.0f} s{detail}; {timing.megabytes:.0f} MB", flush=True)
-    if timing.total > PROMISED:
-        print(f"{name} took longer than the promised {PROMISED:.0f} s; train for less", flush=True)
+    if timing.total > promised():
+        print(f"{name} took longer than the promised {promised():.0f} s; train for less", flush=True)
     if timing.megabytes > HELD:
         cell = next(index for index, held in sorted(timing.memory.items()) if held > HELD)
         print(f"{name} holds more than {HELD:.0f} MB from cell {cell + 1} on; use smaller batches there", flush=True)
-    return timing.total <= PROMISED
+    return timing.total <= promised()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from moe_lessons.authoring import folder
 from moe_lessons.authoring.execute import Timing, make
+from moe_lessons.checkup.speed import PROMISED, tokens_per_second
+
+REFERENCE = 13_000.0  # tokens a second in training the dense recipe, on the two cores of which PROMISED speaks
 
 
 def measure_times(given: Sequence[Path], report: Callable[[str, Timing], object]) -> None:
@@ -24,8 +27,6 @@ def measure_times(given: Sequence[Path], report: Callable[[str, Timing], object]
         times.setdefault("memory", {})[path.stem] = round(timing.megabytes)
         _write_times(times)
     if not given or "speed" not in times:
-        from moe_lessons.checkup.speed import tokens_per_second
-
         times["speed"] = {kind: round(speed, 1) for kind, speed in tokens_per_second().items()}
     written = {path.stem for path in folder.targets()}
     for kind in ("seconds", "memory"):
@@ -50,6 +51,11 @@ def read_times() -> dict[str, dict]:
     """What was measured; empty where nothing was."""
     path = _times_file()
     return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def promised() -> float:
+    """Seconds that a lesson may take: more where the machine of data/times.toml is slower than the reference."""
+    return PROMISED * max(1.0, REFERENCE / read_times().get("speed", {}).get("dense", REFERENCE))
 
 
 def _write_times(times: dict[str, dict]) -> None:

@@ -9,7 +9,7 @@ from moe_lessons.resources import data_path
 
 BUDGET = 10.0  # seconds, models and all
 SLOW = 3.0  # times the seconds of the machine on which the lessons were timed
-PROMISED = 120.0  # seconds that a lesson's cells take at most, there
+PROMISED = 120.0  # seconds that a lesson takes at most on two cores of today
 
 
 class LessonTimes(NamedTuple):
