@@ -14,12 +14,13 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 import numpy as np
 from jaxtyping import Float
 
-ScoreFunction = Literal["softmax", "sigmoid"]
+ScoreFunction = Literal["softmax", "sigmoid", "sqrt_softplus"]
 GroupScore = Literal["top2", "max"]
 SCORE_FUNCTIONS: tuple[str, ...] = get_args(ScoreFunction)
 GROUP_SCORES: tuple[str, ...] = get_args(GroupScore)
 
 Numbers = TypeVar("Numbers")  # a tensor of torch or an array of numpy
+_LEAST = 1e-37  # of softplus: its root has no slope at 0, which it comes to in float32
 
 
 class _Scores(NamedTuple):
@@ -39,9 +40,17 @@ def _sigmoid(logits: Float[np.ndarray, "*rows experts"]) -> Float[np.ndarray, "*
     return np.where(logits >= 0, 1 / (1 + small), small / (1 + small))
 
 
+def _sqrt_softplus(logits: Float[np.ndarray, "*rows experts"]) -> Float[np.ndarray, "*rows experts"]:
+    return np.sqrt(np.logaddexp(logits, 0).clip(min=_LEAST))
+
+
 _SCORES = {
     "softmax": _Scores(lambda logits: logits.softmax(dim=-1), _softmax),
     "sigmoid": _Scores(lambda logits: logits.sigmoid(), _sigmoid),
+    # DeepSeek-V4's: as the sigmoid, each expert by itself, but without a highest score that all could come to.
+    "sqrt_softplus": _Scores(
+        lambda logits: logits.logaddexp(logits.new_zeros(())).clamp(min=_LEAST).sqrt(), _sqrt_softplus
+    ),
 }
 
 

@@ -31,6 +31,8 @@ def slow_rule(logits, bias, top_k, score_function, normalize, route_scale, tempe
     if score_function == "softmax":
         parts = [math.exp(value - max(scaled)) for value in scaled]
         scores = [part / sum(parts) for part in parts]
+    elif score_function == "sqrt_softplus":
+        scores = [math.sqrt(math.log1p(math.exp(value))) for value in scaled]
     else:
         scores = [1 / (1 + math.exp(-value)) for value in scaled]
     ranking = sorted((e for e in range(len(scores)) if e not in off), key=lambda e: (-(scores[e] + bias[e]), e))
@@ -47,7 +49,7 @@ def test_the_rule_equals_itself_written_out_for_one_token(n_experts, data):
     top_k = data.draw(st.integers(1, n_experts - len(off)))
     settings = data.draw(
         st.tuples(
-            st.sampled_from(["softmax", "sigmoid"]),
+            st.sampled_from(SCORE_FUNCTIONS),
             st.booleans(),
             st.sampled_from([1.0, 2.5]),
             st.sampled_from([0.25, 1.0, 3.0]),
@@ -95,7 +97,7 @@ def test_a_rule_that_cannot_be_followed_is_refused(settings, words):
     [
         ({"top_k": 0}, "top_k is 0, but must be a whole number of at least 1"),
         ({"top_k": 6}, "top_k is 6, but must be from 1 to the 5 experts"),
-        ({"score_function": "max"}, "score_function is 'max', but must be 'softmax' or 'sigmoid'"),
+        ({"score_function": "max"}, "score_function is 'max', but must be 'softmax', 'sigmoid'"),
         ({"temperature": math.nan}, "temperature is nan"),
         ({"noise": -1.0}, "noise is -1.0, but must be 0"),
         ({"capacity": math.inf}, "capacity is inf"),

@@ -15,6 +15,12 @@ export const SCORES = {
       scores[i] = scores[i] >= 0 ? 1 / (1 + small) : small / (1 + small);
     }
   },
+  sqrt_softplus(scores, start, end) {
+    for (let i = start; i < end; i++) {
+      const softplus = Math.max(scores[i], 0) + Math.log1p(Math.exp(-Math.abs(scores[i])));
+      scores[i] = Math.sqrt(Math.max(softplus, 1e-37)); // as in Python, where a root of 0 has no slope
+    }
+  },
 };
 
 export const SCORE_FUNCTIONS = Object.keys(SCORES);

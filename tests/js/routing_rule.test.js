@@ -32,7 +32,12 @@ function slowly(logits, bias, { topK, temperature, scoreFunction, normalize, rou
   const scaled = [...logits].map((value) => value / temperature);
   const parts = scaled.map((value) => Math.exp(value - Math.max(...scaled)));
   const sum = parts.reduce((a, b) => a + b, 0);
-  const scores = scaled.map((value, e) => (scoreFunction === "softmax" ? parts[e] / sum : 1 / (1 + Math.exp(-value))));
+  const scoreOf = {
+    softmax: (_, e) => parts[e] / sum,
+    sigmoid: (value) => 1 / (1 + Math.exp(-value)),
+    sqrt_softplus: (value) => Math.sqrt(Math.log(1 + Math.exp(value))),
+  };
+  const scores = scaled.map(scoreOf[scoreFunction]);
   const chosen = scores
     .map((score, e) => ({ e, wanted: score + bias[e] }))
     .filter(({ e }) => !off.includes(e))
@@ -52,7 +57,7 @@ test("the rule equals itself written out for one token", () => {
     const setting = {
       topK: 1 + Math.floor(next() * (experts - off.length)),
       temperature: [0.3, 1, 2.5][Math.floor(next() * 3)],
-      scoreFunction: next() < 0.5 ? "softmax" : "sigmoid",
+      scoreFunction: SCORE_FUNCTIONS[Math.floor(next() * SCORE_FUNCTIONS.length)],
       normalize: next() < 0.5,
       off,
       routeScale: next() < 0.5 ? 1 : 2.5,
