@@ -5,6 +5,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from moe_lessons.resources import data_path
+from moe_lessons.routing_rule import SETTINGS, GroupScore, RoutingRule, ScoreFunction
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -126,62 +127,42 @@ class LatentAttentionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MoEConfig:
-    """A mixture of experts in place of the feed-forward layers (arXiv:2101.03961, arXiv:2401.06066)."""
+    """A mixture of experts in place of the feed-forward layers (arXiv:2101.03961, arXiv:2401.06066).
+
+    Seven fields are the settings of its `rule`, a RoutingRule, which says what they mean.
+    """
 
     n_routed_experts: int
     top_k: int
     hidden_dim: int  # of one expert
     n_shared_experts: int = 0  # always at work, beside the routed ones
     n_dense_layers: int = 0  # the first layers keep a dense feed-forward of ModelConfig.hidden_dim
-    score_function: Literal["softmax", "sigmoid"] = "softmax"
-    normalize: bool = True  # weights of the chosen experts sum to 1
-    route_scale: float = 1.0
+    score_function: ScoreFunction = RoutingRule.score_function
+    normalize: bool = RoutingRule.normalize
+    route_scale: float = RoutingRule.route_scale
     expert_bias: bool = False  # a bias per expert that takes part in the choice only (arXiv:2408.15664)
-    n_groups: int = 1  # equal groups of neighboring experts, each on machines of its own
-    top_groups: int = 1  # groups that one token may choose its experts from
-    # What the best groups are found by: the sum of their two best experts' biased scores (arXiv:2412.19437), or the
-    # best one's alone (arXiv:2405.04434).
-    group_score: Literal["top2", "max"] = "top2"
+    n_groups: int = RoutingRule.n_groups
+    top_groups: int = RoutingRule.top_groups
+    group_score: GroupScore = RoutingRule.group_score
     noise: bool = False  # learned noise on the logits while training (arXiv:1701.06538, equation 4)
 
     def __post_init__(self) -> None:
-        _require_positive(self, "n_routed_experts", "top_k", "hidden_dim")
+        _require_positive(self, "n_routed_experts", "hidden_dim")
+        rule = self.rule
         _require(
-            self.top_k <= self.n_routed_experts,
+            rule.top_k <= self.n_routed_experts,
             f"top_k is {self.top_k}, but there are only n_routed_experts = {self.n_routed_experts} experts "
             "to choose from; lower top_k or add experts",
         )
         for name in ("n_shared_experts", "n_dense_layers"):
             value = getattr(self, name)
             _require(value >= 0, f"{name} is {value}, but must be 0 or more")
-        _require(
-            self.score_function in ("softmax", "sigmoid"),
-            f"score_function is {self.score_function!r}, but must be 'softmax' or 'sigmoid'",
-        )
-        _require(self.route_scale > 0, f"route_scale is {self.route_scale}, but must be above 0; 1 is usual")
-        _require_positive(self, "n_groups", "top_groups")
-        _require(
-            self.n_routed_experts % self.n_groups == 0,
-            f"n_groups is {self.n_groups}, but must divide n_routed_experts = {self.n_routed_experts} into equal parts",
-        )
-        _require(
-            self.top_groups <= self.n_groups,
-            f"top_groups is {self.top_groups}, but there are only n_groups = {self.n_groups} to choose from; lower it",
-        )
-        _require(
-            self.top_k <= self.top_groups * self.group_size,
-            f"top_k is {self.top_k}, but top_groups = {self.top_groups} groups of {self.group_size} experts leave "
-            f"{self.top_groups * self.group_size} to choose from; raise top_groups or lower top_k",
-        )
-        _require(
-            self.group_score in ("top2", "max"),
-            f"group_score is {self.group_score!r}, but must be 'top2' or 'max'",
-        )
-        _require(
-            self.n_groups == 1 or self.group_score == "max" or self.group_size >= 2,
-            f"n_groups is {self.n_groups}, which leaves one expert to a group, but group_score 'top2' adds up two; "
-            "make fewer groups or choose 'max'",
-        )
+        rule.check(self.n_routed_experts)
+
+    @property
+    def rule(self) -> RoutingRule:
+        """What the router follows."""
+        return RoutingRule(**{name: getattr(self, name) for name in SETTINGS})
 
     @property
     def group_size(self) -> int:

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TRACE = """
 import numpy as np
+from moe_lessons.routing_rule import RoutingRule
 from moe_lessons.tracing import RoutingTrace
 from moe_lessons.widgets import RouterView
 
@@ -28,7 +29,7 @@ trace = RoutingTrace(
     logits=logits, bias=np.zeros((layers, experts), np.float32), experts=chosen,
     weights=(weights / weights.sum(-1, keepdims=True)).astype(np.float32), token_ids=np.arange(tokens),
     pieces=[f"word{i}" for i in range(tokens)], position=np.arange(tokens), sequence=np.zeros(tokens, np.int64),
-    layers=(0, 1, 2), top_k=top_k, score_function="softmax", normalize=True, route_scale=1.0, model="synthetic",
+    layers=(0, 1, 2), rule=RoutingRule(top_k=top_k), model="synthetic",
 )
 """
 

@@ -300,6 +300,16 @@ def test_a_trace_of_a_seated_router_shows_its_own_choices():
     assert (trace.n_experts, trace.top_k) == (N, K)
 
 
+def test_a_router_with_a_score_function_of_its_own_is_seated_and_recorded():
+    class Own(Base):
+        score_function, route_scale = "cosine", 2.0
+
+    model = seat_routers(Transformer(CONFIG), Own).eval()
+    with record_routing(model) as trace, torch.no_grad():
+        model(torch.arange(12)[None])
+    assert (trace.score_function, trace.route_scale) == (CONFIG.moe.score_function, 2.0)
+
+
 def test_spread_and_chosen_agree():
     experts, weights = torch.tensor([[2, 0], [1, 3]]), torch.tensor([[0.75, 0.25], [0.5, 0.5]])
     routing = chosen(experts, weights, N)

@@ -26,7 +26,7 @@ def trace(tokens: int = 24, experts: int = 4, top_k: int = 2, texts: int = 2, se
 
 def in_the_browser(node: str, cases: list[dict]) -> list[dict]:
     expression = """value.map(({ layer, batch, factor, rule }) => {
-        const slots = rule === "none" ? Infinity : m.slotsFor(factor, batch.length, layer.topK, layer.n);
+        const slots = m.slotsFor(rule, factor, batch.length, layer.topK, layer.n);
         const lines = m.linesOf({ ...layer, weights: Float32Array.from(layer.weights) }, batch, rule);
         return { lines, slots, kept: [...m.fatesOf(lines, layer.experts.length, slots)].map((fate) => fate >= 0) };
     })"""

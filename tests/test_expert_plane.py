@@ -55,6 +55,7 @@ RULES = [
     {"top_k": 3, "normalize": False},
     {"top_k": 2, "score_function": "sigmoid"},
     {"top_k": 1, "score_function": "sigmoid", "normalize": False},
+    {"top_k": 2, "score_function": "sqrt_softplus"},
 ]
 
 

@@ -259,10 +259,10 @@ SIZES = {"n_routed_experts": 8, "top_k": 2, "hidden_dim": 4}
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"n_groups": 3}, ["n_groups is 3", "divide n_routed_experts = 8"]),
+        ({"n_groups": 3}, ["n_groups is 3", "divide the 8 experts"]),
         ({"n_groups": 0}, ["n_groups is 0", "at least 1"]),
         ({"n_groups": 4, "top_groups": 5}, ["top_groups is 5", "n_groups = 4"]),
-        ({"n_groups": 4, "top_k": 3}, ["top_k is 3", "top_groups = 1 groups of 2", "raise top_groups"]),
+        ({"n_groups": 4, "top_k": 3}, ["top_k is 3", "1 of 4 groups may have only 2 experts", "raise top_groups"]),
         ({"n_groups": 4, "group_score": "mean"}, ["'mean'", "'top2' or 'max'"]),
         ({"n_groups": 8, "top_groups": 2}, ["n_groups is 8", "one expert to a group", "'max'"]),
     ],

@@ -11,8 +11,9 @@ import pytest
 
 from moe_lessons.figures.routing import difference, expert_colors
 from moe_lessons.figures.style import PALETTE
+from moe_lessons.routing_rule import GROUP_SCORES, SCORE_FUNCTIONS
 from moe_lessons.tracing.noise import unit_noise
-from moe_lessons.tracing.rule import DROPPING, GROUP_SCORES, SCORE_FUNCTIONS, Knobs, route_with
+from moe_lessons.tracing.rule import DROPPING, Knobs, route_with
 
 HERE = Path(__file__).resolve().parent / "js"
 
@@ -47,6 +48,7 @@ def random_case(rng: np.random.Generator) -> dict:
         top_k=int(rng.integers(1, left + 1)),
         score_function=str(rng.choice(SCORE_FUNCTIONS)),
         normalize=bool(rng.random() < 0.5),
+        route_scale=float(rng.choice([1.0, 2.5])),
         temperature=float(rng.choice([0.1, 0.7, 1.0, 4.0])),
         noise=float(rng.choice([0.0, 0.0, 0.3, 2.0])),
         seed=int(rng.integers(0, 2**32)),
@@ -63,7 +65,6 @@ def random_case(rng: np.random.Generator) -> dict:
         "logits": logits.astype(np.float32),
         "bias": bias.astype(np.float32),
         "knobs": knobs,
-        "route_scale": float(rng.choice([1.0, 2.5])),
     }
 
 
@@ -74,7 +75,7 @@ def for_javascript(case: dict) -> dict:
     }
     arrays = {name: case[name].ravel().tolist() for name in ("logits", "bias")}
     sizes = {"layers": layers, "tokens": tokens, "experts": experts, "numbers": case["numbers"]}
-    return sizes | arrays | {"knobs": knobs | {"routeScale": case["route_scale"]}}
+    return sizes | arrays | {"knobs": knobs}
 
 
 def test_javascript_routes_a_thousand_random_cases_as_python_does(node):
@@ -83,7 +84,7 @@ def test_javascript_routes_a_thousand_random_cases_as_python_does(node):
     answers = json.loads(run_node(node, "routes.js", send=json.dumps([for_javascript(case) for case in cases])))
     for case, answer in zip(cases, answers, strict=True):
         knobs = case["knobs"]
-        want = route_with(case["logits"], case["bias"][:, None], knobs, case["route_scale"], case["numbers"])
+        want = route_with(case["logits"], case["bias"][:, None], knobs, case["numbers"])
         assert np.array_equal(want.experts.ravel(), answer["experts"]), knobs
         assert np.allclose(want.weights.ravel(), answer["weights"], rtol=1e-9, atol=0), knobs
         assert np.allclose(want.scores.ravel(), answer["scores"], rtol=1e-9, atol=0), knobs

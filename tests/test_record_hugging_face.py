@@ -167,7 +167,7 @@ def test_the_models_own_router_logits_are_those_of_the_trace(family):
 @families
 def test_the_rule_of_the_trace_gives_back_experts_and_weights_best_first(family):
     trace = record(build(family), text())
-    rule = route_with(trace.logits, trace.bias[:, None], trace.knobs, trace.route_scale)
+    rule = route_with(trace.logits, trace.bias[:, None], trace.knobs)
     np.testing.assert_array_equal(rule.experts, trace.experts)
     np.testing.assert_allclose(rule.weights, trace.weights, rtol=1e-5)
 
@@ -230,7 +230,7 @@ def test_knocking_an_expert_out_sends_its_tokens_to_the_next_best_of_the_rule(fa
         model(ids)
     assert not (trace.experts[0] == most).any()
     knobs = Knobs(**{**vars(plain.knobs), "off": (most,)})
-    by_rule = route_with(plain.logits[0], plain.bias[0], knobs, plain.route_scale)
+    by_rule = route_with(plain.logits[0], plain.bias[0], knobs)
     np.testing.assert_array_equal(trace.experts[0], by_rule.experts)
     np.testing.assert_allclose(trace.weights[0], by_rule.weights, rtol=1e-5)
     np.testing.assert_array_equal(trace.logits[0], plain.logits[0])

@@ -1,5 +1,7 @@
 """Routing: nobody is lost, nobody counts too much, and the bugs that others shipped stay out."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from moe_lessons import MoEConfig
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Router, choose, repeatable_noise
+from moe_lessons.routing_rule import SCORE_FUNCTIONS
 
 routers = st.builds(
     lambda n, k, score, normalize, scale, bias: MoEConfig(
@@ -21,7 +24,7 @@ routers = st.builds(
     ),
     st.integers(1, 9),
     st.integers(1, 9),
-    st.sampled_from(["softmax", "sigmoid"]),
+    st.sampled_from(SCORE_FUNCTIONS),
     st.booleans(),
     st.sampled_from([1.0, 2.5]),
     st.booleans(),
@@ -55,6 +58,8 @@ def test_routing_equals_the_rule_written_out_for_one_token(config, n_tokens, see
         logits = (router.weight @ hidden[i]).tolist()
         if config.score_function == "sigmoid":
             scores = [float(torch.tensor(v).sigmoid()) for v in logits]
+        elif config.score_function == "sqrt_softplus":
+            scores = [math.sqrt(math.log1p(math.exp(v))) for v in logits]
         else:
             scores = torch.tensor(logits).softmax(0).tolist()
         biased = [s + (float(b) if config.expert_bias else 0) for s, b in zip(scores, _bias(router), strict=True)]

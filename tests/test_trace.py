@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from moe_lessons.config import MoEConfig
 from moe_lessons.model.capacity import capacity, within_capacity
 from moe_lessons.model.router import Router
+from moe_lessons.routing_rule import SCORE_FUNCTIONS
 from moe_lessons.tracing import RoutingTrace
 from moe_lessons.tracing.align import partners
 from moe_lessons.tracing.noise import unit_noise
@@ -30,11 +31,13 @@ def slow_rule(logits, bias, top_k, score_function, normalize, route_scale, tempe
     if score_function == "softmax":
         parts = [math.exp(value - max(scaled)) for value in scaled]
         scores = [part / sum(parts) for part in parts]
+    elif score_function == "sqrt_softplus":
+        scores = [math.sqrt(math.log1p(math.exp(value))) for value in scaled]
     else:
         scores = [1 / (1 + math.exp(-value)) for value in scaled]
     ranking = sorted((e for e in range(len(scores)) if e not in off), key=lambda e: (-(scores[e] + bias[e]), e))
     chosen = ranking[:top_k]
-    total = sum(scores[e] for e in chosen) if normalize else 1
+    total = sum(scores[e] for e in chosen) + 1e-20 if normalize else 1
     return [route_scale * scores[e] / total for e in chosen], chosen, scores
 
 
@@ -46,7 +49,7 @@ def test_the_rule_equals_itself_written_out_for_one_token(n_experts, data):
     top_k = data.draw(st.integers(1, n_experts - len(off)))
     settings = data.draw(
         st.tuples(
-            st.sampled_from(["softmax", "sigmoid"]),
+            st.sampled_from(SCORE_FUNCTIONS),
             st.booleans(),
             st.sampled_from([1.0, 2.5]),
             st.sampled_from([0.25, 1.0, 3.0]),
@@ -68,7 +71,7 @@ def test_ties_go_to_the_lower_index():
 
 def test_extreme_logits_stay_finite():
     logits = np.float32([[3e38, -3e38, 0.0], [1e4, 1e4, -1e4]])
-    for score_function in ("softmax", "sigmoid"):
+    for score_function in SCORE_FUNCTIONS:
         routed = route(logits, np.float32([[0.0, 5.0, 0.0]]), 2, score_function, temperature=0.1)
         assert np.isfinite(routed.weights).all()
 
@@ -92,9 +95,9 @@ def test_a_rule_that_cannot_be_followed_is_refused(settings, words):
 @pytest.mark.parametrize(
     ("knobs", "words"),
     [
-        ({"top_k": 0}, "top_k is 0, but a token needs at least 1 expert"),
+        ({"top_k": 0}, "top_k is 0, but must be a whole number of at least 1"),
         ({"top_k": 6}, "top_k is 6, but must be from 1 to the 5 experts"),
-        ({"score_function": "max"}, 'score_function is \'max\', but must be "softmax" or "sigmoid"'),
+        ({"score_function": "max"}, "score_function is 'max', but must be 'softmax', 'sigmoid'"),
         ({"temperature": math.nan}, "temperature is nan"),
         ({"noise": -1.0}, "noise is -1.0, but must be 0"),
         ({"capacity": math.inf}, "capacity is inf"),
@@ -105,7 +108,7 @@ def test_a_rule_that_cannot_be_followed_is_refused(settings, words):
         ({"off": (5,)}, "expert 5 cannot be switched off"),
         ({"off": (0, 1, 2, 3)}, "leaves too few for top_k 2"),
         ({"n_groups": 2}, "n_groups is 2, but must divide the 5 experts"),
-        ({"n_groups": 5, "top_groups": 2}, "then a group has no two experts"),
+        ({"n_groups": 5, "top_groups": 2}, "which leaves one expert to a group"),
         ({"top_groups": 2}, "top_groups is 2, but must be from 1 to n_groups = 1"),
         ({"n_groups": 5, "group_score": "max"}, "1 of 5 groups may have only 1 experts"),
     ],

@@ -7,6 +7,7 @@ import torch
 from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.generate import generate
+from moe_lessons.routing_rule import RoutingRule
 from moe_lessons.tracing import RoutingTrace, observe_routing, record_routing
 
 
@@ -144,7 +145,7 @@ def arrays(**changes) -> dict:
         "sequence": [0, 0],
         "pieces": ["a", "b"],
         "layers": (0,),
-        "top_k": 1,
+        "rule": RoutingRule(top_k=1),
     }
     return values | changes
 
@@ -154,8 +155,8 @@ def arrays(**changes) -> dict:
     [
         ({"logits": np.full((1, 2, 3), np.nan)}, "not finite"),
         ({"logits": np.zeros((1, 2, 0))}, "zero experts"),
-        ({"top_k": 4}, "top_k is 4"),
-        ({"score_function": "relu"}, "'relu'"),
+        ({"rule": RoutingRule(top_k=4)}, "top_k is 4"),
+        ({"rule": RoutingRule(top_k=1, n_groups=2)}, "n_groups is 2"),
         ({"experts": np.full((1, 2, 1), 7)}, "outside 0 to 2"),
         ({"bias": np.zeros((1, 4))}, "bias has shape"),
         ({"pieces": ["a"]}, "pieces and layers number"),

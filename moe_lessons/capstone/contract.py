@@ -8,6 +8,7 @@ gets a copy of; or a plain function. It is called with the tokens' vectors and r
 import copy
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -49,7 +50,8 @@ class Seat(Router):
         self.wants_ids = wants_ids(own)
         self.expert_bias = getattr(own, "expert_bias", None)
         for name in _LOOK:
-            setattr(self, name, getattr(own, name, getattr(self, name)))
+            with suppress(ValueError, TypeError):  # a score function of its own is no setting of the rule
+                setattr(self, name, getattr(own, name, getattr(self, name)))
 
     def forward(self, hidden: Float[Tensor, "tokens dim"]) -> Routing:
         return self.ask(hidden, self.text.ids)

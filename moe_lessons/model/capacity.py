@@ -14,6 +14,7 @@ from torch import Tensor
 from moe_lessons.model.dispatch import sort_by_expert
 from moe_lessons.model.load_balance import expert_load
 from moe_lessons.model.router import Routing
+from moe_lessons.routing_rule import slots_per_expert
 
 RULES = ("first come", "priority", "none")
 
@@ -29,13 +30,13 @@ class Served(NamedTuple):
 
 
 def capacity(tokens: int, top_k: int, n_experts: int, factor: float) -> int:
-    """Slots of each expert: `factor` times an even share of all choices, rounded up.
+    """Slots of each expert by `slots_per_expert`, for a factor that can be meant.
 
     Raises ValueError for a factor that is not above 0 and finite.
     """
     if not 0 < factor < math.inf:
         raise ValueError(f"factor is {factor}, but must be above 0 and finite; 1.25 is usual")
-    return math.ceil(factor * tokens * top_k / n_experts)
+    return slots_per_expert(factor, tokens, top_k, n_experts)
 
 
 def within_capacity(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moe_lessons.config import MoEConfig
+from moe_lessons.routing_rule import FollowsRule
 
 
 class Routing(NamedTuple):
@@ -44,14 +45,12 @@ class Draw(NamedTuple):
         return torch.from_numpy(whole[self.rank * tokens : (self.rank + 1) * tokens])
 
 
-class Router(nn.Module):
+class Router(FollowsRule, nn.Module):
     """One score per expert from a linear map, then the top k. Always in float32: bfloat16 flips near ties."""
 
     def __init__(self, dim: int, config: MoEConfig) -> None:
         super().__init__()
-        self.top_k, self.score_function = config.top_k, config.score_function
-        self.normalize, self.route_scale = config.normalize, config.route_scale
-        self.n_groups, self.top_groups, self.group_score = config.n_groups, config.top_groups, config.group_score
+        self.rule = config.rule
         self.draw: Draw | None = None  # None: noise comes from torch's global generator, as dropout does
         self.weight = nn.Parameter(torch.empty(config.n_routed_experts, dim))
         # Zero at first: softplus(0) = 0.7 of noise for everyone, which each expert then learns to raise or lower.
@@ -66,19 +65,17 @@ class Router(nn.Module):
                 spread = F.softplus(F.linear(hidden.float(), self.noise_weight.float()))
                 normal = torch.randn_like(logits) if self.draw is None else self.draw.normal(*logits.shape)
                 logits = logits + spread * normal.to(logits.device)
-            scores = logits.softmax(dim=-1) if self.score_function == "softmax" else logits.sigmoid()
-            experts = choose(self.preference(scores.detach()), self.top_k)
-            weights = scores.gather(1, experts)
-            if self.normalize:
-                weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)  # all may have underflowed to 0
-            return Routing(weights * self.route_scale, experts, scores, logits)
+            scores = self.rule.scores(logits)
+            experts = choose(self.preference(scores.detach()), self.rule.top_k)
+            return Routing(self.rule.weigh(scores.gather(1, experts)), experts, scores, logits)
 
     def preference(self, scores: Float[Tensor, "tokens experts"]) -> Float[Tensor, "tokens experts"]:
         """What the choice goes by: scores with the bias, and -inf outside the groups that a token may choose from."""
         biased = scores if self.expert_bias is None else scores + self.expert_bias
-        if self.n_groups == 1:
+        rule = self.rule
+        if rule.n_groups == 1:
             return biased
-        return within_best_groups(biased, self.n_groups, self.top_groups, self.group_score)
+        return within_best_groups(biased, rule.n_groups, rule.top_groups, rule.group_score)
 
 
 @contextmanager

@@ -110,7 +110,7 @@ class Tracer:
                 with observe_routing(self.model) as seen:
                     logits = logits_of(self.model, begun)[0]
                 met = np.stack([seen[layer].logits[1:].float().cpu().numpy() for layer in known.layers])
-                by_itself = route_with(met, known.bias[:, None], known.knobs, known.route_scale)
+                by_itself = route_with(met, known.bias[:, None], known.knobs)
                 trace = replace(known, logits=met, experts=by_itself.experts, weights=by_itself.weights)
             nats, guesses = self._next(logits.float(), begun[0, 1:])
         return replace(trace, nats=nats, guesses=guesses, model=self.name)
@@ -156,8 +156,8 @@ def turned(model: nn.Module, knobs: Knobs, layers: Collection[int] | None = None
         router = routers[layer]
         logits = routing.logits.detach().float().cpu().numpy()
         bias = None if router.expert_bias is None else router.expert_bias.float().cpu().numpy()
-        start = route_with(logits[:1], bias, of_start, router.route_scale)
-        text = route_with(logits[1:], bias, knobs, router.route_scale, [layer])
+        start = route_with(logits[:1], bias, of_start)
+        text = route_with(logits[1:], bias, knobs, [layer])
 
         def joined(part: str, like: Tensor) -> Tensor:
             both = np.concatenate([getattr(start, part), getattr(text, part)])
@@ -174,5 +174,4 @@ def turned(model: nn.Module, knobs: Knobs, layers: Collection[int] | None = None
 
 def own_knobs(router: nn.Module) -> Knobs:
     """How a router routes by itself."""
-    names = ("top_k", "score_function", "normalize", "n_groups", "top_groups", "group_score")
-    return Knobs(**{name: getattr(router, name) for name in names})
+    return Knobs(**router.rule.as_dict())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from moe_lessons.model.router import Router, Routing
+from moe_lessons.routing_rule import FollowsRule, RoutingRule
 
 
 def _deepseek_v2(router: nn.Module) -> dict[str, Any]:
@@ -52,18 +53,14 @@ class _Said(tuple):
     routing: Routing
 
 
-class ForeignRouter:
+class ForeignRouter(FollowsRule):
     """One of transformers' routers with the attributes of our Router; its hooks hear and say a Routing."""
-
-    score_function, normalize, route_scale = "softmax", True, 1.0
-    n_groups, top_groups, group_score = 1, 1, "top2"
 
     preference = Router.preference
 
     def __init__(self, module: nn.Module) -> None:
-        self.module, self.top_k = module, module.top_k
-        for name, value in ROUTERS[type(module).__name__](module).items():
-            setattr(self, name, value)
+        self.module = module
+        self.rule = RoutingRule(top_k=module.top_k, **ROUTERS[type(module).__name__](module))
 
     @property
     def weight(self) -> Float[Tensor, "experts dim"]:
@@ -101,7 +98,7 @@ class ForeignRouter:
                 "install a version of transformers that tracing knows, such as 5.23"
             )
         logits = output[0].float()
-        scores = logits.softmax(dim=-1) if self.score_function == "softmax" else logits.sigmoid()
+        scores = self.rule.scores(logits)
         wanted = scores.detach() if self.expert_bias is None else scores.detach() + self.expert_bias
         order = wanted.gather(1, output[2]).sort(dim=-1, descending=True, stable=True).indices
         return Routing(output[1].float().gather(1, order), output[2].gather(1, order), scores, logits)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -166,11 +167,5 @@ def _contents(
         "position": listed("position"),
         "sequence": listed("sequence"),
         "layers": tuple(layers),
-        "top_k": passes[0][layers[0]].experts.shape[1],  # steering may have changed it
-        "score_function": first.score_function,
-        "normalize": first.normalize,
-        "route_scale": first.route_scale,
-        "n_groups": first.n_groups,
-        "top_groups": first.top_groups,
-        "group_score": first.group_score,
+        "rule": replace(first.rule, top_k=passes[0][layers[0]].experts.shape[1]),  # steering may have changed it
     }

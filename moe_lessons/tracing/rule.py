@@ -1,4 +1,4 @@
-"""The routing rule on numpy arrays: what the model does, and what it would do with other settings.
+"""The routing rule on numpy arrays, with knobs: what the model does, and what it would do with other settings.
 
 `widgets/routing_rule.js` says the same in JavaScript; a test runs both on random cases.
 """
@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from moe_lessons.routing_rule import RoutingRule, one_of, slots_per_expert
 from moe_lessons.tracing.noise import unit_noise
 
-SCORE_FUNCTIONS = ("softmax", "sigmoid")
 DROPPING = ("first come", "priority")
-GROUP_SCORES = ("top2", "max")
 
 
 class Routed(NamedTuple):
@@ -28,12 +27,10 @@ class Routed(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Knobs:
-    """Everything about routing that can be turned without training; refuses nonsense in one sentence."""
+class Knobs(RoutingRule):
+    """The rule, and everything else about routing that can be turned without training."""
 
     top_k: int = 2
-    score_function: str = "softmax"
-    normalize: bool = True
     temperature: float = 1.0  # divides the logits
     noise: float = 0.0  # standard deviation of what is then added to them
     seed: int = 0
@@ -41,18 +38,12 @@ class Knobs:
     dropping: str = "first come"
     bias: tuple[float, ...] = ()  # of each expert, on top of the router's own; empty for none
     off: tuple[int, ...] = ()  # experts that no token may choose
-    # Experts in equal groups, of which a token may use the best few (see model/router.py).
-    n_groups: int = 1
-    top_groups: int = 1
-    group_score: str = "top2"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "off", tuple(sorted({int(expert) for expert in self.off})))
         bias = tuple(float(value) for value in self.bias)
         object.__setattr__(self, "bias", bias if any(bias) else ())  # NaN counts as something
-        if self.top_k < 1:
-            raise ValueError(f"top_k is {self.top_k}, but a token needs at least 1 expert")
-        _one_of("score_function", self.score_function, SCORE_FUNCTIONS)
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature is {self.temperature}, but must be above 0 and finite")
         for name in ("noise", "capacity"):
@@ -60,32 +51,15 @@ class Knobs:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be 0 (none) or more, and finite")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed is {self.seed}, but must be from 0 to {2**32 - 1}")
-        _one_of("dropping", self.dropping, DROPPING)
+        one_of("dropping", self.dropping, DROPPING)
         if not all(math.isfinite(value) for value in bias):
             raise ValueError("bias has values that are not finite; give each expert a number, 0 for none")
-        if not 1 <= self.top_groups <= self.n_groups:
-            raise ValueError(f"top_groups is {self.top_groups}, but must be from 1 to n_groups = {self.n_groups}")
-        _one_of("group_score", self.group_score, GROUP_SCORES)
 
     def check(self, n_experts: int) -> None:
         """Raise ValueError, in one sentence, where no router of `n_experts` can follow."""
-        check_rule(n_experts, self.top_k, self.score_function, self.temperature, self.off)
+        super().check(n_experts, self.off)
         if self.bias and len(self.bias) != n_experts:
             raise ValueError(f"bias has {len(self.bias)} values, but there are {n_experts} experts; give one to each")
-        if self.n_groups == 1:
-            return
-        size = n_experts // self.n_groups
-        if n_experts % self.n_groups:
-            raise ValueError(f"n_groups is {self.n_groups}, but must divide the {n_experts} experts into equal parts")
-        if size < 2 and self.group_score == "top2":
-            raise ValueError(f"n_groups is {self.n_groups}, but then a group has no two experts for group_score 'top2'")
-        on = sorted(size - sum(expert // size == group for expert in self.off) for group in range(self.n_groups))
-        left = sum(on[: self.top_groups])  # in the groups with the fewest
-        if left < self.top_k:
-            raise ValueError(
-                f"top_k is {self.top_k}, but {self.top_groups} of {self.n_groups} groups may have only {left} experts "
-                "to choose from; raise top_groups or lower top_k"
-            )
 
     def asks_for(self) -> "Knobs":
         """The same without what has no effect: a seed without noise, a dropping rule without a capacity."""
@@ -110,18 +84,14 @@ def route(
 
     Computed in float64. Raises ValueError for a setting that cannot be followed.
     """
-    check_rule(logits.shape[-1], top_k, score_function, temperature, off)
-    knobs = Knobs(
-        top_k=top_k, score_function=score_function, normalize=normalize, temperature=temperature, off=tuple(off)
-    )
-    return route_with(logits, bias, knobs, route_scale)
+    rule = {"top_k": top_k, "score_function": score_function, "normalize": normalize, "route_scale": route_scale}
+    return route_with(logits, bias, Knobs(**rule, temperature=temperature, off=tuple(off)))
 
 
 def route_with(
     logits: Float[np.ndarray, "*layers tokens experts"],
     bias: Float[np.ndarray, "*#rows experts"] | None,
     knobs: Knobs,
-    route_scale: float = 1.0,
     layers: Sequence[int] = (0,),
 ) -> Routed:
     """The rule with every knob. Noise depends on the layers' numbers; each layer has slots of its own.
@@ -136,12 +106,7 @@ def route_with(
     scaled = logits.astype(np.float64) / knobs.temperature
     if knobs.noise:
         scaled = scaled + knobs.noise * unit_noise(knobs.seed, layers, *logits.shape[-2:]).reshape(logits.shape)
-    if knobs.score_function == "softmax":
-        scores = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-        scores /= scores.sum(axis=-1, keepdims=True)
-    else:
-        small = np.exp(-np.abs(scaled))  # never overflows
-        scores = np.where(scaled >= 0, 1 / (1 + small), small / (1 + small))
+    scores = knobs.scores(scaled)
     wanted = scores if bias is None else scores + bias.astype(np.float64)
     if knobs.bias:
         wanted = wanted + np.array(knobs.bias)
@@ -151,12 +116,7 @@ def route_with(
     if knobs.n_groups > 1:
         wanted = _within_best_groups(wanted, knobs)
     experts = np.argsort(-wanted, axis=-1, kind="stable")[..., : knobs.top_k]
-    weights = np.take_along_axis(scores, experts, axis=-1)
-    if knobs.normalize:
-        total = weights.sum(axis=-1, keepdims=True)
-        # A bias can choose experts whose scores have underflowed to 0: they then weigh nothing.
-        weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
-    weights = weights * route_scale
+    weights = knobs.weigh(np.take_along_axis(scores, experts, axis=-1))
     dropped = np.zeros(experts.shape, dtype=bool)
     if knobs.capacity:
         slots = slots_per_expert(knobs.capacity, logits.shape[-2], knobs.top_k, n_experts)
@@ -164,11 +124,6 @@ def route_with(
             dropped[at] = _without_slot(experts[at], weights[at], n_experts, slots, knobs.dropping)
         weights = np.where(dropped, 0.0, weights)
     return Routed(weights, experts, scores, dropped)
-
-
-def slots_per_expert(factor: float, tokens: int, top_k: int, n_experts: int) -> int:
-    """Slots of each expert: `factor` times an even share of all choices, rounded up; as in `model/capacity.py`."""
-    return math.ceil(factor * tokens * top_k / n_experts)
 
 
 def _within_best_groups(wanted: np.ndarray, knobs: Knobs) -> np.ndarray:
@@ -206,27 +161,3 @@ def _without_slot(
     late = np.zeros(experts.size, dtype=bool)
     late[served[order]] = np.arange(len(order)) - (np.cumsum(counts) - counts)[queue[order]] >= slots
     return late.reshape(experts.shape)
-
-
-def check_rule(n_experts: int, top_k: int, score_function: str, temperature: float = 1.0, off: Sequence[int] = ()):
-    """Raise ValueError, in one sentence, for a setting that no router of `n_experts` can follow."""
-    if n_experts < 1:
-        raise ValueError("there are zero experts, but a router needs at least one")
-    if not 1 <= top_k <= n_experts:
-        raise ValueError(f"top_k is {top_k}, but must be from 1 to the {n_experts} experts there are")
-    _one_of("score_function", score_function, SCORE_FUNCTIONS)
-    if not 0 < temperature < np.inf:
-        raise ValueError(f"temperature is {temperature}, but must be above 0 and finite")
-    wrong = [expert for expert in off if not 0 <= expert < n_experts]
-    if wrong:
-        raise ValueError(f"expert {wrong[0]} cannot be switched off: the experts are 0 to {n_experts - 1}")
-    if len(set(off)) > n_experts - top_k:
-        raise ValueError(
-            f"{len(set(off))} of {n_experts} experts are off, which leaves too few for top_k {top_k}; switch some on"
-        )
-
-
-def _one_of(name: str, value: object, names: Sequence[str]) -> None:
-    if value not in names:
-        listed = " or ".join(f'"{each}"' for each in names)
-        raise ValueError(f"{name} is {value!r}, but must be {listed}")

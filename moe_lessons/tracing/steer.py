@@ -40,10 +40,7 @@ def steer_routing(model: nn.Module, change: Change) -> Iterator[None]:
 
 def sent_to(router: Router | ForeignRouter, routing: Routing, experts: Int[Tensor, "tokens top_k"]) -> Routing:
     """The same tokens sent to other experts, weighted as the router weighs: by their scores, without the bias."""
-    weights = routing.scores.gather(1, experts)
-    if router.normalize:
-        weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
-    return routing._replace(experts=experts, weights=weights * router.route_scale)
+    return routing._replace(experts=experts, weights=router.rule.weigh(routing.scores.gather(1, experts)))
 
 
 def knock_out(model: nn.Module, experts: Collection[int], layers: Collection[int] | None = None) -> Change:

@@ -10,7 +10,8 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
-from moe_lessons.tracing.rule import Knobs, Routed, check_rule, route_with
+from moe_lessons.routing_rule import SETTINGS, FollowsRule, RoutingRule
+from moe_lessons.tracing.rule import Knobs, Routed, route_with
 
 _FORMAT = "moe-lessons-trace-1"
 _ARRAYS = ("logits", "bias", "experts", "weights", "token_ids", "position", "sequence")
@@ -18,7 +19,7 @@ _MAY_LACK = ("nats",)
 
 
 @dataclass(eq=False)
-class RoutingTrace:
+class RoutingTrace(FollowsRule):
     """The routing of a text through a mixture of experts, whoever built the model.
 
     Raises ValueError, in one sentence, where the parts do not fit together.
@@ -33,14 +34,8 @@ class RoutingTrace:
     sequence: np.ndarray  # int64 [tokens], which sequence of the batch
     pieces: list[str]  # the tokens as text
     layers: tuple[int, ...]  # the number of each row's layer in the model
-    top_k: int
-    score_function: str = "softmax"
-    normalize: bool = True
-    route_scale: float = 1.0
+    rule: RoutingRule  # what the model followed
     model: str = "model"
-    n_groups: int = 1
-    top_groups: int = 1
-    group_score: str = "top2"
     # What the model made of it all, where whoever recorded the trace noted it.
     nats: np.ndarray | None = None  # float32 [tokens], what each token cost after those before it
     guesses: list[list[tuple[str, float]]] | None = None  # after each token, the likeliest next ones and how likely
@@ -64,10 +59,7 @@ class RoutingTrace:
         layers, tokens, experts = self.logits.shape
         if layers == 0:
             raise ValueError("logits has zero layers; a trace needs at least one with a router")
-        check_rule(experts, self.top_k, self.score_function)
-        self.knobs.check(experts)
-        if not 0 < self.route_scale < np.inf:
-            raise ValueError(f"route_scale is {self.route_scale}, but must be above 0 and finite")
+        self.rule.check(experts)
         shapes = {
             "bias": (layers, experts),
             "experts": (layers, tokens, self.top_k),
@@ -104,14 +96,13 @@ class RoutingTrace:
         logits: np.ndarray,
         pieces: Sequence[str],
         *,
-        top_k: int = 2,
         bias: np.ndarray | None = None,
-        score_function: str = "softmax",
-        normalize: bool = True,
-        route_scale: float = 1.0,
         **rest: Any,
     ) -> "RoutingTrace":
-        """A trace whose choices follow the routing rule, for logits that come from anywhere."""
+        """A trace whose choices follow the routing rule, for logits that come from anywhere.
+
+        `rest` holds settings of the rule, such as `top_k`, which is 2 by default, and fields of the trace.
+        """
         logits = np.asarray(logits, dtype=np.float32)
         if logits.ndim != 3:
             raise ValueError(f"logits has {logits.ndim} dimensions, but must be layers x tokens x experts")
@@ -119,10 +110,8 @@ class RoutingTrace:
         bias = np.zeros((layers, experts), np.float32) if bias is None else np.asarray(bias, dtype=np.float32)
         if bias.shape != (layers, experts):
             raise ValueError(f"bias has shape {bias.shape}, but the logits ask for {(layers, experts)}")
-        grouped = {name: rest[name] for name in ("n_groups", "top_groups", "group_score") if name in rest}
-        check_rule(logits.shape[-1], top_k, score_function)
-        knobs = Knobs(top_k=top_k, score_function=score_function, normalize=normalize, **grouped)
-        rule = route_with(logits, bias[:, None], knobs, route_scale)
+        rule = _taken_from(rest, top_k=2)
+        routed = route_with(logits, bias[:, None], Knobs(**rule.as_dict()))
         fields = {
             "token_ids": np.full(tokens, -1),
             "position": np.arange(tokens),
@@ -132,13 +121,10 @@ class RoutingTrace:
         return cls(
             logits=logits,
             bias=bias,
-            experts=rule.experts,
-            weights=rule.weights,
+            experts=routed.experts,
+            weights=routed.weights,
             pieces=list(pieces),
-            top_k=top_k,
-            score_function=score_function,
-            normalize=normalize,
-            route_scale=route_scale,
+            rule=rule,
             **fields,
         )
 
@@ -157,14 +143,7 @@ class RoutingTrace:
     @property
     def knobs(self) -> Knobs:
         """How the model routes by itself."""
-        return Knobs(
-            top_k=self.top_k,
-            score_function=self.score_function,
-            normalize=self.normalize,
-            n_groups=self.n_groups,
-            top_groups=self.top_groups,
-            group_score=self.group_score,
-        )
+        return Knobs(**self.rule.as_dict())
 
     def routed(self, knobs: Knobs | None = None, layers: Collection[int] | None = None) -> list[Routed]:
         """Each layer's routing with these knobs, in these layers (all by default); elsewhere the model's own.
@@ -179,8 +158,8 @@ class RoutingTrace:
         for row, layer in enumerate(self.layers):
             turned = row in rows and knobs != own
             settings = knobs if turned else own
-            rule = route_with(self.logits[row], self.bias[row], settings, self.route_scale, [layer])
-            result.append(rule if turned else rule._replace(experts=self.experts[row], weights=self.weights[row]))
+            routed = route_with(self.logits[row], self.bias[row], settings, [layer])
+            result.append(routed if turned else routed._replace(experts=self.experts[row], weights=self.weights[row]))
         return result
 
     def load_per_expert(self) -> np.ndarray:
@@ -223,7 +202,8 @@ class RoutingTrace:
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in kept}
         small = np.int16 if self.n_experts < 2**15 else np.int32
         arrays["experts"] = arrays["experts"].astype(small)
-        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _ARRAYS + _MAY_LACK}
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_ARRAYS, *_MAY_LACK, "rule")}
+        rest |= self.rule.as_dict()
         safetensors.numpy.save_file(arrays, path, metadata={"format": _FORMAT, "trace": json.dumps(rest)})
         return path
 
@@ -242,7 +222,9 @@ class RoutingTrace:
         if header.get("format") != _FORMAT or set(arrays) - set(_MAY_LACK) != set(_ARRAYS):
             raise ValueError(f"{path.name} is not a routing trace; its header does not say {_FORMAT}")
         try:
-            return cls(**arrays, **json.loads(header["trace"]))
+            rest = json.loads(header["trace"])
+            rule = _taken_from(rest)
+            return cls(**arrays, rule=rule, **rest)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path.name} holds a damaged trace ({error}); record and save it again") from None
 
@@ -251,3 +233,9 @@ class RoutingTrace:
             f"<RoutingTrace: {self.n_tokens} tokens, {len(self.layers)} layers, "
             f"{self.n_experts} experts, top {self.top_k}>"
         )
+
+
+def _taken_from(values: dict[str, Any], **defaults: Any) -> RoutingRule:
+    """The rule whose settings are among these values, which are left without them."""
+    given = {name: values.pop(name) for name in SETTINGS if name in values}
+    return RoutingRule.from_dict(defaults | given)

@@ -96,7 +96,7 @@ function render({ model, el }) {
     const routed = (texts) => {
       const tokens = tokensOf(texts);
       const queues = linesOf(layer, tokens, rule);
-      const slots = rule === "none" ? Infinity : slotsFor(factor, tokens.length, topK, n);
+      const slots = slotsFor(rule, factor, tokens.length, topK, n);
       return { tokens, queues, slots, fates: fatesOf(queues, size, slots) };
     };
     const given = routed(names.map((_, which) => which));

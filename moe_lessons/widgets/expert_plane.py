@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from moe_lessons.figures.plane import PlaneRun, Truth, draw_planes
-from moe_lessons.tracing.rule import check_rule
+from moe_lessons.routing_rule import RoutingRule
 from moe_lessons.widgets.view import View, front_end
 
 _MOST_EXPERTS = 16  # more regions could not be told apart
@@ -110,7 +110,7 @@ def _check(runs: Sequence[PlaneRun], truth: Truth | None) -> None:
             raise ValueError(f"run {run.name!r} has {len(run.loss)} losses for {kept} moments; keep one for each")
         if shape[1] > _MOST_EXPERTS:
             raise ValueError(f"run {run.name!r} has {shape[1]} experts, but at most {_MOST_EXPERTS} can be told apart")
-        check_rule(shape[1], run.top_k, run.score_function)
+        RoutingRule(top_k=run.top_k, score_function=run.score_function).check(shape[1])
     if sum(3 * run.router.size for run in runs) > _MOST_NUMBERS:
         raise ValueError("the runs hold too many numbers for a page; keep fewer moments or show fewer runs")
     if truth is not None and not (truth.borders.shape == truth.planes.shape and truth.borders.shape[1:] == (3,)):

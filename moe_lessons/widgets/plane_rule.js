@@ -1,5 +1,7 @@
 // A mixture of linear experts on the plane, computed where it is looked at. A point is (x, y, 1), so that three
-// numbers are a linear function of it: an expert's logit, or what it answers. The rule is tracing/rule.py's.
+// numbers are a linear function of it: an expert's logit, or what it answers. The rule is routing_rule.py's.
+
+import { SCORES, weigh } from "./scoring.js";
 
 /** The runs as the browser keeps them: three numbers an expert for each moment, cut out of one array. */
 export function unpackRuns(runs, all) {
@@ -30,13 +32,12 @@ export function normal(roll, place, expert) {
  */
 export function mixture(run, moment, roll = 0) {
   const { experts: n, top_k: k, router, planes, noise } = run;
-  const softmax = run.score_function === "softmax";
+  const score = SCORES[run.score_function];
   const base = moment * n * 3;
   const found = { scores: new Float64Array(n), answers: new Float64Array(n), order: new Int32Array(k), weights: new Float64Array(k), value: 0 };
   const { scores, answers, order, weights } = found;
   const taken = new Uint8Array(n);
   return (x, y, place = 0) => {
-    let highest = -Infinity;
     for (let e = 0, at = base; e < n; e++, at += 3) {
       let logit = router[at] * x + router[at + 1] * y + router[at + 2];
       if (roll && noise) {
@@ -44,26 +45,20 @@ export function mixture(run, moment, roll = 0) {
         logit += (spread > 30 ? spread : Math.log1p(Math.exp(spread))) * normal(roll, place, e);
       }
       scores[e] = logit;
-      if (logit > highest) highest = logit;
       answers[e] = planes[at] * x + planes[at + 1] * y + planes[at + 2];
       taken[e] = 0;
     }
-    let total = 0;
-    for (let e = 0; e < n; e++) total += scores[e] = softmax ? Math.exp(scores[e] - highest) : 1 / (1 + Math.exp(-scores[e]));
-    if (softmax) for (let e = 0; e < n; e++) scores[e] /= total;
-    let sum = 0;
+    score(scores, 0, n);
     for (let i = 0; i < k; i++) {
       let best = -1;
       for (let e = 0; e < n; e++) if (!taken[e] && (best < 0 || scores[e] > scores[best])) best = e;
       taken[best] = 1;
       order[i] = best;
-      sum += weights[i] = scores[best];
+      weights[i] = scores[best];
     }
+    weigh(weights, 0, k, run);
     found.value = 0;
-    for (let i = 0; i < k; i++) {
-      if (run.normalize) weights[i] = sum ? weights[i] / sum : 0;
-      found.value += weights[i] * answers[order[i]];
-    }
+    for (let i = 0; i < k; i++) found.value += weights[i] * answers[order[i]];
     return found;
   };
 }

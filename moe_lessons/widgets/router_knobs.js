@@ -3,13 +3,13 @@
 import { element, slider, choice } from "./common.js";
 import { MOST_BIAS, tidyBias } from "./router_bars.js";
 import { signed } from "./router_words.js";
+import { SCORE_FUNCTIONS } from "./scoring.js";
 
 export const KNOBS = [
   "top_k", "temperature", "score_function", "normalize", "noise", "seed", "capacity", "dropping", "bias", "off", "top_groups", "acts_on",
 ];
 const MOST_CHOSEN = 16; // where the top-k slider ends, unless the model itself uses more
 const UNLIMITED = 3.05; // the capacity slider's last place
-const SCORES = ["softmax", "sigmoid"];
 const RULES = ["first come", "priority"];
 
 export function makeKnobs(view) {
@@ -37,7 +37,7 @@ export function makeKnobs(view) {
         label: "Groups", min: 1, max: trace.ownKnobs.nGroups, value: 1, show: (k) => `${k} of ${trace.ownKnobs.nGroups}`,
         change: (k) => put("top_groups", Math.max(k, Math.ceil((model.get("top_k") * trace.ownKnobs.nGroups) / trace.experts))),
       }),
-      score: choice({ label: "Score", names: SCORES, change: (i) => put("score_function", SCORES[i]) }),
+      score: choice({ label: "Score", names: SCORE_FUNCTIONS, change: (i) => put("score_function", SCORE_FUNCTIONS[i]) }),
       temperature: slider({
         label: "Temperature", min: -1, max: 1, step: 0.02, value: 0, show: (x) => (10 ** x).toFixed(2),
         change: (x) => put("temperature", x === 0 ? 1 : Number((10 ** x).toPrecision(4))),
@@ -78,7 +78,7 @@ export function makeKnobs(view) {
     knobs.topK.set(get("top_k"));
     knobs.groups.set(get("top_groups"));
     knobs.temperature.set(Math.log10(get("temperature")));
-    knobs.score.select.selectedIndex = SCORES.indexOf(get("score_function"));
+    knobs.score.select.selectedIndex = SCORE_FUNCTIONS.indexOf(get("score_function"));
     knobs.normalize.set(get("normalize"));
     knobs.noise.set(get("noise"));
     knobs.seed.textContent = `↻ ${get("seed")}`;

@@ -2,10 +2,13 @@
 
 import { expertColors, inkOn, channels } from "./expert_colors.js";
 import { routeLayer } from "./routing_rule.js";
+import { ruleOf } from "./scoring.js";
 
 /** A trace from its facts and its bytes: float32 logits, bias and weights, then uint16 experts. */
 export function readTrace(facts, view, palette) {
-  const { tokens, experts: n, top_k: topK } = facts;
+  const { tokens, experts: n } = facts;
+  const rule = ruleOf(facts.rule);
+  const { topK } = rule;
   const layers = facts.layers.length;
   const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
   let at = 0;
@@ -21,11 +24,7 @@ export function readTrace(facts, view, palette) {
     topK, dropped: null, slots: Infinity,
     experts: experts.subarray(row * size, (row + 1) * size), weights: weights.subarray(row * size, (row + 1) * size),
   }));
-  const ownKnobs = {
-    topK, temperature: 1, scoreFunction: facts.score_function, normalize: facts.normalize, noise: 0, seed: 0,
-    capacity: 0, dropping: "first come", bias: [], off: [],
-    nGroups: facts.n_groups, topGroups: facts.top_groups, groupScore: facts.group_score,
-  };
+  const ownKnobs = { ...rule, temperature: 1, noise: 0, seed: 0, capacity: 0, dropping: "first come", bias: [], off: [] };
   return { ...traceOf(facts, logits, bias, own, ownKnobs), ...look(expertColors(palette, n)) };
 }
 
@@ -40,7 +39,7 @@ export function withLogits(trace, view) {
 function traceOf(facts, logits, bias, own, ownKnobs) {
   return {
     layers: facts.layers.length, tokens: facts.tokens, experts: facts.experts, numbers: facts.layers,
-    pieces: facts.pieces, starts: new Set(facts.starts), routeScale: facts.route_scale,
+    pieces: facts.pieces, starts: new Set(facts.starts),
     nats: facts.nats, guesses: facts.guesses, logits, bias, own, ownKnobs,
     now: [], rooms: [], done: [], // each layer's present routing, its arrays, and the knobs that it is for
   };
@@ -57,7 +56,11 @@ function look(colors) {
  */
 export function routeRow(trace, row, knobs, asked, moved) {
   if (trace.done[row] === asked) return trace.now[row];
-  const room = (trace.rooms[row] = routeLayer(trace, row, moved ? knobs : trace.ownKnobs, trace.rooms[row]));
+  const turned = moved ? { ...knobs, ...fixedOf(trace.ownKnobs) } : trace.ownKnobs;
+  const room = (trace.rooms[row] = routeLayer(trace, row, turned, trace.rooms[row]));
   trace.done[row] = asked;
   return (trace.now[row] = moved ? room : { ...trace.own[row], scores: room.scores });
 }
+
+/** The settings of the rule that no knob turns: of two compared traces, each keeps its own. */
+const fixedOf = ({ routeScale, nGroups, groupScore }) => ({ routeScale, nGroups, groupScore });

@@ -129,9 +129,9 @@ function render({ model, el }) {
     asked = JSON.stringify(KNOBS.map(get));
     scope = get("acts_on");
     knobs = {
-      topK: get("top_k"), temperature: get("temperature"), scoreFunction: get("score_function"), normalize: get("normalize"),
+      ...sides[0].ownKnobs, topK: get("top_k"), temperature: get("temperature"), scoreFunction: get("score_function"), normalize: get("normalize"),
       noise: get("noise"), seed: get("seed"), capacity: get("capacity"), dropping: get("dropping"), bias: get("bias"),
-      off: get("off"), topGroups: get("top_groups"), nGroups: sides[0].ownKnobs.nGroups, groupScore: sides[0].ownKnobs.groupScore,
+      off: get("off"), topGroups: get("top_groups"),
     };
     view.moved = isMoved(knobs, sides[0].ownKnobs);
     const { knobs: applied } = get("applied");

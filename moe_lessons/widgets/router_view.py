@@ -10,15 +10,17 @@ import traitlets
 from matplotlib.figure import Figure
 
 from moe_lessons.figures.routing import draw_routing
+from moe_lessons.routing_rule import SCORE_FUNCTIONS
 from moe_lessons.tracing.align import partners
-from moe_lessons.tracing.rule import DROPPING, SCORE_FUNCTIONS, Knobs, Routed
+from moe_lessons.tracing.rule import DROPPING, Knobs, Routed
 from moe_lessons.tracing.trace import RoutingTrace
 from moe_lessons.widgets.view import View, front_end
 
 MOST_TOKENS = 4096  # what the browser draws without stutter
 MOST_EXPERTS = 1024  # router_grid.js keeps an expert's number in ten bits
 Ask = Callable[[str], RoutingTrace]
-_TURNED = tuple(f.name for f in fields(Knobs) if f.name not in ("n_groups", "group_score"))  # knobs that are traits
+_FIXED = ("route_scale", "n_groups", "group_score")  # settings of the rule that no knob turns: each trace keeps its own
+_TURNED = tuple(f.name for f in fields(Knobs) if f.name not in _FIXED)  # knobs that are traits
 
 
 class RouterView(View):
@@ -189,8 +191,7 @@ class RouterView(View):
     def _routed(self, trace: RoutingTrace) -> list[Routed]:
         if not self.moved:
             return trace.routed()
-        own = trace.knobs
-        knobs = replace(self.knobs, n_groups=own.n_groups, group_score=own.group_score)
+        knobs = replace(self.knobs, **{name: getattr(trace.rule, name) for name in _FIXED})
         return trace.routed(knobs, self._layers())
 
     def _layers(self) -> tuple[int, ...] | None:
@@ -351,13 +352,7 @@ def _facts(trace: RoutingTrace) -> dict[str, Any]:
         "experts": trace.n_experts,
         "pieces": trace.pieces,
         "starts": starts.tolist(),
-        "top_k": trace.top_k,
-        "score_function": trace.score_function,
-        "normalize": trace.normalize,
-        "route_scale": trace.route_scale,
-        "n_groups": trace.n_groups,
-        "top_groups": trace.top_groups,
-        "group_score": trace.group_score,
+        "rule": trace.rule.as_dict(),
         "model": trace.model,
         **_reading(trace),
     }
@@ -377,7 +372,7 @@ def _arrays(trace: RoutingTrace) -> bytes:
 
 
 def _settings(trace: RoutingTrace) -> tuple:
-    return trace.n_experts, trace.knobs, trace.route_scale, trace.layers
+    return trace.n_experts, trace.rule, trace.layers
 
 
 def _same_shape(a: RoutingTrace, b: RoutingTrace) -> bool:

@@ -1,17 +1,20 @@
 // The routing rule on typed arrays. tracing/rule.py and tracing/noise.py are its twins in numpy; a test runs both on the
 // same cases. Nothing here touches the page.
 
+import { SCORES, slotsPerExpert, weigh } from "./scoring.js";
+
 /**
  * Route the tokens of one layer: choose by score plus bias, weigh by score alone; a tie goes to the lower index.
  *
- * `trace` has the sizes tokens and experts, the layers' `numbers`, routeScale, and the arrays logits [layers, tokens,
- * experts] and bias [layers, experts]. Gives topK, experts, weights, dropped (null without a capacity) [tokens, topK]
- * and scores [tokens, experts]. `room` is an earlier result for this layer, whose arrays are used again where they fit
- * and whose scores are kept where only the choice changes, so that a dragged knob allocates and computes little.
+ * `trace` has the sizes tokens and experts, the layers' `numbers`, and the arrays logits [layers, tokens, experts] and
+ * bias [layers, experts]; `knobs` holds the settings of the rule, too. Gives topK, experts, weights, dropped (null without
+ * a capacity) [tokens, topK] and scores [tokens, experts]. `room` is an earlier result for this layer, whose arrays are
+ * used again where they fit and whose scores are kept where only the choice changes, so that a dragged knob allocates and
+ * computes little.
  */
 export function routeLayer(trace, row, knobs, room = {}) {
-  const { tokens, experts: n, bias, routeScale = 1 } = trace;
-  const { topK, normalize, off = [], capacity = 0, nGroups = 1 } = knobs;
+  const { tokens, experts: n, bias } = trace;
+  const { topK, off = [], capacity = 0, nGroups = 1 } = knobs;
   const asked = `${knobs.scoreFunction} ${knobs.temperature} ${knobs.noise ? `${knobs.noise} ${knobs.seed}` : ""}`;
   if (room.asked !== asked || room.trace !== trace) {
     room.scores = scoresOf(trace, row, knobs, room.scores?.length === tokens * n ? room.scores : new Float64Array(tokens * n));
@@ -50,12 +53,8 @@ export function routeLayer(trace, row, knobs, room = {}) {
       experts[first + place] = e;
     }
 
-    let sum = 0;
-    for (let k = first; k < first + topK; k++) sum += weights[k] = scores[at + experts[k]];
-    for (let k = first; k < first + topK; k++) {
-      if (normalize) weights[k] = sum > 0 ? weights[k] / sum : 0;
-      weights[k] *= routeScale;
-    }
+    for (let k = first; k < first + topK; k++) weights[k] = scores[at + experts[k]];
+    weigh(weights, first, first + topK, knobs);
   }
   room.slots = capacity ? slotsPerExpert(capacity, tokens, topK, n) : Infinity;
   room.dropped = capacity ? dropLate(room, tokens, n, knobs.dropping) : null;
@@ -69,19 +68,7 @@ function scoresOf(trace, row, { temperature, scoreFunction, noise = 0, seed = 0 
   const drawn = noise ? noiseOf(trace, row, seed) : undefined;
   for (let i = 0; i < tokens * n; i++) scores[i] = logits[start + i] / temperature;
   if (drawn) for (let i = 0; i < tokens * n; i++) scores[i] += noise * drawn[i];
-  if (scoreFunction === "softmax") {
-    for (let at = 0; at < tokens * n; at += n) {
-      let [highest, total] = [-Infinity, 0];
-      for (let i = at; i < at + n; i++) if (scores[i] > highest) highest = scores[i];
-      for (let i = at; i < at + n; i++) total += scores[i] = Math.exp(scores[i] - highest);
-      for (let i = at; i < at + n; i++) scores[i] /= total;
-    }
-  } else {
-    for (let i = 0; i < tokens * n; i++) {
-      const small = Math.exp(-Math.abs(scores[i])); // never overflows
-      scores[i] = scores[i] >= 0 ? 1 / (1 + small) : small / (1 + small);
-    }
-  }
+  for (let at = 0; at < tokens * n; at += n) SCORES[scoreFunction](scores, at, at + n);
   return scores;
 }
 
@@ -98,11 +85,6 @@ function chooseGroups(wanted, size, { nGroups, topGroups, groupScore }, chosen) 
   scored.sort(([a, i], [b, j]) => (a === b ? i - j : b - a));
   chosen.fill(0);
   for (const [, group] of scored.slice(0, topGroups)) chosen[group] = 1;
-}
-
-/** Slots of each expert: `factor` times an even share of all choices, rounded up. */
-export function slotsPerExpert(factor, tokens, topK, n) {
-  return Math.ceil((factor * tokens * topK) / n);
 }
 
 const bits = new Uint32Array(1);

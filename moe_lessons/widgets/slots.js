@@ -1,10 +1,13 @@
 // Who stands where in each expert's line, and who finds a slot: what `model/capacity.py` decides, for the browser.
 // Tests hold both to each other. Nothing here touches the page.
 
+import { slotsPerExpert } from "./scoring.js";
+
 export const RULES = ["first come", "priority", "none"];
-/** Slots of each expert: `factor` times an even share of all choices, rounded up. */
-export function slotsFor(factor, tokens, topK, n) {
-  return Math.ceil((factor * tokens * topK) / n);
+
+/** Slots of each expert; without a limit where the rule sets none. */
+export function slotsFor(rule, factor, tokens, topK, n) {
+  return rule === "none" ? Infinity : slotsPerExpert(factor, tokens, topK, n);
 }
 
 /**

@@ -8,7 +8,8 @@ import { guessRows, mean } from "../../moe_lessons/widgets/router_answer.js";
 import { tidyBias } from "../../moe_lessons/widgets/router_bars.js";
 import { routeRow } from "../../moe_lessons/widgets/router_trace.js";
 import { destination, niceEnd, percent, signed, verdict } from "../../moe_lessons/widgets/router_words.js";
-import { difference, isChanged, isMoved, loadOf, routeLayer, slotsPerExpert, unitNoise } from "../../moe_lessons/widgets/routing_rule.js";
+import { difference, isChanged, isMoved, loadOf, routeLayer, unitNoise } from "../../moe_lessons/widgets/routing_rule.js";
+import { SCORE_FUNCTIONS, slotsPerExpert } from "../../moe_lessons/widgets/scoring.js";
 
 /** The same numbers every run, without a library. */
 function random(seed) {
@@ -27,18 +28,23 @@ function makeTrace(layers, tokens, experts, seed, spread = 4) {
 const knobs = { topK: 2, temperature: 1, scoreFunction: "softmax", normalize: true, noise: 0, capacity: 0, bias: [], off: [] };
 
 /** One token, by sorting. */
-function slowly(logits, bias, { topK, temperature, scoreFunction, normalize, off }, routeScale) {
+function slowly(logits, bias, { topK, temperature, scoreFunction, normalize, routeScale, off }) {
   const scaled = [...logits].map((value) => value / temperature);
   const parts = scaled.map((value) => Math.exp(value - Math.max(...scaled)));
   const sum = parts.reduce((a, b) => a + b, 0);
-  const scores = scaled.map((value, e) => (scoreFunction === "softmax" ? parts[e] / sum : 1 / (1 + Math.exp(-value))));
+  const scoreOf = {
+    softmax: (_, e) => parts[e] / sum,
+    sigmoid: (value) => 1 / (1 + Math.exp(-value)),
+    sqrt_softplus: (value) => Math.sqrt(Math.log(1 + Math.exp(value))),
+  };
+  const scores = scaled.map(scoreOf[scoreFunction]);
   const chosen = scores
     .map((score, e) => ({ e, wanted: score + bias[e] }))
     .filter(({ e }) => !off.includes(e))
     .sort((a, b) => b.wanted - a.wanted || a.e - b.e)
     .slice(0, topK)
     .map(({ e }) => e);
-  const total = normalize ? chosen.reduce((all, e) => all + scores[e], 0) : 1;
+  const total = normalize ? chosen.reduce((all, e) => all + scores[e], 1e-20) : 1;
   return { chosen, weights: chosen.map((e) => (routeScale * scores[e]) / total), scores };
 }
 
@@ -51,15 +57,15 @@ test("the rule equals itself written out for one token", () => {
     const setting = {
       topK: 1 + Math.floor(next() * (experts - off.length)),
       temperature: [0.3, 1, 2.5][Math.floor(next() * 3)],
-      scoreFunction: next() < 0.5 ? "softmax" : "sigmoid",
+      scoreFunction: SCORE_FUNCTIONS[Math.floor(next() * SCORE_FUNCTIONS.length)],
       normalize: next() < 0.5,
       off,
+      routeScale: next() < 0.5 ? 1 : 2.5,
     };
-    trace.routeScale = next() < 0.5 ? 1 : 2.5;
     const got = routeLayer(trace, 1, setting);
     for (let row = 0; row < 3; row++) {
       const bias = trace.bias.subarray(experts);
-      const want = slowly(trace.logits.subarray((3 + row) * experts, (4 + row) * experts), bias, setting, trace.routeScale);
+      const want = slowly(trace.logits.subarray((3 + row) * experts, (4 + row) * experts), bias, setting);
       assert.deepEqual([...got.experts.subarray(row * setting.topK, (row + 1) * setting.topK)], want.chosen);
       want.weights.forEach((weight, k) => assert.ok(Math.abs(got.weights[row * setting.topK + k] - weight) < 1e-12));
       want.scores.forEach((score, e) => assert.ok(Math.abs(got.scores[row * experts + e] - score) < 1e-12));
@@ -74,7 +80,7 @@ test("ties go to the lower index", () => {
 
 test("extreme logits stay finite", () => {
   const trace = { layers: 1, tokens: 1, experts: 3, logits: Float32Array.of(3e38, -3e38, 0), bias: Float32Array.of(0, 5, 0) };
-  for (const scoreFunction of ["softmax", "sigmoid"]) {
+  for (const scoreFunction of SCORE_FUNCTIONS) {
     const { weights } = routeLayer(trace, 0, { ...knobs, scoreFunction, temperature: 0.1 });
     assert.ok(weights.every(Number.isFinite));
   }

@@ -35,8 +35,9 @@ test("only choices that are in both batches can change their fate", () => {
 });
 
 test("capacity is a share rounded up", () => {
-  assert.equal(slotsFor(1.25, 10, 2, 4), 7);
-  assert.equal(slotsFor(1, 10, 2, 4), 5);
+  assert.equal(slotsFor("priority", 1.25, 10, 2, 4), 7);
+  assert.equal(slotsFor("first come", 1, 10, 2, 4), 5);
+  assert.equal(slotsFor("none", 1, 10, 2, 4), Infinity);
 });
 
 test("a token's way is told in words", () => {
