@@ -3,10 +3,10 @@
 import contextlib
 import html
 import json
-import os
 from pathlib import Path
 
 from moe_lessons.exercises.catalog import declared, lessons
+from moe_lessons.files import replacing
 from moe_lessons.records import held
 from moe_lessons.resources import cache_dir
 
@@ -16,10 +16,8 @@ def remember(name: str) -> None:
     path = _path()
     with held(path), contextlib.suppress(OSError):
         passed = remembered() | {name}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f"{path.name}.{os.getpid()}")
-        scratch.write_text(json.dumps(sorted(passed)), encoding="utf-8")
-        scratch.replace(path)
+        with replacing(path) as scratch:
+            scratch.write_text(json.dumps(sorted(passed)), encoding="utf-8")
 
 
 def remembered() -> set[str]:
