@@ -5,7 +5,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from moe_lessons.figures.capacity import draw_waste
-from moe_lessons.figures.dispatch import draw_curves, draw_dispatch, draw_ratios, draw_send
+from moe_lessons.figures.lesson_06 import draw_curves, draw_dispatch, draw_ratios, draw_send
 
 PIECES = ["In", " January", " $5", "\n"]
 EXPERTS = np.array([[3, 0], [0, 3], [2, 3], [3, 2]])

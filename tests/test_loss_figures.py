@@ -2,7 +2,7 @@
 
 import pytest
 
-from moe_lessons.figures.loss import draw_above_floor, draw_costs, draw_curves, draw_groups
+from moe_lessons.figures.charts import draw_above_floor, draw_costs, draw_curves, draw_groups
 
 
 def heights(figure) -> list[float]:

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from moe_lessons.figures.routing import expert_colors
-from moe_lessons.figures.start import draw_at_work, draw_loads, draw_same_words
+from moe_lessons.figures.lesson_00 import draw_at_work, draw_loads, draw_same_words
 
 
 def words(figure) -> list[str]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from moe_lessons.figures.mixture import draw_mixture
+from moe_lessons.figures.lesson_07 import draw_mixture
 from moe_lessons.figures.steering import draw_changes, draw_importance
 
 
