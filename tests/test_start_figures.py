@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.colors import expert_colors
 from moe_lessons.figures.lesson_00 import draw_at_work, draw_loads, draw_same_words
 
 

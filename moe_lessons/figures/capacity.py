@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.colors import expert_colors
 from moe_lessons.figures.style import (
     INK,
     MUTED,
@@ -76,12 +75,6 @@ def draw_slots(
     figure.alt = f"{title}. {len(lines)} experts with their queues of tokens; {words}. "
     figure.alt += f"Queues: {', '.join(f'expert {expert} {len(line)}' for expert, line in enumerate(lines))}."
     return figure
-
-
-def ink_on(color: str) -> str:
-    """The text color that reads on a background."""
-    red, green, blue = to_rgb(color)
-    return INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.55 else "white"
 
 
 def _wrapped(pieces: Sequence[str], tokens: Sequence[int]) -> list[list[tuple[int, int, str]]]:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.colors import expert_colors
 from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure, printable
 
 

@@ -7,8 +7,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from moe_lessons.figures.capacity import ink_on
-from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.colors import expert_colors, ink_on
 from moe_lessons.figures.style import (
     INK,
     MUTED,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from moe_lessons.figures.contrast import SHEET
-from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.colors import expert_colors
 from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure, printable
 
 

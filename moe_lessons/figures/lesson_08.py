@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from moe_lessons.figures.loads import BUSY, IDLE
-from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.colors import BUSY, IDLE, expert_colors
 from moe_lessons.figures.style import (
     INK,
     MUTED,

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from moe_lessons.figures.capacity import ink_on
+from moe_lessons.figures.colors import ink_on
 from moe_lessons.figures.loads import over_mean, shade
 from moe_lessons.figures.style import INK, WIDEST, clean, heading, new_figure
 

@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.colors import expert_colors
 from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, new_figure
 
 # Blue where the loss falls, white where nothing changes, vermilion where it rises.
