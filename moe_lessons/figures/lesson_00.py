@@ -1,4 +1,4 @@
-"""The first lesson's pictures: the same words behind several prompts, the load by kind of text, the part at work."""
+"""Lesson 00's pictures: the same words behind several prompts, the load by kind of text, the part at work."""
 
 from collections.abc import Mapping, Sequence
 
@@ -53,7 +53,7 @@ def draw_same_words(
     return figure
 
 
-def draw_loads(loads: Mapping[str, Float[np.ndarray, "layers experts"]], layers: Sequence[int]) -> Figure:
+def draw_shares(loads: Mapping[str, Float[np.ndarray, "layers experts"]], layers: Sequence[int]) -> Figure:
     """One panel per layer: for each kind of text a bar of length 1, cut into the shares of the experts."""
     n_experts = next(iter(loads.values())).shape[1]
     colors = expert_colors(n_experts)
@@ -80,7 +80,7 @@ def draw_loads(loads: Mapping[str, Float[np.ndarray, "layers experts"]], layers:
     return figure
 
 
-def draw_at_work(models: Mapping[str, tuple[float, float]], notes: Mapping[str, str] | None = None) -> Figure:
+def draw_strips(models: Mapping[str, tuple[float, float]], notes: Mapping[str, str] | None = None) -> Figure:
     """One strip of length 1 per model: the parameters at work on one token, and the idle ones.
 
     `models[name]` is (at work, in all); the strip of a name in `notes` is hatched, for a number that is only claimed.

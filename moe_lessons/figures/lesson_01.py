@@ -1,10 +1,10 @@
-"""How merging shortens a text, what a vocabulary buys, and where a token comes from."""
+"""Lesson 01's pictures: how merging shortens a text, what a vocabulary buys, and where a token comes from."""
 
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, label_ends, new_figure, printable
+from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, name_ends, new_figure, plot_named, printable
 
 
 def draw_merging(steps: Sequence[Sequence[str]], notes: Sequence[str]) -> Figure:
@@ -52,10 +52,8 @@ def draw_vocabulary(
     """One curve for each name, through points (x, y); `line` is a height to compare with, and its name."""
     figure = new_figure(WIDEST, 3.3)
     axis = clean(figure.subplots())
-    ends = []
-    for (name, (x, y)), color in zip(curves.items(), PALETTE, strict=False):
-        axis.plot(x, y, color=color, linewidth=1.6, marker="o" if len(x) < 20 else "", markersize=3)
-        ends.append((x[-1], y[-1], name.replace("_", " "), color))
+    named = {name.replace("_", " "): curve for name, curve in curves.items()}
+    ends = plot_named(axis, named, dots=20, linewidth=1.6, markersize=3)
     axis.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None), xscale="log" if log else "linear")
     if log:
         marks = [256, 512, 1024, 2048, 4096, 8192]
@@ -66,9 +64,7 @@ def draw_vocabulary(
         axis.axhline(height, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axis.annotate(name, (axis.get_xlim()[0], height), xytext=(6, -4), textcoords="offset points", va="top",
                       fontsize=8.5, color=INK)  # fmt: skip
-    heading(axis, title)
-    figure.draw_without_rendering()
-    label_ends(axis, ends)
+    name_ends(axis, title, ends)
     return figure
 
 

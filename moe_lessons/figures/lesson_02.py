@@ -1,4 +1,4 @@
-"""The steps of attention, one picture each: arrows, weights, the scale, the mask, turns by position, the cache."""
+"""Lesson 02's pictures: the steps of attention: arrows, weights, the scale, the mask, turns by position, the cache."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,8 +15,9 @@ from moe_lessons.figures.style import (
     WIDEST,
     clean,
     heading,
-    label_ends,
+    name_ends,
     new_figure,
+    plot_named,
 )
 
 _BLUE, _ORANGE, _GREEN, _RED = PALETTE[:4]
@@ -68,16 +69,12 @@ def draw_saturation(dims: Sequence[int], largest: Mapping[str, Sequence[float]],
     axis.set_xticks(dims, [str(dim) for dim in dims])
     axis.minorticks_off()
     axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
-    ends = []
-    for color, (name, values) in zip((_RED, _BLUE, _GREEN), largest.items(), strict=False):
-        axis.plot(dims, values, color=color, linewidth=2, marker="o", markersize=4)
-        ends.append((dims[-1], values[-1], name, color))
+    curves = {name: (dims, values) for name, values in largest.items()}
+    ends = plot_named(axis, curves, (_RED, _BLUE, _GREEN), dots=np.inf, linewidth=2, markersize=4)
     axis.axhline(1 / keys, color=MUTED, linewidth=1, linestyle="--")
     ends.append((dims[-1], 1 / keys, f"equal weights (1/{keys})", MUTED))
-    heading(axis, f"the largest of {keys} weights, on average")
     figure.get_layout_engine().set(rect=(0, 0, 0.74, 1))
-    figure.draw_without_rendering()
-    label_ends(axis, ends)
+    name_ends(axis, f"the largest of {keys} weights, on average", ends)
     return figure
 
 

@@ -1,16 +1,27 @@
-"""The plan of a dense transformer, and anything measured layer by layer."""
+"""Lesson 03's pictures: the plan of a dense transformer, what its layers add, and how SwiGLU's gate opens."""
 
-import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
-from matplotlib.ticker import MaxNLocator
 
 from moe_lessons.figures.contrast import SHEET
-from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, label_ends, new_figure
+from moe_lessons.figures.style import (
+    INK,
+    MUTED,
+    PALETTE,
+    RULE,
+    WIDEST,
+    clean,
+    heading,
+    name_ends,
+    new_figure,
+    printable,
+)
 
 
 def draw_plan() -> Figure:
@@ -60,28 +71,6 @@ def _part(axis: Axes, x: float, y: float, width: float, name: str, color: str, h
     axis.text(x + width / 2, y + height / 2, name, ha="center", va="center", fontsize=8.5, color=INK, zorder=6)
 
 
-def draw_by_layer(curves: Mapping[str, Sequence[float]], title: str, ylabel: str, *, log: bool = False) -> Figure:
-    """One line for each name, a value for each layer; a line ends where its values are no longer finite."""
-    figure = new_figure(WIDEST, 2.7)
-    axis = clean(figure.subplots())
-    ends = []
-    for (name, values), color in zip(curves.items(), (PALETTE[i] for i in (0, 3, 2, 5)), strict=False):
-        kept = list(itertools.takewhile(math.isfinite, values))
-        axis.plot(range(len(kept)), kept, color=color, marker="o", markersize=3, linewidth=1.6)
-        cut = len(kept) < len(values)
-        if cut:
-            axis.plot(len(kept) - 1, kept[-1], marker="x", markersize=9, markeredgewidth=2, color=color)
-        # A name stands beside the cross, not on it.
-        ends.append((len(kept) - 1 + 0.2 * cut, kept[-1], name, color))
-    axis.set(xlabel="layer", ylabel=ylabel, yscale="log" if log else "linear")
-    axis.minorticks_off()
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    heading(axis, title)
-    figure.draw_without_rendering()
-    label_ends(axis, ends)
-    return figure
-
-
 def draw_contributions(attention: Sequence[float], feed_forward: Sequence[float], stream: Sequence[float]) -> Figure:
     """Two bars a layer for what is added, and the stream's own size as a line."""
     figure = new_figure(WIDEST, 2.7)
@@ -92,15 +81,45 @@ def draw_contributions(attention: Sequence[float], feed_forward: Sequence[float]
     axis.plot(range(-1, len(attention)), stream, color=INK, marker="o", markersize=4, linewidth=1.6)
     axis.set(xlabel="layer", ylabel="root mean square", ylim=(0, None))
     axis.set_xticks(range(-1, len(attention)), ["embedding", *map(str, layers)])
-    heading(axis, "what each layer adds, and the stream after it")
-    figure.draw_without_rendering()
     last = len(attention) - 1 + 0.36
-    label_ends(
+    name_ends(
         axis,
+        "what each layer adds, and the stream after it",
         [
             (last, attention[-1], "attention adds", PALETTE[0]),
             (last, feed_forward[-1], "feed-forward adds", "#A87000"),
             (last, stream[-1], "stream", INK),
         ],
     )
+    return figure
+
+
+def draw_gate(pieces: Sequence[str], gates: Float[np.ndarray, "tokens hidden"]) -> Figure:
+    """Left: silu against relu. Right: silu of each token's gate products, one column for each hidden unit."""
+    figure = new_figure(WIDEST, 3.0)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.7])
+    clean(left)
+    z = np.linspace(-5, 4, 200)
+    left.plot(z, np.maximum(z, 0), color=MUTED, linewidth=1.4, linestyle="--")
+    left.plot(z, z / (1 + np.exp(-z)), color=PALETTE[1], linewidth=2.2)
+    left.text(1.9, 3.1, "relu", color=MUTED, fontsize=8.5, ha="right")
+    left.text(2.6, 1.6, "silu", color=PALETTE[3], fontsize=8.5)
+    left.text(-5, 0.95, "shut", color=INK, fontsize=8.5)
+    left.text(-0.6, 3.7, "open", color=INK, fontsize=8.5, ha="right")
+    left.set(xlabel="gate(x), one unit", xticks=[-4, -2, 0, 2, 4], ylim=(-0.6, 4.2))
+    heading(left, "how far a unit is open")
+    clean(right, grid="")
+    # silu is never below -0.28: a shut unit still passes a little, with the other sign.
+    shades = LinearSegmentedColormap.from_list(
+        "gate", [(0, PALETTE[0]), (0.5, SHEET), (0.75, PALETTE[1]), (1, PALETTE[3])]
+    )
+    low, top = min(float(gates.min()), -1e-6), max(float(gates.max()), 1e-6)
+    image = right.imshow(gates, cmap=shades, norm=TwoSlopeNorm(0, low, top), aspect="auto", interpolation="nearest")
+    right.set_yticks(range(len(pieces)), [printable(piece) for piece in pieces])
+    right.tick_params(axis="y", labelcolor=INK, labelsize=7.5)
+    right.set(xlabel="hidden unit")
+    heading(right, "silu(gate(x)) for each token: blue below 0")
+    bar = figure.colorbar(image, ax=right, shrink=0.8, ticks=[low, 0, top], format="%.2f")
+    bar.ax.tick_params(labelsize=7.5, labelcolor=MUTED, length=0)
+    bar.outline.set_visible(False)
     return figure

@@ -1,4 +1,4 @@
-"""Tokens on their way to the experts: sorted, or multiplied into slots; and what each way takes."""
+"""Lesson 06's pictures: tokens on their way to the experts, sorted or multiplied into slots, and what slots waste."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ from moe_lessons.figures.style import (
     WIDEST,
     clean,
     heading,
-    label_ends,
+    name_ends,
     new_figure,
     printable,
 )
@@ -94,61 +94,20 @@ def draw_send(send: Float[np.ndarray, "tokens columns"], n_experts: int, pieces:
     return figure
 
 
-def draw_ratios(seconds: Mapping[str, tuple[float, float, float]], base: str, title: str) -> Figure:
-    """Median times as multiples of the median of `base`, with the middle half of all calls as a whisker."""
-    unit = seconds[base][0]
-    names = [name for name in seconds if name != base]
-    figure = new_figure(WIDEST, 0.75 + 0.3 * len(names))
-    axis = clean(figure.subplots(), grid="x")
-    for row, name in enumerate(names):
-        median, low, high = (value / unit for value in seconds[name])
-        axis.barh(row, median, height=0.62, color=PALETTE[0])
-        axis.plot([low, high], [row, row], color=INK, linewidth=1.3, solid_capstyle="butt")
-        axis.annotate(
-            f"{median:.2f}", (high, row), (5, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK
-        )
-    axis.axvline(1, color=PALETTE[3], linewidth=1.5)
-    axis.annotate(
-        base, (1, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
-        fontsize=8, color=PALETTE[3],
-    )  # fmt: skip
-    axis.set_yticks(range(len(names)), names, color=INK, fontsize=8.5)
-    axis.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, None))
-    axis.set_title(title, loc="left", fontsize=10, color=INK, pad=16)
-    told = [f"{name} {seconds[name][0] / unit:.2f}" for name in names]
-    figure.alt = f"{title}. Median times as multiples of {base}: {', '.join(told)}."
-    return figure
-
-
-def draw_curves(
-    x: Sequence[float],
-    curves: Mapping[str, Sequence[float]],
-    title: str,
-    xlabel: str,
-    ylabel: str = "",
-    *,
-    log: bool = False,
-    level: tuple[float, str] | None = None,
-    colors: Sequence[str] = PALETTE,
+def draw_waste(
+    factors: Sequence[float], dropped: Mapping[str, Sequence[float]], padded: Mapping[str, Sequence[float]], title: str
 ) -> Figure:
-    """Named curves over one axis, by powers of two where `log`; `level` is a dashed height with its name."""
-    figure = new_figure(WIDEST, 2.7)
+    """Shares of choices dropped (full lines) and of slots left empty (dashed) over the capacity factor, by kind."""
+    figure = new_figure(WIDEST, 3.0)
     axis = clean(figure.subplots())
-    if log:
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(x, [f"{value:g}" for value in x])
-        axis.minorticks_off()
     ends = []
-    if level is not None:
-        axis.axhline(level[0], color=MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
-        ends.append((x[-1], level[0], level[1], MUTED))
-    for color, (name, values) in zip(colors, curves.items(), strict=False):
-        axis.plot(x, values, color=color, linewidth=2, marker="o", markersize=3.5)
-        ends.append((x[-1], values[-1], name, color))
-    axis.set(xlim=(x[0], x[-1]), xlabel=xlabel, ylabel=ylabel)
-    low, high = axis.get_ylim()
-    axis.set_ylim(min(0, low) if low < 0.5 * high else low, high)
-    heading(axis, title)
-    figure.draw_without_rendering()
-    label_ends(axis, ends)
+    for color, kind in zip(PALETTE, dropped, strict=False):
+        axis.plot(factors, dropped[kind], color=color, linewidth=2)
+        axis.plot(factors, padded[kind], color=color, linewidth=1.4, linestyle=(0, (3, 2)))
+        ends += [(factors[-1], padded[kind][-1], f"empty slots, {kind}", color)]
+        ends += [(factors[-1], dropped[kind][-1], f"dropped, {kind}", color)]
+    axis.axvline(1.0, color=RULE, linewidth=1)
+    axis.set(xlim=(factors[0], factors[-1]), ylim=(0, None), xlabel="capacity factor")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    name_ends(axis, title, ends)
     return figure

@@ -1,14 +1,15 @@
-"""A mixture of experts at work on one token, and bars that compare several measurements side by side."""
+"""Lesson 07's pictures: a mixture of experts at work on one token, and what each expert is worth where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import NullLocator
 
-from moe_lessons.figures.contrast import SHEET
 from moe_lessons.figures.colors import expert_colors
+from moe_lessons.figures.contrast import SHEET
 from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure, printable
 
 
@@ -66,41 +67,36 @@ def draw_mixture(
     return figure
 
 
-def draw_bars(
-    bars: Mapping[str, Mapping[str, float]],
+def draw_importance(
+    shares: Float[np.ndarray, "domains experts"],
+    changes: Float[np.ndarray, "domains experts"],
+    domains: Sequence[str],
     title: str,
-    ylabel: str = "",
-    *,
-    colors: Sequence[str] = (PALETTE[0], PALETTE[3], "#B0B0B0"),
-    percent: bool = False,
-    marks: Mapping[str, float] | None = None,
-    mark: str = "",
+    named: int = 4,
 ) -> Figure:
-    """Groups of bars, one bar a series: `bars[series][group]`; `marks[group]` is a dashed level called `mark`."""
-    figure = new_figure(WIDEST, 2.8)
+    """A point for each domain and expert: the share of the domain's tokens it serves, and their loss without it.
+
+    The `named` costliest points carry their names, and so do the `named` busiest of those that cost little.
+    """
+    figure = new_figure(WIDEST, 3.2)
     axis = clean(figure.subplots())
-    groups = list(next(iter(bars.values())))
-    width = 0.8 / len(bars)
-    for number, ((series, values), color) in enumerate(zip(bars.items(), colors, strict=False)):
-        places = np.arange(len(groups)) + (number - (len(bars) - 1) / 2) * width
-        heights = [values[group] for group in groups]
-        axis.bar(places, heights, width=width * 0.92, color=color, label=series)
-        for place, height in zip(places, heights, strict=True):
-            words = f"{height:.0%}".replace("-0%", "0%") if percent else f"{height:.2f}"
-            over = (0, 2) if height >= 0 else (0, -8)
-            axis.annotate(
-                words, (place, height), over, textcoords="offset points", fontsize=7, ha="center", color=MUTED
-            )
-    for number, group in enumerate(groups):
-        if marks and np.isfinite(level := marks.get(group, np.nan)):
-            dashes = {"color": INK, "linewidth": 1.1, "linestyle": (0, (3, 2))}
-            axis.plot([number - 0.45, number + 0.45], [level, level], label=mark if number == 0 else None, **dashes)
+    for number, domain in enumerate(domains):
+        axis.scatter(
+            shares[number], changes[number], s=26, color=PALETTE[number], label=domain.replace("_", " "), linewidths=0
+        )
     axis.axhline(0, color=MUTED, linewidth=0.8)
-    axis.set_xticks(range(len(groups)), [group.replace("_", " ") for group in groups], fontsize=8, color=INK)
-    axis.set(ylabel=ylabel)
-    if percent:
-        axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axis.set(xlabel="share of the domain's tokens that the expert works on", ylabel="nats per token without it")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    places = [(d, e) for d in range(len(domains)) for e in range(shares.shape[1])]
+    costly = sorted(places, key=lambda place: -changes[place])[:named]
+    cheap = [place for place in places if changes[place] < 0.1 * changes.max()]
+    for place in dict.fromkeys([*costly, *sorted(cheap, key=lambda place: -shares[place])[:named]]):
+        axis.annotate(
+            str(place[1]), (shares[place], changes[place]), (4, 3), textcoords="offset points", fontsize=7.5, color=INK
+        )
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.margins(x=0.04, y=0.1)
+    axis.set_xlim(left=0)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8, labelcolor=INK, handletextpad=0.1)
     heading(axis, title)
-    if len(bars) > 1 or marks:
-        figure.legend(loc="outside lower center", ncols=len(bars) + 1, frameon=False, fontsize=8, labelcolor=INK)
     return figure

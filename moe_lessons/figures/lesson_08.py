@@ -1,4 +1,4 @@
-"""Why load tips over and what sets it right: pictures for one layer's numbers."""
+"""Lesson 08's pictures: why load tips over and what sets it right."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,8 +17,9 @@ from moe_lessons.figures.style import (
     WIDEST,
     clean,
     heading,
-    label_ends,
+    name_ends,
     new_figure,
+    plot_named,
     printable,
 )
 
@@ -35,10 +36,7 @@ def draw_over_steps(
     """Named lines of (steps, values); `powers` gives an axis of powers of two, `level` a dashed line."""
     figure = new_figure(WIDEST, 2.6)
     axis = clean(figure.subplots())
-    ends = []
-    for (name, (steps, values)), color in zip(curves.items(), (PALETTE[i] for i in (0, 3, 2, 1, 5)), strict=False):
-        axis.plot(steps, values, color=color, linewidth=1.7)
-        ends.append((steps[-1], values[-1], name, color))
+    ends = plot_named(axis, curves, (PALETTE[i] for i in (0, 3, 2, 1, 5)), linewidth=1.7)
     if level is not None:
         axis.axhline(level, color=MUTED, linewidth=0.9, dashes=(4, 3))
     if powers:
@@ -48,9 +46,7 @@ def draw_over_steps(
     else:
         axis.set_ylim(bottom=0)
     axis.set(xlabel=xlabel, ylabel=ylabel)
-    heading(axis, title)
-    figure.draw_without_rendering()
-    label_ends(axis, ends)
+    name_ends(axis, title, ends)
     return figure
 
 

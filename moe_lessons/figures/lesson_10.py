@@ -1,4 +1,4 @@
-"""Latent attention: what a token leaves behind, what is multiplied with what first, and which form costs more."""
+"""Lesson 10's pictures: what a token leaves behind, what is multiplied with what first, and which form costs more."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, label_ends, new_figure
+from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, name_ends, new_figure
 
 _QUERY, _KEY, _VALUE, _LATENT, _MADE = (PALETTE[i] for i in (7, 0, 1, 2, 3))
 
@@ -103,9 +103,7 @@ def draw_folds(distances: Sequence[int], scores: Mapping[str, Sequence[float]], 
         axis.plot(distances, values, color=color, linewidth=width)
         ends.append((distances[-1], values[-1], name, color))
     axis.set(xlim=(distances[0], distances[-1]), xlabel="tokens between query and key", ylabel="score")
-    heading(axis, title)
-    figure.draw_without_rendering()
-    label_ends(axis, ends)
+    name_ends(axis, title, ends)
     return figure
 
 
@@ -133,7 +131,5 @@ def draw_crossing(
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}" if value >= 1 else f"1/{1 / value:g}")
     axis.minorticks_off()
     axis.set(xlim=(new[0], new[-1]), xlabel="new tokens read at once", ylabel=ylabel)
-    heading(axis, title)
-    figure.draw_without_rendering()
-    label_ends(axis, ends)
+    name_ends(axis, title, ends)
     return figure

@@ -1,4 +1,4 @@
-"""Inside a model of others: every expert of every layer in one picture."""
+"""Lesson 13's picture: every expert of every layer of a model of others."""
 
 import numpy as np
 from jaxtyping import Float, Int
