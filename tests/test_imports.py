@@ -37,6 +37,7 @@ ALLOWED = {
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"files", "resources"},
     "capstone": LIBRARY | {"__init__", "records", "ledger"},
+    "studies": LIBRARY | {"capstone"},
     "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"},
     "commands": LIBRARY | {"widgets", "ledger", "checkup", "bundle"},
     "cli": {"__init__", "commands"},

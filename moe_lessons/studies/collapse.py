@@ -1,6 +1,6 @@
 """Who wins when nothing balances the experts: the winner of each layer followed back to the first steps, by seed.
 
-    python -m moe_lessons.training.collapse --seeds 3 --out data/studies/collapse.json
+    python -m moe_lessons.studies.collapse --seeds 3 --out data/studies/collapse.json
 
 makes the record that lesson 08 reads. A seed decides the first weights and the order of the text.
 """
@@ -21,7 +21,7 @@ from moe_lessons.model.load_balance import expert_load
 from moe_lessons.model.transformer import Transformer, next_token_loss
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.tracing import only_expert, steer_routing
-from moe_lessons.training.ablation import held_out, small_model
+from moe_lessons.studies.ablation import held_out, small_model
 from moe_lessons.training.batches import Batches
 from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    command = f"python -m moe_lessons.training.collapse --seeds {args.seeds} --out {args.out}"
+    command = f"python -m moe_lessons.studies.collapse --seeds {args.seeds} --out {args.out}"
     corpus, winners = course_corpus(progress=False), []
     for seed in range(args.seeds):
         winners += follow(corpus, seed)

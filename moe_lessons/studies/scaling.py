@@ -1,6 +1,6 @@
 """A study of loss against compute: the course's two recipes in several sizes, for several lengths.
 
-`python -m moe_lessons.training.scaling data/studies/scaling.json` makes the file that lesson 12 fits: one CPU thread,
+`python -m moe_lessons.studies.scaling data/studies/scaling.json` makes the file that lesson 12 fits: one CPU thread,
 half an hour on a quiet core. Stopped and started again it goes on with the runs that are missing.
 """
 
@@ -57,7 +57,7 @@ def study(path: Path, runs: Iterable[tuple[str, int, int, int]]) -> None:
     """Make the runs that the file lacks and write it after each of them."""
     corpus = course_corpus(progress=False)
     notes = {
-        "command": "OMP_NUM_THREADS=1 python -m moe_lessons.training.scaling data/studies/scaling.json",
+        "command": "OMP_NUM_THREADS=1 python -m moe_lessons.studies.scaling data/studies/scaling.json",
         "made_with": {"python": platform.python_version(), "torch": torch.__version__},
         "floors": _floors(corpus),
         "runs": [],

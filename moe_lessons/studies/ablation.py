@@ -1,7 +1,7 @@
 """Models that differ in one thing, each trained from several seeds: which differences are larger than luck.
 
-    python -m moe_lessons.training.ablation --steps 300 --seeds 4 --out data/studies/granularity.json
-    python -m moe_lessons.training.ablation --steps 1200 --seeds 2 --out data/studies/granularity-long.json
+    python -m moe_lessons.studies.ablation --steps 300 --seeds 4 --out data/studies/granularity.json
+    python -m moe_lessons.studies.ablation --steps 1200 --seeds 2 --out data/studies/granularity-long.json
 
 make the records that lesson 09 reads. A seed decides the first weights and the order of the text, and is shared by all
 arms; equal text and equal steps for all.
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     given = ["--steps", str(args.steps), "--seeds", str(args.seeds)]
-    command = f"python -m moe_lessons.training.ablation {shlex.join(given)}"
+    command = f"python -m moe_lessons.studies.ablation {shlex.join(given)}"
     text = json.dumps({"command": command} | record(args.steps, args.seeds), indent=1)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(text + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Does the lead of a table of dice over a learned router last? Both train on, and are measured on the way.
 
-python -m moe_lessons.capstone.lengths --steps 600 --seeds 3 --out data/studies/arena-lengths.json
+python -m moe_lessons.studies.arena_lengths --steps 600 --seeds 3 --out data/studies/arena-lengths.json
 """
 
 import argparse
@@ -57,7 +57,7 @@ def main() -> None:
     args = parser.parse_args()
     found = json.loads(args.out.read_text(encoding="utf-8"))["races"] if args.out.exists() else []
     corpus = course_corpus(progress=False)
-    command = f"python -m moe_lessons.capstone.lengths --steps {args.steps} --seeds {args.seeds} --out {args.out}"
+    command = f"python -m moe_lessons.studies.arena_lengths --steps {args.steps} --seeds {args.seeds} --out {args.out}"
     marks = [args.steps // 10 * tenth for tenth in (1, 2, 4, 6, 8, 10)]
     for seed in range(len(found), args.seeds):
         found.append(race(corpus, args.steps, marks, seed)._asdict())

@@ -1,6 +1,6 @@
 """Does a multi-token module in the training help the next token? The same short run with one and without, side by side.
 
-python -m moe_lessons.training.look_ahead --steps 400 --seeds 3 --out data/studies/look-ahead.json
+python -m moe_lessons.studies.look_ahead --steps 400 --seeds 3 --out data/studies/look-ahead.json
 """
 
 import argparse
@@ -83,7 +83,7 @@ def main() -> None:
     found = json.loads(args.out.read_text(encoding="utf-8"))["seeds"] if args.out.exists() else []
     corpus = course_corpus(progress=False)
     timed = args.seeds if args.same_seconds is None else args.same_seconds
-    command = f"python -m moe_lessons.training.look_ahead --steps {args.steps} --seeds {args.seeds}"
+    command = f"python -m moe_lessons.studies.look_ahead --steps {args.steps} --seeds {args.seeds}"
     command += f" --same-seconds {timed} --out {args.out}" if timed < args.seeds else f" --out {args.out}"
     for seed in range(len(found), args.seeds):
         comparison = compare(corpus, args.steps, seed, same_seconds=seed < timed)
