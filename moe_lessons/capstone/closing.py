@@ -37,6 +37,7 @@ from moe_lessons.tracing.record import find_routers, record_routing
 from moe_lessons.tracing.specialization import share_explained
 from moe_lessons.training.batches import Batches
 from moe_lessons.training.checkpoint import load_checkpoint
+from moe_lessons.training.held_out import held_out
 from moe_lessons.training.optimizers import build_optimizers
 from moe_lessons.training.schedule import learning_rate_factor
 
@@ -345,7 +346,7 @@ def _read_by_the_shipped_model(bias: bool, windows: int = 64) -> tuple[Any, np.n
     for router in find_routers(model).values():
         router.expert_bias = router.expert_bias if bias else None
     width = model.config.max_length
-    ids = torch.from_numpy(corpus.valid.ids[: windows * width].astype(np.int64)).view(windows, width)
+    ids = held_out(corpus, windows, width)
     with record_routing(model, corpus.tokenizer) as trace, torch.no_grad():
         model.read(ids)  # without the head, whose scores for all tokens would take much memory
     return trace, corpus.valid.labels[: windows * width].astype(np.int64)

@@ -8,21 +8,17 @@ arms; equal text and equal steps for all.
 """
 
 import argparse
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from jaxtyping import Int
-from torch import Tensor
-
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
-from moe_lessons.model.transformer import Transformer, next_token_loss
-from moe_lessons.text.corpus import Corpus, Split, course_corpus
+from moe_lessons.model.transformer import Transformer
+from moe_lessons.studies.keep import keep
+from moe_lessons.text.corpus import Corpus, course_corpus
+from moe_lessons.training.held_out import first_documents, held_out, held_out_loss
 from moe_lessons.training.loop import train
 
 #: Lesson 09's arms. The first three do the same work per token and differ in parameters by the routers' rows; the
@@ -56,18 +52,6 @@ def small_model(vocab_size: int, moe: MoEConfig | None) -> ModelConfig:
     )
 
 
-def held_out(corpus: Corpus, windows: int = 256, width: int = 129) -> Int[Tensor, "batch time"]:
-    """Text of all domains that no run trains on, in windows of one token more than a model reads."""
-    return torch.from_numpy(corpus.valid.ids[: windows * width].astype(np.int64)).view(windows, width)
-
-
-@torch.no_grad()
-def held_out_loss(model: Transformer, text: Int[Tensor, "batch time"]) -> float:
-    """Nats per token, the mean over all of them."""
-    nats = sum(next_token_loss(model(part[:, :-1]), part[:, 1:]).item() * len(part) for part in text.split(32))
-    return nats / len(text)
-
-
 def ablate(
     arms: Mapping[str, MoEConfig | None], corpus: Corpus, config: TrainConfig, seeds: Sequence[int]
 ) -> dict[str, list[float]]:
@@ -82,12 +66,6 @@ def ablate(
             losses[name].append(round(held_out_loss(model.eval(), text), 4))
             print(f"seed {seed}, {name}: {losses[name][-1]}", flush=True)
     return losses
-
-
-def first_documents(split: Split, n: int) -> Split:
-    """The same split with its first n documents only."""
-    end = split.starts[n]
-    return Split(split.ids[:end], split.labels[:end], split.starts[: n + 1], *(part[:n] for part in split[3:]))
 
 
 def record(steps: int, seeds: int) -> dict[str, Any]:
@@ -106,9 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     given = ["--steps", str(args.steps), "--seeds", str(args.seeds)]
     command = f"python -m moe_lessons.studies.ablation {shlex.join(given)}"
-    text = json.dumps({"command": command} | record(args.steps, args.seeds), indent=1)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(text + "\n", encoding="utf-8")
+    keep(args.out, {"command": command} | record(args.steps, args.seeds))
 
 
 if __name__ == "__main__":

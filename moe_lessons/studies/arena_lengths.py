@@ -4,7 +4,6 @@ python -m moe_lessons.studies.arena_lengths --steps 600 --seeds 3 --out data/stu
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from moe_lessons.capstone.arena import Arena
 from moe_lessons.capstone.contract import AnyRouter, seat_routers
 from moe_lessons.capstone.routers import HashRouter, SoftmaxRouter
 from moe_lessons.model.transformer import Transformer, next_token_loss
+from moe_lessons.studies.keep import keep_by_seed
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.loop import train
 
@@ -55,14 +55,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    found = json.loads(args.out.read_text(encoding="utf-8"))["races"] if args.out.exists() else []
     corpus = course_corpus(progress=False)
     command = f"python -m moe_lessons.studies.arena_lengths --steps {args.steps} --seeds {args.seeds} --out {args.out}"
     marks = [args.steps // 10 * tenth for tenth in (1, 2, 4, 6, 8, 10)]
-    for seed in range(len(found), args.seeds):
-        found.append(race(corpus, args.steps, marks, seed)._asdict())
-        text = json.dumps({"command": command, "threads": torch.get_num_threads(), "races": found}, indent=1)
-        args.out.write_text(text + "\n", encoding="utf-8")
+    keep_by_seed(
+        args.out, command, "races", args.seeds, lambda seed: race(corpus, args.steps, marks, seed)._asdict()
+    )
 
 
 if __name__ == "__main__":

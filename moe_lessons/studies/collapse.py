@@ -6,7 +6,6 @@ makes the record that lesson 08 reads. A seed decides the first weights and the 
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,12 @@ from torch import Tensor
 from moe_lessons.config import MoEConfig, TrainConfig
 from moe_lessons.model.load_balance import expert_load
 from moe_lessons.model.transformer import Transformer, next_token_loss
+from moe_lessons.studies.ablation import small_model
+from moe_lessons.studies.keep import keep
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.tracing import only_expert, steer_routing
-from moe_lessons.studies.ablation import held_out, small_model
 from moe_lessons.training.batches import Batches
+from moe_lessons.training.held_out import held_out
 from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
 from moe_lessons.training.schedule import learning_rate_factor
@@ -97,8 +98,7 @@ def main() -> None:
     corpus, winners = course_corpus(progress=False), []
     for seed in range(args.seeds):
         winners += follow(corpus, seed)
-        text = json.dumps({"command": command, "winners": winners}, indent=1)
-        args.out.write_text(text + "\n", encoding="utf-8")
+        keep(args.out, {"command": command, "winners": winners})
         print(winners[-2:], flush=True)
 
 

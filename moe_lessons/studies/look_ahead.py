@@ -4,20 +4,18 @@ python -m moe_lessons.studies.look_ahead --steps 400 --seeds 3 --out data/studie
 """
 
 import argparse
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-import torch
+from typing import Any, NamedTuple
 
 from moe_lessons.config import AttentionConfig, ModelConfig, TrainConfig
 from moe_lessons.device import keep_freed_memory
-from moe_lessons.model.transformer import Transformer, next_token_loss
+from moe_lessons.model.transformer import Transformer
+from moe_lessons.studies.keep import keep_by_seed
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.batches import Batches
+from moe_lessons.training.held_out import held_out, held_out_loss
 from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
 from moe_lessons.training.schedule import learning_rate_factor
@@ -58,12 +56,8 @@ def run(corpus: Corpus, depth: int, steps: int, seed: int) -> Run:
         factor = learning_rate_factor((step + 1) / steps, config.warmup, config.final_lr)
         training_step(model, optimizers, *batches(step), config, factor)
     seconds = time.perf_counter() - began
-    n = min(96, len(corpus.valid.ids) // (TIME + 1))
-    held_out = torch.from_numpy(corpus.valid.ids[: n * (TIME + 1)].astype(np.int64)).view(n, TIME + 1)
-    rows = held_out.split(8)  # the logits of all of them together are 50 MB
-    with torch.inference_mode():
-        losses = [len(some) * next_token_loss(model(some[:, :-1]), some[:, 1:]).item() for some in rows]
-    return Run(steps, seconds, sum(losses) / n)
+    text = held_out(corpus, windows=96, width=TIME + 1)
+    return Run(steps, seconds, held_out_loss(model, text, batch_size=8))  # the logits of all at once are 50 MB
 
 
 def compare(corpus: Corpus, steps: int, seed: int, same_seconds: bool = True) -> Comparison:
@@ -80,16 +74,16 @@ def main() -> None:
     parser.add_argument("--same-seconds", type=int, metavar="N", help="of these seeds only the first N (default: all)")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    found = json.loads(args.out.read_text(encoding="utf-8"))["seeds"] if args.out.exists() else []
     corpus = course_corpus(progress=False)
     timed = args.seeds if args.same_seconds is None else args.same_seconds
     command = f"python -m moe_lessons.studies.look_ahead --steps {args.steps} --seeds {args.seeds}"
     command += f" --same-seconds {timed} --out {args.out}" if timed < args.seeds else f" --out {args.out}"
-    for seed in range(len(found), args.seeds):
+
+    def make(seed: int) -> dict[str, Any]:
         comparison = compare(corpus, args.steps, seed, same_seconds=seed < timed)
-        found.append({name: one and one._asdict() for name, one in comparison._asdict().items()})
-        text = json.dumps({"command": command, "threads": torch.get_num_threads(), "seeds": found}, indent=1)
-        args.out.write_text(text + "\n", encoding="utf-8")
+        return {name: one and one._asdict() for name, one in comparison._asdict().items()}
+
+    keep_by_seed(args.out, command, "seeds", args.seeds, make)
 
 
 if __name__ == "__main__":

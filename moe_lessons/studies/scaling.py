@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from moe_lessons.config import ModelConfig
+from moe_lessons.files import replacing
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.evaluate import evaluate
@@ -73,7 +74,8 @@ def study(path: Path, runs: Iterable[tuple[str, int, int, int]]) -> None:
         notes["runs"].append(row)
         text = json.dumps(notes | {"runs": []}, indent=1)
         lines = ",\n".join(f"  {json.dumps(one)}" for one in notes["runs"])
-        path.write_text(text.replace('"runs": []', f'"runs": [\n{lines}\n ]') + "\n", encoding="utf-8")
+        with replacing(path) as scratch:
+            scratch.write_text(text.replace('"runs": []', f'"runs": [\n{lines}\n ]') + "\n", encoding="utf-8")
         mean = sum(row["losses"].values()) / len(row["losses"])
         print(f"{run}: {mean:.4f} nats per token, {time.process_time() - before:.0f} s of one core", flush=True)
 
