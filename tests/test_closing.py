@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from moe_lessons import ledger
-from moe_lessons.capstone import closing
+from moe_lessons.ledger import closing
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LINES = [(line.claim.id, lesson) for line in ledger.claims() for lesson in line.claim.lessons]

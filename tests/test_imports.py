@@ -32,11 +32,11 @@ ALLOWED = {
     "benchmark": BASE | {"model", "training", "published", "accounting"},
     "figures": {"axes", "resources", "tracing"},
     "widgets": {"axes", "config", "resources", "tracing", "figures", "accounting"},  # never model, text, training
-    "ledger": BASE | {"records", "figures", "widgets"},
+    "ledger": LIBRARY | {"records"},
     "exercises": LIBRARY | {"widgets", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"files", "resources"},
-    "capstone": LIBRARY | {"__init__", "records", "ledger"},
+    "capstone": LIBRARY | {"__init__", "records"},
     "studies": LIBRARY | {"capstone"},
     "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"},
     "commands": LIBRARY | {"widgets", "ledger", "checkup", "bundle"},
