@@ -11,18 +11,11 @@ import torch
 from torch import nn
 
 from moe_lessons.benchmark.timing import interleaved
-from moe_lessons.capstone.checks import (
-    OVER_BUDGET,
-    Finding,
-    Report,
-    arriving,
-    crash,
-    inspect_router,
-    inspect_seated,
-    is_theirs,
-)
+from moe_lessons.capstone.checks import OVER_BUDGET, arriving, inspect_router, inspect_seated
 from moe_lessons.capstone.contract import AnyRouter, seat_routers, spread
+from moe_lessons.capstone.crashes import crash, is_theirs
 from moe_lessons.capstone.leaderboard import Board, Row, board, keep
+from moe_lessons.capstone.report import Finding, Report
 from moe_lessons.capstone.routers import SoftmaxRouter
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
 from moe_lessons.device import seeded
