@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from moe_lessons.accounting import count_parameters
+from moe_lessons.cards import card_names
 from moe_lessons.config import ModelConfig
 from moe_lessons.ledger.measures import spent
-from moe_lessons.published.cards import card_names, read_card
+from moe_lessons.published.cards import read_card
 
 
 class Judgment(NamedTuple):

@@ -16,6 +16,7 @@ import torch
 
 from moe_lessons.accounting import cache_bytes_per_token, count_parameters, training_flops_per_token
 from moe_lessons.accounting.price import accelerators, flops_per_token, sizes, utilization
+from moe_lessons.cards import card_names
 from moe_lessons.config import ModelConfig, TrainConfig
 from moe_lessons.model.low_precision import to_float8
 from moe_lessons.model.multi_token import multi_token_loss
@@ -23,7 +24,7 @@ from moe_lessons.model.router import choose, within_best_groups
 from moe_lessons.model.speculative import speculate
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.parallel.crossing import crossing, vectors_sent
-from moe_lessons.published.cards import card_names, read_card
+from moe_lessons.published.cards import read_card
 from moe_lessons.resources import data_path
 from moe_lessons.text.corpus import SOURCES, course_corpus
 from moe_lessons.text.grammars import GRAMMARS
