@@ -3,6 +3,8 @@
 import html
 from typing import NamedTuple
 
+from moe_lessons.html_table import html_table, td, th
+
 
 class Finding(NamedTuple):
     """What one check found."""
@@ -33,14 +35,16 @@ class Report(tuple[Finding, ...]):
         if not self:
             return "<p>not attempted yet</p>"
         sign = {"holds": "✓", "refused": "✗", "warning": "!"}
-        rows = "".join(
-            f"<tr><th scope='row' style='text-align:left;white-space:nowrap'>{html.escape(f.check)}</th>"
-            f"<td style='text-align:left;white-space:nowrap'><span aria-hidden='true'>{sign[f.state]}</span> {f.state}"
-            f"</td><td style='text-align:left'>{html.escape(f.sentence)}</td></tr>"
+        left, line = "style='text-align:left'", "style='text-align:left;white-space:nowrap'"
+        rows = (
+            [
+                th(html.escape(f.check), "row", line),
+                td(f"<span aria-hidden='true'>{sign[f.state]}</span> {f.state}", line),
+                td(html.escape(f.sentence), left),
+            ]
             for f in self
         )
-        head = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in ("Check", "Result", ""))
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return html_table(rows, (th(name, "col", left) for name in ("Check", "Result", "")))
 
 
 def holds(check: str, sentence: str) -> Finding:

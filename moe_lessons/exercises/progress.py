@@ -7,6 +7,7 @@ from pathlib import Path
 
 from moe_lessons.exercises.catalog import declared, lessons
 from moe_lessons.files import replacing
+from moe_lessons.html_table import html_table, td, th
 from moe_lessons.records import held
 from moe_lessons.resources import cache_dir
 
@@ -34,13 +35,11 @@ class Progress(dict):
         return "\n".join(f"{lesson}  {self._counts(lesson)}  {self._names(lesson)}" for lesson in self)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{lesson}</td><td>{self._counts(lesson)}</td>"
-            f"<td style='text-align:left'>{html.escape(self._names(lesson))}</td></tr>"
-            for lesson in self
+        left = "style='text-align:left'"
+        rows = (
+            [td(lesson), td(self._counts(lesson)), td(html.escape(self._names(lesson)), left)] for lesson in self
         )
-        head = "<tr><th>lesson</th><th>passed</th><th style='text-align:left'>exercises</th></tr>"
-        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        return html_table(rows, (th("lesson", ""), th("passed", ""), th("exercises", "", left)))
 
     def _counts(self, lesson: str) -> str:
         return f"{sum(self[lesson].values())} of {len(self[lesson])}"

@@ -7,11 +7,13 @@
 import html
 import math
 import tomllib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from moe_lessons.html_table import html_table, td, th
 from moe_lessons.records import RecordFile
 from moe_lessons.resources import data_path, notebooks_path
 
@@ -46,13 +48,12 @@ class LedgerEntry:
         )
 
     def _repr_html_(self) -> str:
-        return (
-            f"{_STYLE}<div class='moe-ledger'><table><tbody>"
-            f"<tr><th scope='row'>Claim</th><td>{html.escape(_claim(self.claim_id).claim)}</td></tr>"
-            f"<tr><th scope='row'>Measured in lesson {self.where}</th>"
-            f"<td><b>{html.escape(self.shown)}</b> {html.escape(self.unit)}</td></tr>"
-            f"<tr><th scope='row'>Verdict</th><td>{html.escape(self.verdict)}</td></tr></tbody></table></div>"
-        )
+        lines = {
+            "Claim": html.escape(_claim(self.claim_id).claim),
+            f"Measured in lesson {self.where}": f"<b>{html.escape(self.shown)}</b> {html.escape(self.unit)}",
+            "Verdict": html.escape(self.verdict),
+        }
+        return _table([th(name, "row"), td(said)] for name, said in lines.items())
 
 
 class Line(NamedTuple):
@@ -80,15 +81,11 @@ class Ledger(tuple[Line, ...]):
         return "\n".join(text)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(line.claim.claim)}</td><td>{_state_html(line)}</td><td>{_links(line.claim)}</td>"
-            f"<td>{_answers(line)}</td></tr>"
+        rows = (
+            [td(html.escape(line.claim.claim)), td(_state_html(line)), td(_links(line.claim)), td(_answers(line))]
             for line in self
         )
-        head = "".join(f"<th scope='col'>{name}</th>" for name in ("The claim", "State", "Lessons", "Measured here"))
-        return (
-            f"{_STYLE}<div class='moe-ledger'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        )
+        return _table(rows, map(th, ("The claim", "State", "Lessons", "Measured here")))
 
 
 class Claims(Ledger):
@@ -100,14 +97,10 @@ class Claims(Ledger):
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(claim.claim)}</td><td>{html.escape(claim.question)}</td><td>{_links(claim)}</td></tr>"
-            for claim, _ in self
+        rows = (
+            [td(html.escape(claim.claim)), td(html.escape(claim.question)), td(_links(claim))] for claim, _ in self
         )
-        head = "".join(f"<th scope='col'>{name}</th>" for name in ("The claim", "What we shall measure", "Lessons"))
-        return (
-            f"{_STYLE}<div class='moe-ledger'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        )
+        return _table(rows, map(th, ("The claim", "What we shall measure", "Lessons")))
 
 
 def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, show: str = "{:.3g}") -> LedgerEntry:
@@ -222,7 +215,5 @@ def _answers(line: Line) -> str:
     )
 
 
-_STYLE = (
-    "<style>.moe-ledger td, .moe-ledger th { text-align: left !important; vertical-align: top; white-space: normal; }"
-    ".moe-ledger a { white-space: nowrap; }</style>"
-)
+def _table(rows: Iterable[Iterable[str]], head: Iterable[str] = ()) -> str:
+    return html_table(rows, head, box="moe-ledger", style=".moe-ledger a { white-space: nowrap; }")

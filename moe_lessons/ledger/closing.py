@@ -7,6 +7,7 @@ running the lesson does that. The verdict on a claim is computed from the number
 import html
 from typing import NamedTuple
 
+from moe_lessons.html_table import html_table, td, th
 from moe_lessons.ledger.book import Claim, LedgerEntry, claims, show
 from moe_lessons.ledger.judges import JUDGES, Judgment
 from moe_lessons.ledger.measures import MEASURES
@@ -35,15 +36,17 @@ class Closing(tuple[Closed, ...]):
         return "\n".join(text)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th scope='row'>{html.escape(line.claim.claim)}</th><td><b>{line.judgment.word}</b></td>"
-            f"<td>{html.escape(line.judgment.why)}</td><td>{_numbers_html(line)}</td></tr>"
+        rows = (
+            [
+                th(html.escape(line.claim.claim), "row"),
+                td(f"<b>{line.judgment.word}</b>"),
+                td(html.escape(line.judgment.why)),
+                td(_numbers_html(line)),
+            ]
             for line in self
         )
-        head = "".join(f"<th scope='col'>{name}</th>" for name in ("The claim", "Verdict", "Why", "Measured"))
-        return (
-            f"{_STYLE}<div class='moe-closing'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        )
+        head = map(th, ("The claim", "Verdict", "Why", "Measured"))
+        return html_table(rows, head, box="moe-closing", style=_STYLE)
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -88,7 +91,4 @@ def _numbers_html(line: Closed) -> str:
     )
 
 
-_STYLE = (
-    "<style>.moe-closing td, .moe-closing th { text-align: left !important; vertical-align: top; white-space: normal; }"
-    ".moe-closing th[scope=row] { font-weight: normal; min-width: 10em; }</style>"
-)
+_STYLE = ".moe-closing th[scope=row] { font-weight: normal; min-width: 10em; }"
