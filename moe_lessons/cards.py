@@ -1,4 +1,4 @@
-"""The model cards of data/models as they are written; configurations, recipes and published models are read from them."""
+"""The model cards of data/models as they are written, for configurations, recipes and published models."""
 
 import tomllib
 from typing import Any

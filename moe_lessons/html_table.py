@@ -19,7 +19,7 @@ def html_table(
 ) -> str:
     """A table of cells, below a row of `head` and with a caption where there are such.
 
-    With `box`, a class, its cells begin at the left and at the top and break their lines; `style` are more rules for it.
+    With `box`, a class, cells begin at the left and at the top and break their lines; `style` has more rules for it.
     """
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     names = "".join(head)

@@ -5,7 +5,7 @@ from importlib import import_module
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """A package's `__getattr__`: each name in `homes` is looked up in that module of the package, another is an error."""
+    """A package's `__getattr__`: a name in `homes` is looked up in that module of the package, another is an error."""
 
     def find(name: str) -> object:
         if name in homes:

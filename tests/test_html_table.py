@@ -8,7 +8,7 @@ from moe_lessons.html_table import html_table, td, th
 
 
 class Reader(HTMLParser):
-    """What a browser finds: the rows as lists of (tag, scope, text), the tags that are open at the end, and all seen."""
+    """What a browser finds: the rows as lists of [tag, scope, text], the tags left open at the end, and all tags."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

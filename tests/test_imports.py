@@ -35,7 +35,8 @@ ALLOWED = {
     "published": BASE | {"model", "accounting"},  # a card counts what our modules hold, and what they lack
     "benchmark": BASE | {"model", "training", "published", "accounting"},
     "figures": {"axes", "resources", "tracing"},
-    "widgets": {"axes", "cards", "config", "lazy", "resources", "tracing", "figures", "accounting"},  # never model, text, training
+    # Never model, text, training.
+    "widgets": {"axes", "cards", "config", "lazy", "resources", "tracing", "figures", "accounting"},
     "ledger": LIBRARY | {"records"},
     "exercises": LIBRARY | {"widgets", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},

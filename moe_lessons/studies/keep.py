@@ -1,4 +1,4 @@
-"""How a study is kept: one JSON file that begins with the command that makes it, written whole after each part of it."""
+"""How a study is kept: one JSON file that begins with the command that makes it, written whole after each part."""
 
 import json
 from collections.abc import Callable, Mapping
