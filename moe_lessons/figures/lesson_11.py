@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from moe_lessons.figures.speculation import KEPT, MAIN, REFUSED
-from moe_lessons.figures.style import WIDEST, clean, heading, new_figure, printable
+from moe_lessons.figures.style import INK, WIDEST, clean, heading, new_figure, printable
 
 
 def draw_overlap(

@@ -1,15 +1,12 @@
-"""Speculative decoding in pictures: two distributions laid over each other, and what became of drafts, pass by pass."""
+"""What became of drafts, pass by pass: the still picture of DraftView."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure, printable
+from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, heading, new_figure, printable
 
 KEPT, REFUSED, MAIN, BONUS = PALETTE[2], PALETTE[3], PALETTE[0], PALETTE[5]
 _TEXT_ENDS, _ROOM = 26, 84  # characters: where a row's drafts begin, and how many fit in it
