@@ -77,15 +77,11 @@ SAMPLES = {
     ),
     "at_work.draw_models": lambda: at_work.draw_models({"ours": at_work.Held(1000, 100)}, TITLE),
     "attention.draw_attention": lambda: attention.draw_attention(PIECES[:3], np.tri(3)[None, None] / [[1], [2], [3]]),
-    "lesson_02.draw_query": lambda: lesson_02.draw_query(
-        ["a", "b"], np.eye(2), np.ones(2), np.array([0.4, 0.6])
-    ),
+    "lesson_02.draw_query": lambda: lesson_02.draw_query(["a", "b"], np.eye(2), np.ones(2), np.array([0.4, 0.6])),
     "lesson_02.draw_saturation": lambda: lesson_02.draw_saturation([2, 4], {"plain": [0.5, 0.9]}, 8),
     "lesson_02.draw_influence": lambda: lesson_02.draw_influence({"masked": np.array([0, 1.0, 0.5])}, 1),
     "lesson_02.draw_turns": lambda: lesson_02.draw_turns({"fast": np.array([[1, 0], [0, 1.0]])}),
-    "lesson_02.draw_distance": lambda: lesson_02.draw_distance(
-        np.arange(3), {"here": np.array([3.0, 1, 2])}
-    ),
+    "lesson_02.draw_distance": lambda: lesson_02.draw_distance(np.arange(3), {"here": np.array([3.0, 1, 2])}),
     "lesson_02.draw_cache": lambda: lesson_02.draw_cache({"8 heads": 64, "2 heads": 16}, "KiB", TITLE),
     "lesson_02.draw_habits": lambda: lesson_02.draw_habits(
         {"trained": np.array([[0.1, 0.2]])}, {"trained": np.array([[0.3, 0.1]])}, "on itself", "on the first", "trained"
@@ -148,20 +144,22 @@ SAMPLES = {
     "sampling.draw_sampling": lambda: sampling.draw_sampling(
         SCORES[0], SCORES[0], [f"w{i}" for i in range(8)], title=TITLE
     ),
-    "lesson_11.draw_overlap": lambda: lesson_11.draw_overlap(
-        SCORES[0], SCORES[1], [f"w{i}" for i in range(8)], TITLE
-    ),
+    "lesson_11.draw_overlap": lambda: lesson_11.draw_overlap(SCORES[0], SCORES[1], [f"w{i}" for i in range(8)], TITLE),
     "speculation.draw_passes": lambda: speculation.draw_passes([speculation.Pass("a text", ["a", "b"], 1, "c")], TITLE),
     "lesson_00.draw_same_words": lambda: lesson_00.draw_same_words(BEST.T[:, None], ["json", "german"], PIECES, [0], 8),
     "lesson_00.draw_shares": lambda: lesson_00.draw_shares({"json": LOADS / LOADS.sum(axis=1, keepdims=True)}, [0, 1]),
-    "lesson_00.draw_strips": lambda: lesson_00.draw_strips({"ours": (25, 100), "theirs": (5, 100)}, {"theirs": "claimed"}),
+    "lesson_00.draw_strips": lambda: lesson_00.draw_strips(
+        {"ours": (25, 100), "theirs": (5, 100)}, {"theirs": "claimed"}
+    ),
     "charts.draw_changes": lambda: charts.draw_changes({"without 1": {"json": 0.5, "german": -0.25}}, TITLE),
     "lesson_07.draw_importance": lambda: lesson_07.draw_importance(
         SCORES[:2, :3], SCORES[2:4, :3], ["json", "german"], TITLE
     ),
     "tokens.draw_tokens": lambda: tokens.draw_tokens(PIECES, TITLE, {"json": 2.5}),
     "lesson_12.draw_journeys": lambda: lesson_12.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
-    "lesson_12.draw_traffic": lambda: lesson_12.draw_traffic(RNG.integers(1, 9, (2, 3, 3)), ["layer 0", "layer 1"], TITLE),
+    "lesson_12.draw_traffic": lambda: lesson_12.draw_traffic(
+        RNG.integers(1, 9, (2, 3, 3)), ["layer 0", "layer 1"], TITLE
+    ),
     "training.draw_training": lambda: training.draw_training(
         [training.Curve("moe", [[1, 1, 3.0, 10, 1], [2, 2, 2.0, 20, 1]], [])], title=TITLE
     ),

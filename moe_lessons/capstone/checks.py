@@ -133,9 +133,7 @@ def _findings(seat: Seat, sample: Sample, dynamic: bool) -> Iterator[Finding]:
         )
     if not fault and seat.expert_bias is not None and seat.expert_bias.shape != (n_experts,):
         shape = list(seat.expert_bias.shape)
-        fault = refused(
-            "bias", f"expert_bias has shape {shape}, but must have a number for each expert: [{n_experts}]"
-        )
+        fault = refused("bias", f"expert_bias has shape {shape}, but must have a number for each expert: [{n_experts}]")
     if fault:
         yield fault
         return

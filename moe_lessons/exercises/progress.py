@@ -36,9 +36,7 @@ class Progress(dict):
 
     def _repr_html_(self) -> str:
         left = "style='text-align:left'"
-        rows = (
-            [td(lesson), td(self._counts(lesson)), td(html.escape(self._names(lesson)), left)] for lesson in self
-        )
+        rows = ([td(lesson), td(self._counts(lesson)), td(html.escape(self._names(lesson)), left)] for lesson in self)
         return html_table(rows, (th("lesson", ""), th("passed", ""), th("exercises", "", left)))
 
     def _counts(self, lesson: str) -> str:

@@ -97,9 +97,7 @@ class Claims(Ledger):
         )
 
     def _repr_html_(self) -> str:
-        rows = (
-            [td(html.escape(claim.claim)), td(html.escape(claim.question)), td(_links(claim))] for claim, _ in self
-        )
+        rows = ([td(html.escape(claim.claim)), td(html.escape(claim.question)), td(_links(claim))] for claim, _ in self)
         return _table(rows, map(th, ("The claim", "What we shall measure", "Lessons")))
 
 

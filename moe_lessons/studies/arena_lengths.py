@@ -58,9 +58,7 @@ def main() -> None:
     corpus = course_corpus(progress=False)
     command = f"python -m moe_lessons.studies.arena_lengths --steps {args.steps} --seeds {args.seeds} --out {args.out}"
     marks = [args.steps // 10 * tenth for tenth in (1, 2, 4, 6, 8, 10)]
-    keep_by_seed(
-        args.out, command, "races", args.seeds, lambda seed: race(corpus, args.steps, marks, seed)._asdict()
-    )
+    keep_by_seed(args.out, command, "races", args.seeds, lambda seed: race(corpus, args.steps, marks, seed)._asdict())
 
 
 if __name__ == "__main__":
