@@ -17,7 +17,10 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")  # also two threads of one process must not meet
     try:
+        scratch.touch()
+        rights = scratch.stat().st_mode  # those of any new file here; safetensors gives them to the owner alone
         yield scratch
+        scratch.chmod(rights)
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)

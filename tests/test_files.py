@@ -28,6 +28,7 @@ def test_the_new_file_appears_when_the_block_ends_and_has_the_usual_rights(tmp_p
     usual.write_text("", encoding="utf-8")
     with replacing(path) as scratch:
         scratch.write_text("whole", encoding="utf-8")
+        scratch.chmod(0o600)  # as safetensors does
         assert scratch.parent == path.parent and scratch.name.startswith(".") and not path.exists()
     assert path.read_text(encoding="utf-8") == "whole"
     assert path.stat().st_mode == usual.stat().st_mode
