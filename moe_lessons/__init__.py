@@ -3,8 +3,9 @@
 Importing the package is cheap: torch is loaded only when a name that needs it is first used.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from moe_lessons.lazy import lazy
 
 if TYPE_CHECKING:
     from moe_lessons.config import (
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ModelConfig": "moe_lessons.config",
-    "AttentionConfig": "moe_lessons.config",
-    "LatentAttentionConfig": "moe_lessons.config",
-    "RopeScaling": "moe_lessons.config",
-    "MoEConfig": "moe_lessons.config",
-    "TrainConfig": "moe_lessons.config",
-    "Transformer": "moe_lessons.model.transformer",
-    "measured": "moe_lessons.statements",
+    "ModelConfig": "config",
+    "AttentionConfig": "config",
+    "LatentAttentionConfig": "config",
+    "RopeScaling": "config",
+    "MoEConfig": "config",
+    "TrainConfig": "config",
+    "Transformer": "model.transformer",
+    "measured": "statements",
 }
 __all__ = [
     "AttentionConfig",
@@ -42,11 +43,7 @@ __all__ = [
     "measured",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'moe_lessons' has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

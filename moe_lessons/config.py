@@ -1,10 +1,9 @@
 """Frozen, keyword-only descriptions of a model and of a training run; each refuses nonsense in one sentence."""
 
-import tomllib
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from moe_lessons.resources import data_path
+from moe_lessons.cards import card_values
 from moe_lessons.routing_rule import SETTINGS, GroupScore, RoutingRule, ScoreFunction
 
 
@@ -227,11 +226,7 @@ class ModelConfig:
     @classmethod
     def from_card(cls, name: str) -> "ModelConfig":
         """The sizes in `data/models/<name>.toml`; an unknown name is a ValueError that lists the known ones."""
-        folder = data_path("models")
-        known = sorted(card.stem for card in folder.glob("*.toml"))
-        if name not in known:
-            raise ValueError(f"there is no model card {name!r}; the cards are: {', '.join(known)}")
-        return cls.from_dict(tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))["config"])
+        return cls.from_dict(card_values(name)["config"])
 
 
 @dataclass(frozen=True, kw_only=True)

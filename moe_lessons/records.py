@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from moe_lessons.files import replacing
 from moe_lessons.resources import cache_dir
 
 T = TypeVar("T")
@@ -95,11 +96,9 @@ class RecordFile(Generic[T]):
     def write(self, records: list[dict[str, Any]]) -> None:
         """Replace the file by these records in one step, so that no reader sees half of it."""
         path = self.path()
-        scratch = path.with_name(f"{path.name}.{os.getpid()}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            scratch.write_text(json.dumps({self.key: records}, indent=1, allow_nan=False), encoding="utf-8")
-            scratch.replace(path)
+            with replacing(path) as scratch:
+                scratch.write_text(json.dumps({self.key: records}, indent=1, allow_nan=False), encoding="utf-8")
         except OSError as error:
             self._warn(
                 f"the {self.book} cannot be kept in {path} ({error.strerror}); the {self.piece} is shown, not saved"

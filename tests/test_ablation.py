@@ -10,8 +10,9 @@ from moe_lessons import Transformer
 from moe_lessons.accounting import count_parameters, forward_flops
 from moe_lessons.config import TrainConfig
 from moe_lessons.resources import data_path
+from moe_lessons.studies.ablation import GRANULARITY, ablate, small_model
 from moe_lessons.text.corpus import course_corpus
-from moe_lessons.training.ablation import GRANULARITY, ablate, first_documents, held_out, held_out_loss, small_model
+from moe_lessons.training.held_out import first_documents, held_out, held_out_loss
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_held_out_loss_is_the_mean_over_all_tokens(corpus):
 @pytest.mark.parametrize(("name", "steps", "seeds"), [("granularity", 300, 4), ("granularity-long", 1200, 2)])
 def test_the_shipped_studies_are_of_the_arms_that_stand_in_the_package(name, steps, seeds):
     study = json.loads(data_path(f"studies/{name}.json").read_text(encoding="utf-8"))
-    assert study["command"] == f"python -m moe_lessons.training.ablation --steps {steps} --seeds {seeds}"
+    assert study["command"] == f"python -m moe_lessons.studies.ablation --steps {steps} --seeds {seeds}"
     assert study["arms"] == {name: asdict(moe) for name, moe in GRANULARITY.items()}
     assert {name: len(values) for name, values in study["losses"].items()} == dict.fromkeys(GRANULARITY, seeds)
     assert study["seeds"] == list(range(seeds)) and study["train"]["steps"] == steps

@@ -10,32 +10,32 @@ import pytest
 from moe_lessons.figures import (
     at_work,
     attention,
-    attention_steps,
-    balance,
-    block,
     budget,
     capacity,
+    charts,
     context,
     cost,
-    dispatch,
-    gate,
-    granularity,
-    groups,
-    inside,
-    latent,
+    lesson_00,
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_06,
+    lesson_07,
+    lesson_08,
+    lesson_09,
+    lesson_10,
+    lesson_11,
+    lesson_12,
+    lesson_13,
     loads,
-    loss,
-    merges,
-    mixture,
     plane,
     quiz,
     routing,
     sampling,
     speculation,
-    start,
-    steering,
     tokens,
-    traffic,
     training,
 )
 from moe_lessons.figures.alt_text import MOST, describe
@@ -77,91 +77,89 @@ SAMPLES = {
     ),
     "at_work.draw_models": lambda: at_work.draw_models({"ours": at_work.Held(1000, 100)}, TITLE),
     "attention.draw_attention": lambda: attention.draw_attention(PIECES[:3], np.tri(3)[None, None] / [[1], [2], [3]]),
-    "attention_steps.draw_query": lambda: attention_steps.draw_query(
-        ["a", "b"], np.eye(2), np.ones(2), np.array([0.4, 0.6])
-    ),
-    "attention_steps.draw_saturation": lambda: attention_steps.draw_saturation([2, 4], {"plain": [0.5, 0.9]}, 8),
-    "attention_steps.draw_influence": lambda: attention_steps.draw_influence({"masked": np.array([0, 1.0, 0.5])}, 1),
-    "attention_steps.draw_turns": lambda: attention_steps.draw_turns({"fast": np.array([[1, 0], [0, 1.0]])}),
-    "attention_steps.draw_distance": lambda: attention_steps.draw_distance(
-        np.arange(3), {"here": np.array([3.0, 1, 2])}
-    ),
-    "attention_steps.draw_cache": lambda: attention_steps.draw_cache({"8 heads": 64, "2 heads": 16}, "KiB", TITLE),
-    "attention_steps.draw_habits": lambda: attention_steps.draw_habits(
+    "lesson_02.draw_query": lambda: lesson_02.draw_query(["a", "b"], np.eye(2), np.ones(2), np.array([0.4, 0.6])),
+    "lesson_02.draw_saturation": lambda: lesson_02.draw_saturation([2, 4], {"plain": [0.5, 0.9]}, 8),
+    "lesson_02.draw_influence": lambda: lesson_02.draw_influence({"masked": np.array([0, 1.0, 0.5])}, 1),
+    "lesson_02.draw_turns": lambda: lesson_02.draw_turns({"fast": np.array([[1, 0], [0, 1.0]])}),
+    "lesson_02.draw_distance": lambda: lesson_02.draw_distance(np.arange(3), {"here": np.array([3.0, 1, 2])}),
+    "lesson_02.draw_cache": lambda: lesson_02.draw_cache({"8 heads": 64, "2 heads": 16}, "KiB", TITLE),
+    "lesson_02.draw_habits": lambda: lesson_02.draw_habits(
         {"trained": np.array([[0.1, 0.2]])}, {"trained": np.array([[0.3, 0.1]])}, "on itself", "on the first", "trained"
     ),
-    "balance.draw_over_steps": lambda: balance.draw_over_steps(TWO, TITLE, "nats"),
-    "balance.draw_alone": lambda: balance.draw_alone({"a": np.array([10, 90])}, {"a": np.array([3.0, 2])}, TITLE),
-    "balance.draw_push": lambda: balance.draw_push(SCORES[0], SCORES[1], SCORES[0] - SCORES[1]),
-    "balance.draw_choices": lambda: balance.draw_choices(SCORES, PIECES, {"tokens choose": SCORES > 0.15}),
-    "block.draw_plan": block.draw_plan,
-    "block.draw_by_layer": lambda: block.draw_by_layer(BY_NAME, TITLE, "size"),
-    "block.draw_contributions": lambda: block.draw_contributions([1.0, 2], [2.0, 3], [1.0, 2, 4]),
+    "lesson_08.draw_over_steps": lambda: lesson_08.draw_over_steps(TWO, TITLE, "nats"),
+    "lesson_08.draw_alone": lambda: lesson_08.draw_alone({"a": np.array([10, 90])}, {"a": np.array([3.0, 2])}, TITLE),
+    "lesson_08.draw_push": lambda: lesson_08.draw_push(SCORES[0], SCORES[1], SCORES[0] - SCORES[1]),
+    "lesson_08.draw_choices": lambda: lesson_08.draw_choices(SCORES, PIECES, {"tokens choose": SCORES > 0.15}),
+    "lesson_03.draw_plan": lesson_03.draw_plan,
+    "charts.draw_by_layer": lambda: charts.draw_by_layer(BY_NAME, TITLE, "size"),
+    "lesson_03.draw_contributions": lambda: lesson_03.draw_contributions([1.0, 2], [2.0, 3], [1.0, 2, 4]),
     "budget.draw_budget": lambda: budget.draw_budget(
         [budget.Slice(0, "attention", 10, 10, 20), budget.Slice(None, "head", 5, 5, 10)], 1, TITLE
     ),
     "capacity.draw_slots": lambda: capacity.draw_slots(
         PIECES, [("a text", range(6))], [np.arange(6), np.arange(6, 12)], 2, 4, TITLE
     ),
-    "capacity.draw_waste": lambda: capacity.draw_waste([1, 2], {"mixed": [0.2, 0]}, {"mixed": [0.1, 0.5]}, TITLE),
+    "lesson_06.draw_waste": lambda: lesson_06.draw_waste([1, 2], {"mixed": [0.2, 0]}, {"mixed": [0.1, 0.5]}, TITLE),
     "context.draw_context": lambda: context.draw_context(
         [context.CacheCurve("ours", 1000, 1e9, 2**15)], {"8 GB": 8e9}, 2**14, title=TITLE
     ),
     "cost.draw_cost": lambda: cost.draw_cost(
         {"bf16": (2e9, 1e9)}, "bf16", 8e9, [1, 2], {"memory": [1.0, 2], "arithmetic": [3.0, 3]}, (1, 1.0), TITLE
     ),
-    "cost.draw_ranges": lambda: cost.draw_ranges({"ours": (1, 2, 4)}, TITLE, "million USD"),
-    "cost.draw_laws": lambda: cost.draw_laws(
+    "lesson_12.draw_ranges": lambda: lesson_12.draw_ranges({"ours": (1, 2, 4)}, TITLE, "million USD"),
+    "lesson_12.draw_laws": lambda: lesson_12.draw_laws(
         {"dense": ([1, 10], [3.0, 2])}, {"dense": ([1, 10], [2.0, 1], [3.0, 2], [4.0, 3])}, {}, TITLE
     ),
-    "dispatch.draw_dispatch": lambda: dispatch.draw_dispatch(PIECES, BEST, 8, TITLE),
-    "dispatch.draw_send": lambda: dispatch.draw_send(np.eye(6, 8), 4, PIECES, TITLE),
-    "dispatch.draw_ratios": lambda: dispatch.draw_ratios({"loop": (3, 2, 4), "dense": (1, 1, 1)}, "dense", TITLE),
-    "dispatch.draw_curves": lambda: dispatch.draw_curves([1, 2], BY_NAME, TITLE, "experts"),
-    "gate.draw_gate": lambda: gate.draw_gate(PIECES, RNG.normal(size=(6, 5))),
-    "granularity.draw_cut": lambda: granularity.draw_cut({"coarse": granularity.Widths(4, 8, [0])}, TITLE),
-    "granularity.draw_seeds": lambda: granularity.draw_seeds(BY_NAME, TITLE, "nats"),
-    "granularity.draw_sizes": lambda: granularity.draw_sizes([1, 2], BY_NAME, TITLE, "ratio"),
-    "groups.draw_groups": lambda: groups.draw_groups(SCORES[0], 4, [0, 1], [0, 5], [0, 1], TITLE),
-    "groups.draw_machines": lambda: groups.draw_machines({"free": [0.25, 0.75], "limited": [1.0, 0]}, TITLE),
-    "inside.draw_load_map": lambda: inside.draw_load_map(LOADS, TITLE),
-    "latent.draw_kept": lambda: latent.draw_kept({"multi-head": 4, "latent": (2, 0.5)}, 4, TITLE),
-    "latent.draw_orders": lambda: latent.draw_orders(4, 8, 16, 32),
-    "latent.draw_folds": lambda: latent.draw_folds([0, 1], BY_NAME, TITLE),
-    "latent.draw_crossing": lambda: latent.draw_crossing([1, 2], {"counted": ([1, 2], [0.5, 2])}, TITLE, "ratio"),
+    "lesson_06.draw_dispatch": lambda: lesson_06.draw_dispatch(PIECES, BEST, 8, TITLE),
+    "lesson_06.draw_send": lambda: lesson_06.draw_send(np.eye(6, 8), 4, PIECES, TITLE),
+    "charts.draw_ratios": lambda: charts.draw_ratios({"loop": (3, 2, 4), "dense": (1, 1, 1)}, "dense", TITLE),
+    "charts.draw_sweep": lambda: charts.draw_sweep([1, 2], BY_NAME, TITLE, "experts"),
+    "lesson_03.draw_gate": lambda: lesson_03.draw_gate(PIECES, RNG.normal(size=(6, 5))),
+    "lesson_09.draw_cut": lambda: lesson_09.draw_cut({"coarse": lesson_09.Widths(4, 8, [0])}, TITLE),
+    "charts.draw_seeds": lambda: charts.draw_seeds(BY_NAME, TITLE, "nats"),
+    "lesson_09.draw_sizes": lambda: lesson_09.draw_sizes([1, 2], BY_NAME, TITLE, "ratio"),
+    "lesson_09.draw_groups": lambda: lesson_09.draw_groups(SCORES[0], 4, [0, 1], [0, 5], [0, 1], TITLE),
+    "lesson_09.draw_machines": lambda: lesson_09.draw_machines({"free": [0.25, 0.75], "limited": [1.0, 0]}, TITLE),
+    "lesson_13.draw_load_map": lambda: lesson_13.draw_load_map(LOADS, TITLE),
+    "lesson_10.draw_kept": lambda: lesson_10.draw_kept({"multi-head": 4, "latent": (2, 0.5)}, 4, TITLE),
+    "lesson_10.draw_orders": lambda: lesson_10.draw_orders(4, 8, 16, 32),
+    "lesson_10.draw_folds": lambda: lesson_10.draw_folds([0, 1], BY_NAME, TITLE),
+    "lesson_10.draw_crossing": lambda: lesson_10.draw_crossing([1, 2], {"counted": ([1, 2], [0.5, 2])}, TITLE, "ratio"),
     "loads.draw_loads": some_loads,
-    "loss.draw_costs": lambda: loss.draw_costs(PIECES[:2], [2.0, 1], ["dice", "form"], TITLE),
-    "loss.draw_above_floor": lambda: loss.draw_above_floor({"json": 1.2}, {"json": 1.0}, "nats", TITLE),
-    "loss.draw_curves": lambda: loss.draw_curves(TWO, TITLE, "steps", "nats"),
-    "loss.draw_groups": lambda: loss.draw_groups({"1": {"+": 1.0}, "2": {"+": 2.0}}, TITLE, "nats"),
-    "merges.draw_merging": lambda: merges.draw_merging([["a", "b"], ["ab"]], ["bytes", "1 merge"]),
-    "merges.draw_vocabulary": lambda: merges.draw_vocabulary(TWO, TITLE, "pieces", "bytes"),
-    "merges.draw_origins": lambda: merges.draw_origins(["a", "b"], [[0.25, 0.75], [1, 0]], ["json", "german"]),
-    "mixture.draw_mixture": lambda: mixture.draw_mixture(" one", SCORES[0], BEST[0], np.array([0.6, 0.4])),
-    "mixture.draw_bars": lambda: mixture.draw_bars({"trained": {"json": 0.5, "german": 0.25}}, TITLE),
-    "plane.draw_heights": lambda: plane.draw_heights({"right": plane.grid(1, 20)[:, 0]}, 1),
+    "lesson_04.draw_costs": lambda: lesson_04.draw_costs(PIECES[:2], [2.0, 1], ["dice", "form"], TITLE),
+    "lesson_04.draw_above_floor": lambda: lesson_04.draw_above_floor({"json": 1.2}, {"json": 1.0}, "nats", TITLE),
+    "charts.draw_curves": lambda: charts.draw_curves(TWO, TITLE, "steps", "nats"),
+    "charts.draw_by_group": lambda: charts.draw_by_group({"1": {"+": 1.0}, "2": {"+": 2.0}}, TITLE, "nats"),
+    "lesson_01.draw_merging": lambda: lesson_01.draw_merging([["a", "b"], ["ab"]], ["bytes", "1 merge"]),
+    "lesson_01.draw_vocabulary": lambda: lesson_01.draw_vocabulary(TWO, TITLE, "pieces", "bytes"),
+    "lesson_01.draw_origins": lambda: lesson_01.draw_origins(["a", "b"], [[0.25, 0.75], [1, 0]], ["json", "german"]),
+    "lesson_07.draw_mixture": lambda: lesson_07.draw_mixture(" one", SCORES[0], BEST[0], np.array([0.6, 0.4])),
+    "charts.draw_bars": lambda: charts.draw_bars({"trained": {"json": 0.5, "german": 0.25}}, TITLE),
+    "lesson_05.draw_heights": lambda: lesson_05.draw_heights({"right": plane.grid(1, 20)[:, 0]}, 1),
     "plane.draw_planes": lambda: plane.draw_planes([some_run()], 1, moments=[0, 1]),
-    "plane.draw_pull": lambda: plane.draw_pull({"soft": np.array([0.1, -0.2])}, {"soft": np.array([0, 1])}),
-    "plane.draw_luck": lambda: plane.draw_luck({"soft": np.array([0.1, 0.2])}, {"soft": np.array([0, 1])}),
+    "lesson_05.draw_pull": lambda: lesson_05.draw_pull({"soft": np.array([0.1, -0.2])}, {"soft": np.array([0, 1])}),
+    "lesson_05.draw_luck": lambda: lesson_05.draw_luck({"soft": np.array([0.1, 0.2])}, {"soft": np.array([0, 1])}),
     "quiz.draw_quiz": lambda: quiz.draw_quiz(TITLE, QUESTIONS),
     "routing.draw_routing": lambda: routing.draw_routing(some_trace()),
     "sampling.draw_sampling": lambda: sampling.draw_sampling(
         SCORES[0], SCORES[0], [f"w{i}" for i in range(8)], title=TITLE
     ),
-    "speculation.draw_overlap": lambda: speculation.draw_overlap(
-        SCORES[0], SCORES[1], [f"w{i}" for i in range(8)], TITLE
-    ),
+    "lesson_11.draw_overlap": lambda: lesson_11.draw_overlap(SCORES[0], SCORES[1], [f"w{i}" for i in range(8)], TITLE),
     "speculation.draw_passes": lambda: speculation.draw_passes([speculation.Pass("a text", ["a", "b"], 1, "c")], TITLE),
-    "start.draw_same_words": lambda: start.draw_same_words(BEST.T[:, None], ["json", "german"], PIECES, [0], 8),
-    "start.draw_loads": lambda: start.draw_loads({"json": LOADS / LOADS.sum(axis=1, keepdims=True)}, [0, 1]),
-    "start.draw_at_work": lambda: start.draw_at_work({"ours": (25, 100), "theirs": (5, 100)}, {"theirs": "claimed"}),
-    "steering.draw_changes": lambda: steering.draw_changes({"without 1": {"json": 0.5, "german": -0.25}}, TITLE),
-    "steering.draw_importance": lambda: steering.draw_importance(
+    "lesson_00.draw_same_words": lambda: lesson_00.draw_same_words(BEST.T[:, None], ["json", "german"], PIECES, [0], 8),
+    "lesson_00.draw_shares": lambda: lesson_00.draw_shares({"json": LOADS / LOADS.sum(axis=1, keepdims=True)}, [0, 1]),
+    "lesson_00.draw_strips": lambda: lesson_00.draw_strips(
+        {"ours": (25, 100), "theirs": (5, 100)}, {"theirs": "claimed"}
+    ),
+    "charts.draw_changes": lambda: charts.draw_changes({"without 1": {"json": 0.5, "german": -0.25}}, TITLE),
+    "lesson_07.draw_importance": lambda: lesson_07.draw_importance(
         SCORES[:2, :3], SCORES[2:4, :3], ["json", "german"], TITLE
     ),
     "tokens.draw_tokens": lambda: tokens.draw_tokens(PIECES, TITLE, {"json": 2.5}),
-    "traffic.draw_journeys": lambda: traffic.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
-    "traffic.draw_traffic": lambda: traffic.draw_traffic(RNG.integers(1, 9, (2, 3, 3)), ["layer 0", "layer 1"], TITLE),
+    "lesson_12.draw_journeys": lambda: lesson_12.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
+    "lesson_12.draw_traffic": lambda: lesson_12.draw_traffic(
+        RNG.integers(1, 9, (2, 3, 3)), ["layer 0", "layer 1"], TITLE
+    ),
     "training.draw_training": lambda: training.draw_training(
         [training.Curve("moe", [[1, 1, 3.0, 10, 1], [2, 2, 2.0, 20, 1]], [])], title=TITLE
     ),
@@ -189,6 +187,6 @@ def test_a_drawing_says_what_it_shows(name):
     takes = inspect.signature(getattr(import_module(f"moe_lessons.figures.{module}"), function)).parameters
     if "title" in takes and name != "routing.draw_routing":  # whose sentence is its title
         assert TITLE in text, text
-    assert sum(sign.isdigit() for sign in text) >= (name != "block.draw_plan"), (
+    assert sum(sign.isdigit() for sign in text) >= (name != "lesson_03.draw_plan"), (
         "a number is what the eye would take along"
     )

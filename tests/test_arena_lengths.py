@@ -5,8 +5,8 @@ import json
 import pytest
 
 from moe_lessons.capstone import Arena, HashRouter, SoftmaxRouter
-from moe_lessons.capstone.lengths import race
 from moe_lessons.resources import data_path
+from moe_lessons.studies.arena_lengths import race
 from moe_lessons.text.corpus import text_corpus
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from moe_lessons.figures import attention_steps as draw
+from moe_lessons.figures import lesson_02 as draw
 
 
 def widths(axis) -> list[float]:

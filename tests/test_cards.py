@@ -9,9 +9,10 @@ import torch
 
 from moe_lessons import ModelConfig, Transformer
 from moe_lessons.accounting import cache_bytes_per_token, count_parameters
+from moe_lessons.cards import card_names
 from moe_lessons.cli import main
 from moe_lessons.model.cache import make_cache
-from moe_lessons.published.cards import card_names, cost, count_card, evaluate, read_card
+from moe_lessons.published.cards import cost, count_card, evaluate, read_card
 from moe_lessons.published.configurations import config_from_hugging_face, config_to_hugging_face
 
 PUBLISHED = [name for name in card_names() if read_card(name).is_published]

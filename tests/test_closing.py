@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from moe_lessons import ledger
-from moe_lessons.capstone import closing
+from moe_lessons.ledger import closing, measures
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LINES = [(line.claim.id, lesson) for line in ledger.claims() for lesson in line.claim.lessons]
@@ -67,7 +67,7 @@ def test_the_lesson_itself_settles_with_the_same_number(line):
 def test_what_was_recorded_comes_first_and_the_rest_is_computed(monkeypatch):
     for line in LINES:
         if line not in QUICK:
-            monkeypatch.setitem(closing.MEASURES, line, lambda: closing.Measured(0.5, "{:.2f}", "Stand-in."))
+            monkeypatch.setitem(closing.MEASURES, line, lambda: measures.Measured(0.5, "{:.2f}", "Stand-in."))
     ledger.settle("token-is-a-word", 1.05, "tokens per word", "Recorded.", "01")
     found = closing.close()
     assert len(found) == 7

@@ -8,8 +8,8 @@ import torch
 from moe_lessons.config import MoEConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.resources import data_path
-from moe_lessons.training.ablation import small_model
-from moe_lessons.training.collapse import N_EXPERTS, WATCHED, alone, place
+from moe_lessons.studies.ablation import small_model
+from moe_lessons.studies.collapse import N_EXPERTS, WATCHED, alone, place
 
 
 def test_a_place_is_where_the_expert_stands_when_all_are_sorted():

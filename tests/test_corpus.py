@@ -1,5 +1,5 @@
-import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,20 +130,12 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_and_nothing_else(quick, 
 
 
 def test_a_full_disk_costs_a_warning_and_leaves_no_half_file(quick, own_cache, monkeypatch):
-    class Full:
-        def __init__(self, handle, mode):
-            os.close(handle)
+    def fill_the_disk(path, content):
+        with path.open("wb") as file:
+            file.write(content[:100])
+        raise OSError(28, "No space left on device")
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            return False
-
-        def write(self, content):
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(corpus_module.os, "fdopen", Full)
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.warns(UserWarning, match="No space left on device"):
         assert equal(course_corpus(size_mb=0.05, progress=False).train, quick.train)
     assert [p for p in own_cache.rglob("*") if p.is_file()] == []

@@ -12,8 +12,8 @@ from in_node import WIDGETS, javascript
 
 from moe_lessons import ModelConfig
 from moe_lessons.accounting.price import PRECISIONS, accelerators, costs, sizes
-from moe_lessons.figures.cost import draw_laws, draw_ranges
-from moe_lessons.published.cards import card_names
+from moe_lessons.cards import card_names
+from moe_lessons.figures.lesson_12 import draw_laws, draw_ranges
 from moe_lessons.widgets import CostView
 from moe_lessons.widgets.view import png
 

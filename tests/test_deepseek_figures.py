@@ -5,9 +5,9 @@ import pytest
 from matplotlib.colors import to_hex
 
 from moe_lessons.figures.at_work import Held, draw_at_work, draw_models
+from moe_lessons.figures.charts import draw_seeds
 from moe_lessons.figures.contrast import SHEET
-from moe_lessons.figures.granularity import Widths, draw_cut, draw_seeds, draw_sizes
-from moe_lessons.figures.groups import draw_groups, draw_machines
+from moe_lessons.figures.lesson_09 import Widths, draw_cut, draw_groups, draw_machines, draw_sizes
 from moe_lessons.figures.style import PALETTE
 
 

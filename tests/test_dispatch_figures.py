@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from moe_lessons.figures.capacity import draw_waste
-from moe_lessons.figures.dispatch import draw_curves, draw_dispatch, draw_ratios, draw_send
+from moe_lessons.figures.charts import draw_ratios, draw_sweep
+from moe_lessons.figures.lesson_06 import draw_dispatch, draw_send, draw_waste
 
 PIECES = ["In", " January", " $5", "\n"]
 EXPERTS = np.array([[3, 0], [0, 3], [2, 3], [3, 2]])
@@ -45,7 +45,7 @@ def test_times_are_drawn_as_multiples_of_the_base_with_their_middle_half():
 
 def test_curves_carry_their_values_and_their_names():
     curves = {"loop": [1.0, 2.0, 4.0], "fused": [1.0, 1.1, 1.2]}
-    axis = draw_curves([2, 8, 32], curves, "title", "experts", log=True, level=(1.0, "dense")).axes[0]
+    axis = draw_sweep([2, 8, 32], curves, "title", "experts", log=True, level=(1.0, "dense")).axes[0]
     assert [line.get_ydata().tolist() for line in axis.lines[1:] if len(line.get_ydata()) == 3] == list(curves.values())
     assert set(words(axis)) == {"dense", "fused", "loop"}
     assert [label.get_text() for label in axis.get_xticklabels()] == ["2", "8", "32"]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from in_node import javascript
 
-from moe_lessons.figures.speculation import BONUS, KEPT, MAIN, REFUSED, Pass, draw_overlap, draw_passes
+from moe_lessons.figures.lesson_11 import draw_overlap
+from moe_lessons.figures.speculation import BONUS, KEPT, MAIN, REFUSED, Pass, draw_passes
 from moe_lessons.model.speculative import Speculation, Step
 from moe_lessons.widgets import DraftView, draft_view
 from moe_lessons.widgets.draft_view import MOST_TOKENS

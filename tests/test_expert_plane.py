@@ -14,19 +14,8 @@ from torch.nn import functional as F
 from moe_lessons.config import MoEConfig
 from moe_lessons.exercises.catalog import find
 from moe_lessons.exercises.checking import examine
-from moe_lessons.figures.plane import (
-    PlaneRun,
-    Truth,
-    draw_heights,
-    draw_luck,
-    draw_planes,
-    draw_pull,
-    grid,
-    mix,
-    right_answer,
-    seams,
-    shade,
-)
+from moe_lessons.figures.lesson_05 import draw_heights, draw_luck, draw_pull
+from moe_lessons.figures.plane import PlaneRun, Truth, draw_planes, grid, mix, right_answer, seams, shade
 from moe_lessons.model.router import Router
 from moe_lessons.widgets import ExpertPlane
 from moe_lessons.widgets import view as view_module

@@ -22,9 +22,9 @@ from moe_lessons.benchmark.next_token import LATENT
 from moe_lessons.config import TrainConfig
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.experts import Experts
+from moe_lessons.studies.scaling import LAYERS, scaled
 from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
-from moe_lessons.training.scaling import LAYERS, scaled
 
 CARDS = ["course-dense", "course-moe", "text-dense", "text-moe"]
 COURSE = {name: ModelConfig.from_card(name) for name in CARDS}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from moe_lessons.figures.inside import draw_load_map
+from moe_lessons.figures.lesson_13 import draw_load_map
 
 
 def texts(figure) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.patches import Rectangle
 
-from moe_lessons.figures.latent import draw_crossing, draw_folds, draw_kept, draw_orders
+from moe_lessons.figures.lesson_10 import draw_crossing, draw_folds, draw_kept, draw_orders
 
 
 def words(axis) -> list[str]:

@@ -9,8 +9,8 @@ import torch
 
 from moe_lessons import Transformer
 from moe_lessons.resources import data_path
+from moe_lessons.studies.look_ahead import compare, run, student
 from moe_lessons.text.corpus import course_corpus
-from moe_lessons.training.look_ahead import compare, run, student
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from moe_lessons.figures.loss import draw_above_floor, draw_costs, draw_curves, draw_groups
+from moe_lessons.figures.charts import draw_by_group, draw_curves
+from moe_lessons.figures.lesson_04 import draw_above_floor, draw_costs
 
 
 def heights(figure) -> list[float]:
@@ -49,7 +50,7 @@ def test_a_logarithmic_axis_shows_few_short_numbers_as_they_are_and_others_as_po
 
 
 def test_a_group_may_lack_a_member_without_moving_the_others():
-    figure = draw_groups({"+": {"1": 1.0, "2": 2.0}, "x": {"1": 3.0}}, "t", "nats", level=(0, "floor"))
+    figure = draw_by_group({"+": {"1": 1.0, "2": 2.0}, "x": {"1": 3.0}}, "t", "nats", level=(0, "floor"))
     places = {round(bar.get_x() + bar.get_width() / 2, 3): bar.get_height() for bar in figure.axes[0].patches}
     assert places == {-0.2: 1.0, 0.8: 3.0, 0.2: 2.0}
     assert "floor" in words(figure)

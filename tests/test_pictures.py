@@ -16,8 +16,8 @@ from PIL import Image
 
 from moe_lessons.figures.alt_text import MOST, describe
 from moe_lessons.figures.contrast import PAPER, contrast, luminance, readable
-from moe_lessons.figures.gate import draw_gate
-from moe_lessons.figures.groups import draw_groups
+from moe_lessons.figures.lesson_03 import draw_gate
+from moe_lessons.figures.lesson_09 import draw_groups
 from moe_lessons.figures.paper import png
 from moe_lessons.figures.style import INK, MUTED, PALETTE, clean, heading, label_ends, new_figure
 from moe_lessons.figures.training import Curve, draw_training

@@ -18,7 +18,7 @@ from moe_lessons.accounting.price import (
     training_hours,
     utilization,
 )
-from moe_lessons.published.cards import card_names
+from moe_lessons.cards import card_names
 
 DEVICES = accelerators()
 CONFIGS = {name: ModelConfig.from_card(name) for name in card_names()}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from moe_lessons.figures.routing import expert_colors
-from moe_lessons.figures.start import draw_at_work, draw_loads, draw_same_words
+from moe_lessons.figures.colors import expert_colors
+from moe_lessons.figures.lesson_00 import draw_same_words, draw_shares, draw_strips
 
 
 def words(figure) -> list[str]:
@@ -27,18 +27,18 @@ def test_a_row_of_the_picture_is_a_prompt_and_a_cell_has_its_experts_number_and_
 def test_every_number_of_layers_has_its_panels(layers):
     choices = np.zeros((2, layers, 3), dtype=int)
     assert len(draw_same_words(choices, ["a", "b"], list("xyz"), range(layers), 16).axes) == layers
-    assert len(draw_loads({"a": np.full((layers, 4), 0.25)}, range(layers)).axes) == layers
+    assert len(draw_shares({"a": np.full((layers, 4), 0.25)}, range(layers)).axes) == layers
 
 
 def test_a_bar_is_as_long_as_the_shares_it_is_made_of():
     loads = {"sums": np.array([[0.5, 0.0, 0.48, 0.02]]), "stories": np.array([[0.1, 0.2, 0.3, 0.4]])}
-    (axis,) = draw_loads(loads, (2,)).axes
+    (axis,) = draw_shares(loads, (2,)).axes
     assert [bar.get_width() for bar in axis.patches] == pytest.approx(np.concatenate([*loads.values()], axis=1)[0])
     assert words(axis.figure) == ["0", "2", "0", "1", "2", "3"]  # a sliver has no room for its number
 
 
 def test_the_part_at_work_is_drawn_to_scale_and_a_claim_is_called_one():
-    figure = draw_at_work({"ours": (1, 4), "theirs $1": (37, 671)}, {"theirs $1": "claimed"})
+    figure = draw_strips({"ours": (1, 4), "theirs $1": (37, 671)}, {"theirs $1": "claimed"})
     widths = [bar.get_width() for bar in figure.axes[0].patches]
     assert widths == pytest.approx([1, 1 / 4, 1, 37 / 671])
     assert [bar.get_hatch() for bar in figure.axes[0].patches][3]

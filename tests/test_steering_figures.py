@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from moe_lessons.figures.mixture import draw_mixture
-from moe_lessons.figures.steering import draw_changes, draw_importance
+from moe_lessons.figures.charts import draw_changes
+from moe_lessons.figures.lesson_07 import draw_importance, draw_mixture
 
 
 def test_a_cell_says_its_change_and_is_the_deeper_the_larger_it_is():

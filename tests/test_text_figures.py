@@ -2,7 +2,7 @@
 
 import pytest
 
-from moe_lessons.figures.merges import draw_merging, draw_origins, draw_vocabulary
+from moe_lessons.figures.lesson_01 import draw_merging, draw_origins, draw_vocabulary
 
 
 def test_each_step_of_merging_is_a_row_with_all_its_pieces():

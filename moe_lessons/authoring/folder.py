@@ -1,11 +1,12 @@
 """The folder of lessons: which there are, and each read and written whole."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+
+from moe_lessons.files import replacing
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -21,12 +22,8 @@ def targets(given: Sequence[Path] = ()) -> list[Path]:
 def write(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook whole or not at all, with a newline at its end."""
     text = nbformat.writes(notebook, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
 
 
 def read(path: Path) -> NotebookNode:

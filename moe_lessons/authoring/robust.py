@@ -25,6 +25,7 @@ from moe_lessons.authoring import folder
 from moe_lessons.authoring.compare import differing_cells
 from moe_lessons.authoring.execute import execute
 from moe_lessons.authoring.text import bare
+from moe_lessons.files import replacing
 from moe_lessons.records import held
 from moe_lessons.seeds import SWITCH
 from moe_lessons.statements import RECORD, holds
@@ -151,7 +152,6 @@ def read_margins() -> dict[str, Any]:
 def _keep(path: Path, name: str, code: str, said: Sequence[dict], noted: dict[str, Any]) -> None:
     """Put one run's statements among the others; several sweeps may write at a time."""
     file = margins_file()
-    file.parent.mkdir(exist_ok=True)
     with _one_at_a_time, held(file):
         margins = read_margins()
         lesson = margins.get(path.stem, {})
@@ -169,9 +169,8 @@ def _keep(path: Path, name: str, code: str, said: Sequence[dict], noted: dict[st
             kept["values"][name] = kept["values"].get(name, []) + [float(f"{v:.6g}") for v in one["values"]]
         margins[path.stem] = lesson
         text = json.dumps(dict(sorted(margins.items())), indent=1, ensure_ascii=False)
-        temporary = file.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(file)
+        with replacing(file) as scratch:
+            scratch.write_text(text + "\n", encoding="utf-8")
 
 
 class Margin(NamedTuple):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from moe_lessons.bundle import wheels
 from moe_lessons.bundle.targets import Target
+from moe_lessons.files import replacing
 from moe_lessons.resources import notebooks_path
 
 SPACE_NEEDED = 1.0  # GiB for each kind of machine: PyTorch alone is a fifth
@@ -92,7 +93,6 @@ def _seal(folder: Path) -> int:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
         size += path.stat().st_size
-    scratch = folder / f".{MANIFEST}"
-    scratch.write_text("".join(lines), encoding="utf-8")
-    scratch.replace(folder / MANIFEST)
+    with replacing(folder / MANIFEST) as scratch:
+        scratch.write_text("".join(lines), encoding="utf-8")
     return size

@@ -11,25 +11,19 @@ import torch
 from torch import nn
 
 from moe_lessons.benchmark.timing import interleaved
-from moe_lessons.capstone.checks import (
-    OVER_BUDGET,
-    Finding,
-    Report,
-    arriving,
-    crash,
-    inspect_router,
-    inspect_seated,
-    is_theirs,
-)
+from moe_lessons.capstone.checks import OVER_BUDGET, arriving, inspect_router, inspect_seated
 from moe_lessons.capstone.contract import AnyRouter, seat_routers, spread
+from moe_lessons.capstone.crashes import crash, is_theirs
 from moe_lessons.capstone.leaderboard import Board, Row, board, keep
+from moe_lessons.capstone.report import Finding, Report
 from moe_lessons.capstone.routers import SoftmaxRouter
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
 from moe_lessons.device import seeded
 from moe_lessons.model.load_balance import max_over_mean
 from moe_lessons.model.transformer import Transformer, next_token_loss
-from moe_lessons.text.corpus import Corpus, Split
+from moe_lessons.text.corpus import Corpus
 from moe_lessons.tracing.record import observe_routing
+from moe_lessons.training.held_out import first_documents, held_out
 from moe_lessons.training.history import History
 from moe_lessons.training.loop import Board as LiveRun
 from moe_lessons.training.loop import DivergedError, run_conditions, train, training_step
@@ -101,12 +95,8 @@ class Arena:
             raise ValueError("model is dense, but the arena is about its routers; give a model with moe=MoEConfig(...)")
         self.train = TrainConfig(steps=steps, batch_size=8, seq_len=self.config.max_length, lr=0.02)
         # The loop measures held-out documents, of which one will do: the arena has windows of its own.
-        valid, end = corpus.valid, corpus.valid.starts[1]
-        few = Split(valid.ids[:end], valid.labels[:end], valid.starts[:2], *(each[:1] for each in valid[3:]))
-        self.text = corpus._replace(valid=few)  # what contestants are trained on
-        width = self.config.max_length + 1
-        rows = min(HELD_OUT, len(corpus.valid.ids) // width)
-        windows = torch.from_numpy(corpus.valid.ids[: rows * width].astype(np.int64)).view(rows, width)
+        self.text = corpus._replace(valid=first_documents(corpus.valid, 1))  # what contestants are trained on
+        windows = held_out(corpus, HELD_OUT, self.config.max_length + 1)
         self.inputs, self.targets = windows[:, :-1].to(self.device), windows[:, 1:].to(self.device)
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 import moe_lessons
+from moe_lessons.html_table import html_table, td, th
 from moe_lessons.records import RecordFile
 
 NOISE = 0.1  # two measurements of one router's pace differ by up to so much
@@ -92,17 +93,14 @@ class Board(tuple[Place, ...]):
         if not self:
             return f"<p>Nobody has entered yet{html.escape(self._note())}</p>"
         names = ("", "Router", "Held-out loss", "Max/mean", "Time of a step", "Experts a token", "Parameters", "")
-        kinds = ("", "", *5 * (" class='n'",), "")
-        head = "".join(f"<th scope='col'{kind}>{name}</th>" for name, kind in zip(names, kinds, strict=True))
+        kinds = ("", "", *5 * ("class='n'",), "")
+        head = (th(name, "col", kind) for name, kind in zip(names, kinds, strict=True))
         caption = (
             "Held-out loss in nats per token, lower is better; the busiest expert's load over the mean (1 is balance); "
             "a training step's time with the course's softmax router as 1; parameters of one layer's router. "
             f"★: nobody is better in loss, balance and speed at once.{html.escape(self._note())}"
         )
-        return (
-            f"{_STYLE}<div class='moe-board'><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(map(_row_html, self))}</tbody></table></div>"
-        )
+        return html_table(map(_cells, self), head, caption=caption, box="moe-board", style=_STYLE)
 
     def _note(self) -> str:
         if not self.elsewhere:
@@ -185,27 +183,31 @@ def _loss(place: Place) -> str:
     return f"{place.loss:.3f}" + (f" ± {place.wide / 2:.3f}" if math.isfinite(place.wide) else "")
 
 
-def _row_html(place: Place) -> str:
+def _cells(place: Place) -> list[str]:
     whose = " <small>(the course's)</small>" if place.ours else ""
     settings = ", ".join(f"{name} {value:g}" for name, value in place.settings.items() if name != "dynamic")
     settings = f"<br><small>{html.escape(settings)}</small>" if settings else ""
-    name = f"<th scope='row'>{html.escape(place.name)}{whose}{settings}</th>"
+    name = th(f"{html.escape(place.name)}{whose}{settings}", "row")
     rank = f"{place.rank}." if place.rank else "<span aria-label='no rank'>–</span>"
     if math.isnan(place.loss):
-        return f"<tr><td>{rank}</td>{name}<td colspan='6'><b>refused</b>: {html.escape(place.reason)}</td></tr>"
+        return [td(rank), name, td(f"<b>refused</b>: {html.escape(place.reason)}", "colspan='6'")]
     seeds = f"<br><small>{place.seeds} seeds</small>" if place.seeds > 1 else ""
     star = "<span role='img' aria-label='unbeaten'>★</span>" if place.unbeaten else html.escape(place.reason)
-    numbers = (f"{_loss(place)}{seeds}", f"{place.peak:.2f}", f"{place.pace:.2f} ×", f"{place.live:.2f}")
-    cells = "".join(f"<td class='n'>{number}</td>" for number in (*numbers, f"{place.parameters:,}"))
-    return f"<tr><td>{rank}</td>{name}{cells}<td>{star}</td></tr>"
+    numbers = (
+        f"{_loss(place)}{seeds}",
+        f"{place.peak:.2f}",
+        f"{place.pace:.2f} ×",
+        f"{place.live:.2f}",
+        f"{place.parameters:,}",
+    )
+    return [td(rank), name, *(td(number, "class='n'") for number in numbers), td(star)]
 
 
 _STYLE = (
-    "<style>.moe-board td, .moe-board th { text-align: left !important; vertical-align: top; white-space: normal; }"
     ".moe-board .n { text-align: right !important; font-variant-numeric: tabular-nums; white-space: nowrap; }"
     ".moe-board th[scope=row] { min-width: 14em; }"
     ".moe-board caption { caption-side: bottom; text-align: left; padding-top: 6px; }"
-    ".moe-board small { font-weight: normal; }</style>"
+    ".moe-board small { font-weight: normal; }"
 )
 
 # ---- the file

@@ -83,7 +83,7 @@ def _read_json(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     content = json.loads(text)
     if path.name == "ledger.json":
-        from moe_lessons.ledger import FILE
+        from moe_lessons.ledger.book import FILE
 
         FILE.parsed(text)
     if path.name == "leaderboard.json":

@@ -4,10 +4,10 @@ import argparse
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
+from moe_lessons.files import replacing
 from moe_lessons.resources import notebooks_path
 
 RECORD = ".copied.json"  # in the folder: the checksum of each lesson as the course had it when it was copied
@@ -42,7 +42,7 @@ def copy_lessons(target: Path, source: Path | None = None) -> Copied:
             _copy_one(lesson, target / lesson.name, record, result)
     finally:
         if record != before:
-            (target / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            _write(target / RECORD, (json.dumps(record, indent=1) + "\n").encode(), instead=True)
     return result
 
 
@@ -69,14 +69,10 @@ def _copy_one(lesson: Path, mine: Path, record: dict[str, str], result: Copied) 
 
 def _write(path: Path, content: bytes, *, instead: bool = False) -> None:
     """Write a file whole or not at all, also on a full disk; one that exists only `instead` of it."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as scratch:
         scratch.write_bytes(content)
         if path.exists() and not instead:
             raise FileExistsError(f"{path} appeared while it was being copied; copy again")
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _is_as_shipped(content: bytes) -> bool:

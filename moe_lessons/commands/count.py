@@ -14,7 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from moe_lessons.published.cards import card_names, cost, read_card
+    from moe_lessons.cards import card_names
+    from moe_lessons.published.cards import cost, read_card
 
     if (args.card is None) != args.all:
         raise ValueError(f"give the name of one card or --all; the cards are: {', '.join(card_names())}")

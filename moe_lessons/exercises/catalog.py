@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from moe_lessons.exercises.exercise import Exercise
+from moe_lessons.html_table import html_table, td
 
 _STARS = {1: "★☆☆", 2: "★★☆", 3: "★★★"}
 
@@ -22,15 +23,17 @@ class Exercises(tuple):
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'><code>{html.escape(f'{lesson}.{exercise.name}')}</code></td>"
-            f"<td style='text-align:left'>{_with_code(exercise.task)}<br>"
-            f"<code>{html.escape(exercise.signature)}</code></td>"
-            f"<td title='difficulty {exercise.difficulty} of 3'>{_STARS[exercise.difficulty]}</td>"
-            f"<td style='white-space:nowrap'>{exercise.minutes} min</td></tr>"
+        left = "style='text-align:left'"
+        rows = (
+            [
+                td(f"<code>{html.escape(f'{lesson}.{exercise.name}')}</code>", left),
+                td(f"{_with_code(exercise.task)}<br><code>{html.escape(exercise.signature)}</code>", left),
+                td(_STARS[exercise.difficulty], f"title='difficulty {exercise.difficulty} of 3'"),
+                td(f"{exercise.minutes} min", "style='white-space:nowrap'"),
+            ]
             for lesson, exercise in self
         )
-        return f"<table><tbody>{rows}</tbody></table>"
+        return html_table(rows)
 
 
 def _with_code(text: str) -> str:

@@ -6,8 +6,9 @@ nearly everything.
 
 import inspect
 import re
-import traceback
 from collections.abc import Callable
+
+from moe_lessons.blame import cut, deepest_line
 
 _BY_TEXT = (
     ("modified by an inplace operation", "a tensor that the gradient needs is overwritten; write into a new one"),
@@ -75,7 +76,7 @@ def crash(error: BaseException, attempt: Callable) -> str:
     """`IndexError in line 3 of your code (`...`): list index out of range; count from 0 ...`."""
     text = (str(error).strip().splitlines() or [""])[0].rstrip(".")
     words = advice(error)
-    return f"{type(error).__name__}{where(error, attempt)}: {_cut(text, 90)}; {words}{'' if words[-1] == '?' else '.'}"
+    return f"{type(error).__name__}{where(error, attempt)}: {cut(text, 90)}; {words}{'' if words[-1] == '?' else '.'}"
 
 
 def advice(error: BaseException) -> str:
@@ -91,12 +92,4 @@ def advice(error: BaseException) -> str:
 def where(error: BaseException, attempt: Callable) -> str:
     """The deepest line of the learner's own code that the exception passed through."""
     code = getattr(inspect.unwrap(attempt), "__code__", None)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
-    if not frames:
-        return ""
-    line = (frames[-1].line or "").strip()
-    return f" in line {frames[-1].lineno} of your code" + (f" (`{_cut(line, 60)}`)" if line else "")
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 4]} ..."
+    return deepest_line(error, lambda file: code is not None and file == code.co_filename, longest=60)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from moe_lessons.exercises.draws import choices
 from moe_lessons.exercises.exercise import Exercise
 
 
@@ -22,21 +23,17 @@ def active_share(common: int, per_expert: int, n_experts: int, top_k: int) -> fl
     return (common + top_k * per_expert) / (common + n_experts * per_expert)
 
 
-def _choices(rng: np.random.Generator, n_tokens: int, n_experts: int, top_k: int) -> np.ndarray:
-    return np.stack([rng.permutation(n_experts)[:top_k] for _ in range(n_tokens)])
-
-
 def _layers(rng: np.random.Generator) -> Iterator[tuple]:
     yield (np.array([[0, 1], [1, 0], [2, 3]]),)
     yield (np.array([[3, 5]]),)
     for n_tokens, n_experts in ((20, 4), (60, 8)):
-        yield (_choices(rng, n_tokens, n_experts, 2),)
+        yield (choices(rng, n_tokens, n_experts, 2).numpy(),)
 
 
 def _layers_and_sizes(rng: np.random.Generator) -> Iterator[tuple]:
     yield np.array([[0, 1], [1, 0], [1, 2]]), 4
     for n_tokens, n_experts, top_k in ((3, 8, 2), (40, 8, 2), (40, 16, 4)):
-        yield _choices(rng, n_tokens, n_experts, top_k), n_experts
+        yield choices(rng, n_tokens, n_experts, top_k).numpy(), n_experts
 
 
 def _sizes(rng: np.random.Generator) -> Iterator[tuple]:

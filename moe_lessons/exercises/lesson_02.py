@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from moe_lessons.exercises.draws import normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model import attention
 from moe_lessons.model.rope import Rotation, rotate
@@ -38,18 +39,14 @@ def rotate_neighbors(
     return torch.stack(_turned(vectors[:, 0::2], vectors[:, 1::2], angles), dim=-1).flatten(1)
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
 def _queries_and_keys(rng: np.random.Generator) -> Iterator[tuple]:
     for shape in ((1, 3, 4), (2, 4, 8), (3, 1, 2), (2, 6, 16)):
-        yield _normal(rng, *shape), _normal(rng, *shape)
+        yield normal(rng, *shape), normal(rng, *shape)
 
 
 def _with_windows(rng: np.random.Generator) -> Iterator[tuple]:
     for shape, window in (((1, 4, 4), 2), ((2, 6, 8), 3), ((2, 5, 4), 1), ((1, 3, 4), 8)):
-        yield _normal(rng, *shape), _normal(rng, *shape), window
+        yield normal(rng, *shape), normal(rng, *shape), window
 
 
 def _sizes(rng: np.random.Generator) -> Iterator[tuple]:
@@ -62,7 +59,7 @@ def _sizes(rng: np.random.Generator) -> Iterator[tuple]:
 def _vectors_and_angles(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[1.0, 2.0, 0.0, 0.0]]), torch.tensor([[torch.pi / 2, 0.0]])
     for time, head_dim in ((3, 4), (5, 8)):
-        yield _normal(rng, time, head_dim), _normal(rng, time, head_dim // 2)
+        yield normal(rng, time, head_dim), normal(rng, time, head_dim // 2)
 
 
 def _past(time: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from moe_lessons.accounting.parameters import count_parameters
 from moe_lessons.config import AttentionConfig, ModelConfig
+from moe_lessons.exercises.draws import normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model.block import Block
 from moe_lessons.model.feed_forward import SwiGLU
@@ -64,37 +65,33 @@ def parameters(config: ModelConfig) -> int:
     return count_parameters(config).total
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
 def _vectors(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[3.0, 4.0]]), torch.ones(2), 1e-5
     yield torch.tensor([[0.03, -0.04], [0.0, 0.0]]), torch.ones(2), 0.1  # small vectors: here eps is seen
     for tokens, dim in ((3, 8), (5, 16)):
-        yield _normal(rng, tokens, dim) + 0.5, _normal(rng, dim), 1e-3
+        yield normal(rng, tokens, dim) + 0.5, normal(rng, dim), 1e-3
 
 
 def _layers(rng: np.random.Generator) -> Iterator[tuple]:
     for tokens, dim, hidden_dim in ((1, 2, 3), (3, 4, 6), (5, 8, 8)):
         yield (
-            _normal(rng, tokens, dim),
-            _normal(rng, hidden_dim, dim),
-            _normal(rng, hidden_dim, dim),
-            _normal(rng, dim, hidden_dim),
+            normal(rng, tokens, dim),
+            normal(rng, hidden_dim, dim),
+            normal(rng, hidden_dim, dim),
+            normal(rng, dim, hidden_dim),
         )
 
 
 def _blocks(rng: np.random.Generator) -> Iterator[tuple]:
     for time, dim, n_heads, hidden_dim in ((2, 4, 1, 6), (5, 8, 2, 12), (7, 16, 4, 24)):
-        square = [_normal(rng, dim, dim) / dim**0.5 for _ in range(4)]
-        wide = [_normal(rng, hidden_dim, dim) / dim**0.5 for _ in range(2)]
+        square = [normal(rng, dim, dim) / dim**0.5 for _ in range(4)]
+        wide = [normal(rng, hidden_dim, dim) / dim**0.5 for _ in range(2)]
         yield (
-            3 * _normal(rng, time, dim) + 0.5,
+            3 * normal(rng, time, dim) + 0.5,
             n_heads,
             *square,
             *wide,
-            _normal(rng, dim, hidden_dim) / hidden_dim**0.5,
+            normal(rng, dim, hidden_dim) / hidden_dim**0.5,
         )
 
 

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from moe_lessons.config import MoEConfig
+from moe_lessons.exercises.draws import normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model.router import Router, Routing, choose
 
@@ -64,26 +65,22 @@ def router_pull(
     return torch.autograd.grad(loss, leaf)[0]
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
 def _logits_and_answers(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([[10.0, 20.0, 90.0]]), 2
     for tokens, n_experts, top_k in ((3, 4, 2), (5, 6, 1), (4, 6, 3), (4, 4, 4)):
-        yield 2 * _normal(rng, tokens, n_experts), 3 * _normal(rng, tokens, n_experts), top_k
+        yield 2 * normal(rng, tokens, n_experts), 3 * normal(rng, tokens, n_experts), top_k
 
 
 def _logits(rng: np.random.Generator) -> Iterator[tuple]:
     yield (torch.tensor([[2.0, 1.0, 0.0]]),)
     for tokens, n_experts in ((4, 6), (6, 3)):
-        yield (2 * _normal(rng, tokens, n_experts),)
+        yield (2 * normal(rng, tokens, n_experts),)
 
 
 def _logits_with_ties(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[2.0, 1.0, 0.0, -1.0]]), 2
     for tokens, n_experts, top_k in ((3, 6, 2), (4, 5, 1), (3, 4, 4)):
-        yield 2 * _normal(rng, tokens, n_experts), top_k
+        yield 2 * normal(rng, tokens, n_experts), top_k
     yield torch.tensor([[1.0, 3.0, 1.0, 1.0], [0.5, 0.5, 0.5, 0.5]]), 2
 
 
@@ -92,13 +89,13 @@ def _router_inputs(rng: np.random.Generator) -> Iterator[tuple]:
     yield one, torch.tensor([[1.0], [2.0]]), torch.tensor([[0.5], [-0.5]]), torch.tensor([[1.0, -2.0]]), False
     yield one, torch.tensor([[1.0], [2.0]]), torch.tensor([[0.5], [-0.5]]), torch.tensor([[1.0, -2.0]]), True
     for training in (True, False, True):
-        yield _normal(rng, 4, 3), _normal(rng, 5, 3), _normal(rng, 5, 3), _normal(rng, 4, 5), training
+        yield normal(rng, 4, 3), normal(rng, 5, 3), normal(rng, 5, 3), normal(rng, 4, 5), training
 
 
 def _errors(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[1.0, 3.0, 9.0]]), torch.tensor([3.0]), 2
     for tokens, n_experts, top_k in ((3, 4, 2), (4, 6, 3), (2, 3, 3), (3, 4, 1)):
-        yield _normal(rng, tokens, n_experts), 2 * _normal(rng, tokens, n_experts), _normal(rng, tokens), top_k
+        yield normal(rng, tokens, n_experts), 2 * normal(rng, tokens, n_experts), normal(rng, tokens), top_k
 
 
 def _mixed(weights: Tensor, answers: Tensor, experts: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from moe_lessons.exercises.draws import choices, normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model.capacity import within_capacity
 from moe_lessons.model.dispatch import sort_by_expert
@@ -43,31 +44,23 @@ def table_flops(tokens: int, dim: int, n_experts: int, slots: int) -> int:
     return 2 * (2 * tokens * n_experts * slots * dim)
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
-def _choices(rng: np.random.Generator, tokens: int, n_experts: int, top_k: int) -> Tensor:
-    return torch.from_numpy(np.stack([rng.permutation(n_experts)[:top_k] for _ in range(tokens)]))
-
-
 def _sorted_outputs(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[1.0], [2.0], [4.0], [8.0]]), torch.tensor([1, 2, 0, 3]), torch.tensor([[0.7, 0.3], [0.6, 0.4]])
     for tokens, n_experts, top_k, dim in ((5, 4, 2, 3), (6, 8, 3, 2), (4, 3, 1, 4)):
-        order, _ = sort_by_expert(_choices(rng, tokens, n_experts, top_k), n_experts)
-        yield _normal(rng, tokens * top_k, dim), order, _normal(rng, tokens, top_k).softmax(dim=-1)
+        order, _ = sort_by_expert(choices(rng, tokens, n_experts, top_k), n_experts)
+        yield normal(rng, tokens * top_k, dim), order, normal(rng, tokens, top_k).softmax(dim=-1)
 
 
 def _routed(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[1, 0], [1, 3], [3, 1]]), 5
     for tokens, n_experts, top_k in ((6, 4, 2), (5, 8, 1), (7, 3, 3)):
-        yield _choices(rng, tokens, n_experts, top_k), n_experts
+        yield choices(rng, tokens, n_experts, top_k), n_experts
 
 
 def _crowded(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0, 1], [0, 1], [1, 0]]), 2, 2
     for tokens, n_experts, top_k, slots in ((8, 4, 2, 3), (9, 3, 2, 5), (10, 4, 3, 6), (7, 3, 1, 2), (5, 2, 2, 0)):
-        yield _choices(rng, tokens, n_experts, top_k), n_experts, slots
+        yield choices(rng, tokens, n_experts, top_k), n_experts, slots
 
 
 def _dropped(rng: np.random.Generator) -> Iterator[tuple]:
@@ -75,7 +68,7 @@ def _dropped(rng: np.random.Generator) -> Iterator[tuple]:
     for tokens, top_k in ((6, 2), (5, 3)):
         kept = torch.from_numpy(rng.random((tokens, top_k)) < 0.6)
         kept[0] = False  # a token that loses everything
-        yield _normal(rng, tokens, top_k).softmax(dim=-1), kept
+        yield normal(rng, tokens, top_k).softmax(dim=-1), kept
     # A choice that is kept and weighs nothing was not dropped.
     yield torch.tensor([[0.0, 1.0], [0.5, 0.5]]), torch.tensor([[True, True], [True, False]])
 

@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from moe_lessons.accounting.parameters import swiglu_parameters
 from moe_lessons.config import MoEConfig
+from moe_lessons.exercises.draws import choices, normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model import load_balance
 from moe_lessons.model.router import Router, choose
@@ -69,26 +70,22 @@ def active_parameters(dim: int, hidden_dim: int, n_routed_experts: int, n_shared
     return n_routed_experts * dim + (top_k + n_shared_experts) * swiglu_parameters(dim, hidden_dim)
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
 def _logits(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[2.0, 1.0, 0.0, -1.0]]), 2
     for tokens, n_experts, top_k in ((3, 4, 2), (5, 8, 1), (6, 8, 3), (4, 4, 4)):
-        yield 2 * _normal(rng, tokens, n_experts), top_k
+        yield 2 * normal(rng, tokens, n_experts), top_k
 
 
 def _scores_and_bias(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0.9, 0.5, 0.4, 0.1]]), torch.tensor([-0.6, 0.0, 0.0, 0.5]), 2
     for tokens, n_experts, top_k in ((4, 4, 2), (6, 8, 3)):
-        yield _normal(rng, tokens, n_experts).sigmoid(), 0.5 * _normal(rng, n_experts), top_k
+        yield normal(rng, tokens, n_experts).sigmoid(), 0.5 * normal(rng, n_experts), top_k
 
 
 def _weights_and_rules(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0.6, 0.2, 0.1, 0.1]]), torch.tensor([[0, 1]]), False, 2.5
     for normalize, route_scale in ((True, 2.5), (True, 1.0), (False, 1.0), (False, 0.5)):
-        scores = _normal(rng, 5, 8).sigmoid()
+        scores = normal(rng, 5, 8).sigmoid()
         yield scores, choose(scores, 3), normalize, route_scale
     # A bias has chosen others than the best.
     yield torch.tensor([[0.6, 0.2, 0.1, 0.1]]), torch.tensor([[3, 1]]), True, 2.5
@@ -99,24 +96,20 @@ def _small(rng: np.random.Generator) -> Iterator[tuple]:
     for tokens, n_experts, top_k in ((4, 4, 2), (6, 8, 3)):
         # Biases differ by more than these scores can: the choice has no near ties.
         bias = torch.from_numpy(rng.permutation(n_experts).astype(np.float32)) / n_experts
-        yield _normal(rng, tokens, n_experts) - 14, bias, top_k
-    yield 2 * _normal(rng, 6, 8), torch.from_numpy(rng.permutation(8).astype(np.float32)) / 20, 2
+        yield normal(rng, tokens, n_experts) - 14, bias, top_k
+    yield 2 * normal(rng, 6, 8), torch.from_numpy(rng.permutation(8).astype(np.float32)) / 20, 2
 
 
 def _half(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.ones(1, 2, dtype=torch.bfloat16), torch.tensor([[1.0, 0.0], [1.0, 0.002], [0.5, 0.0]]), 1
     for tokens, dim, n_experts, top_k in ((40, 16, 8, 2), (60, 32, 16, 4)):
-        yield _normal(rng, tokens, dim).bfloat16(), _normal(rng, n_experts, dim) / dim**0.5, top_k
-
-
-def _choices(rng: np.random.Generator, tokens: int, n_experts: int, top_k: int) -> Tensor:
-    return torch.from_numpy(np.stack([rng.permutation(n_experts)[:top_k] for _ in range(tokens)]))
+        yield normal(rng, tokens, dim).bfloat16(), normal(rng, n_experts, dim) / dim**0.5, top_k
 
 
 def _loads(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0, 1], [0, 2], [0, 1]]), 4
     for tokens, n_experts, top_k in ((4, 16, 1), (40, 8, 2), (30, 4, 4)):
-        yield _choices(rng, tokens, n_experts, top_k), n_experts
+        yield choices(rng, tokens, n_experts, top_k), n_experts
 
 
 def _sizes(rng: np.random.Generator) -> Iterator[tuple]:

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from moe_lessons.config import MoEConfig
+from moe_lessons.exercises.draws import normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model import load_balance
 from moe_lessons.model.router import Router, choose
@@ -46,10 +47,6 @@ def experts_take(scores: Float[Tensor, "tokens experts"], slots: int) -> Float[T
     return load_balance.expert_choice(scores, slots)
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
 def _loads(rng: np.random.Generator) -> Iterator[tuple]:
     yield (torch.tensor([6, 2, 0, 0]),)
     yield (torch.tensor([5, 5, 5]),)
@@ -61,7 +58,7 @@ def _loads(rng: np.random.Generator) -> Iterator[tuple]:
 def _logits_and_choices(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[2.0, 1.0, 0.0], [1.0, -1.0, 0.5]]), torch.tensor([[0], [0]])
     for tokens, n_experts, top_k in ((6, 4, 2), (10, 8, 3)):
-        logits = 2 * _normal(rng, tokens, n_experts)
+        logits = 2 * normal(rng, tokens, n_experts)
         yield logits, choose(logits, top_k)
 
 
@@ -70,7 +67,7 @@ def _layers(rng: np.random.Generator) -> Iterator[tuple]:
     logits = torch.tensor([[[3.0, 0, 0], [2, 0, 0], [0, 0, 4]], [[0, 3, 0], [0, 1, 0], [0, 0, 4]]])
     yield logits, logits.argmax(dim=-1, keepdim=True), torch.tensor([True, True, False])
     for layers, tokens, n_experts, top_k in ((3, 8, 4, 2), (2, 12, 6, 2)):
-        logits = 2 * _normal(rng, layers, tokens, n_experts)
+        logits = 2 * normal(rng, layers, tokens, n_experts)
         chosen = torch.stack([choose(layer, top_k) for layer in logits])
         # Padding lies between texts as well as behind the last.
         yield logits, chosen, (torch.arange(tokens) % 4 != 1) & (torch.arange(tokens) < tokens - 1)
@@ -81,7 +78,7 @@ def _biases(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([0.2, -0.1, 0.0]), torch.tensor([[3, 3, 3]]), 0.1
     for micro, n_experts in ((1, 6), (4, 8)):
         loads = rng.multinomial(64, rng.dirichlet(np.ones(n_experts)), size=micro)
-        yield 0.1 * _normal(rng, n_experts), torch.from_numpy(loads), 0.01
+        yield 0.1 * normal(rng, n_experts), torch.from_numpy(loads), 0.01
     yield torch.zeros(4), torch.tensor([[3, 1, 1, 1], [1, 1, 1, 1]]), 0.1  # the mean, 2.5, is no whole number
 
 
@@ -89,7 +86,7 @@ def _scores_and_slots(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [0.625, 0.375]]), 2
     yield torch.tensor([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5], [0.25, 0.75]]), 2  # ties
     for tokens, n_experts, slots in ((8, 4, 2), (12, 3, 5)):
-        yield _normal(rng, tokens, n_experts).softmax(dim=-1), slots
+        yield normal(rng, tokens, n_experts).softmax(dim=-1), slots
 
 
 def _entropy(load: Tensor, base: float) -> float:

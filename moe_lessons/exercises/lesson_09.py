@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig
+from moe_lessons.exercises.draws import normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model import load_balance
 from moe_lessons.model.router import Router, choose, within_best_groups
@@ -81,10 +82,6 @@ def _count(
     return int(total), int(active)
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
 def _layers_to_cut(rng: np.random.Generator) -> Iterator[tuple]:
     yield 16, 2, 64, 2, 1
     yield 8, 2, 96, 1, 0
@@ -98,7 +95,7 @@ def _gates(rng: np.random.Generator) -> Iterator[tuple]:
     for tokens, n_experts, top_k, route_scale in ((4, 6, 3, 2.5), (6, 8, 2, 1.0), (5, 16, 4, 0.5)):
         # Biases that decide: neighbors are farther apart than rounding.
         bias = torch.from_numpy(rng.permutation(n_experts).astype(np.float32)) / n_experts
-        yield 2 * _normal(rng, tokens, n_experts), bias, top_k, route_scale
+        yield 2 * normal(rng, tokens, n_experts), bias, top_k, route_scale
 
 
 def _scores_in_groups(rng: np.random.Generator) -> Iterator[tuple]:
@@ -106,13 +103,13 @@ def _scores_in_groups(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0.9, 0.1, 0.7, 0.6]]), 2, 1, 2
     yield torch.tensor([[-0.1, -0.2, -0.3, -0.8]]), 2, 1, 2
     for tokens, n_groups, size, top_groups, top_k in ((6, 4, 4, 2, 4), (8, 8, 3, 3, 6), (5, 2, 6, 1, 6)):
-        yield _normal(rng, tokens, n_groups * size), n_groups, top_groups, top_k
+        yield normal(rng, tokens, n_groups * size), n_groups, top_groups, top_k
 
 
 def _scores_and_choices(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0.9, 0.6, 0.1], [0.8, 0.1, 0.6]]), torch.tensor([[0], [0]])
     for tokens, n_experts, top_k in ((6, 4, 2), (10, 8, 3)):
-        scores = _normal(rng, tokens, n_experts).sigmoid()
+        scores = normal(rng, tokens, n_experts).sigmoid()
         yield scores, choose(scores, top_k)
 
 

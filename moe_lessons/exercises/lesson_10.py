@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from moe_lessons.accounting import cache_bytes_per_token
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
+from moe_lessons.exercises.draws import normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model.rope import Rotation, rotate, rotation
 
@@ -68,10 +69,6 @@ def _sum(wanted: Tensor, rope_query: Tensor, latents: Tensor, rope_keys: Tensor)
     return wanted @ latents[:, None].mT + rope_query @ rope_keys[:, None].mT
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
 def _models(rng: np.random.Generator) -> Iterator[tuple]:
     latent = {"qk_nope_head_dim": 16, "v_head_dim": 16}
     for attention, n_layers, tokens, size in (
@@ -88,28 +85,28 @@ def _models(rng: np.random.Generator) -> Iterator[tuple]:
 def _queries(rng: np.random.Generator) -> Iterator[tuple]:
     for heads, first, new, nope, rope in ((1, 1, 1, 2, 2), (3, 0, 4, 6, 4), (2, 50, 3, 2, 8), (2, 7, 2, 4, 4)):
         by = rotation(torch.arange(first, first + new), rope, 100.0)
-        yield _normal(rng, 2, heads, new, nope + rope), rope, by
+        yield normal(rng, 2, heads, new, nope + rope), rope, by
 
 
 def _kept(rng: np.random.Generator) -> Iterator[tuple]:
     for first, new, latent, rope in ((1, 1, 4, 2), (0, 5, 8, 4), (30, 3, 6, 6)):
         by = rotation(torch.arange(first, first + new), rope, 100.0)
-        yield 3 * _normal(rng, 2, new, latent), _normal(rng, 2, new, rope), 1 + 0.3 * _normal(rng, latent), by
+        yield 3 * normal(rng, 2, new, latent), normal(rng, 2, new, rope), 1 + 0.3 * normal(rng, latent), by
     by = rotation(torch.arange(1), 2, 100.0)
-    yield torch.tensor([[[0.0, 0.0, 0.0]], [[1.0, 2.0, 2.0]]]), _normal(rng, 2, 1, 2), torch.ones(3), by
+    yield torch.tensor([[[0.0, 0.0, 0.0]], [[1.0, 2.0, 2.0]]]), normal(rng, 2, 1, 2), torch.ones(3), by
 
 
 def _folded(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[[[1.0]], [[10.0]]]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     for heads, new, nope, latent in ((2, 3, 4, 6), (3, 1, 3, 3), (4, 2, 2, 8)):
-        yield _normal(rng, 2, heads, new, nope), _normal(rng, heads * nope, latent)
+        yield normal(rng, 2, heads, new, nope), normal(rng, heads * nope, latent)
 
 
 def _compared(rng: np.random.Generator) -> Iterator[tuple]:
     for heads, new, time, latent, nope, rope in ((1, 1, 2, 6, 2, 2), (3, 2, 5, 16, 8, 4), (2, 4, 4, 10, 4, 2)):
         yield (
-            _normal(rng, 2, heads, new, latent), _normal(rng, 2, heads, new, rope),
-            _normal(rng, 2, time, latent), _normal(rng, 2, time, rope), nope,
+            normal(rng, 2, heads, new, latent), normal(rng, 2, heads, new, rope),
+            normal(rng, 2, time, latent), normal(rng, 2, time, rope), nope,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from moe_lessons.exercises.draws import normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model.load_balance import expert_load
 from moe_lessons.model.router import choose
@@ -57,18 +58,14 @@ def sparsity(config: dict[str, Any]) -> float:
     return config["num_experts_per_tok"] / count if count else 1.0
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
 def _answers(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0.25, 0.75]]), torch.tensor([[2, 0]]), torch.tensor([[0.6, 0.1, 0.2, 0.1]])
     # A bias has made the lighter expert the first choice.
     yield torch.tensor([[0.7, 0.3]]), torch.tensor([[1, 3]]), torch.tensor([[0.0, 0.4, 0.1, 0.9]])
     for tokens, n_experts, top_k in ((4, 8, 3), (5, 6, 4)):
-        wanted = _normal(rng, tokens, n_experts)
+        wanted = normal(rng, tokens, n_experts)
         experts = torch.from_numpy(np.stack([rng.permutation(row[:top_k]) for row in choose(wanted, top_k).numpy()]))
-        yield torch.softmax(_normal(rng, tokens, top_k), dim=-1), experts, wanted
+        yield torch.softmax(normal(rng, tokens, top_k), dim=-1), experts, wanted
     yield torch.tensor([[0.5, 2.0]]), torch.tensor([[0, 1]]), torch.tensor([[0.1, 0.9]])  # weights need not sum to 1
     # A limit to some groups of experts has left the best one out.
     yield torch.tensor([[0.6, 0.4]]), torch.tensor([[0, 2]]), torch.tensor([[0.1, 0.9, 0.5]])
@@ -99,8 +96,8 @@ def _scores(rng: np.random.Generator) -> Iterator[tuple]:
     # The bias likes the expert that is to be missing.
     yield torch.tensor([[0.4, 0.3, 0.2, 0.1]]), torch.tensor([0.0, 0.0, 0.5, 0.0]), 2, 2
     for tokens, n_experts, top_k in ((5, 4, 2), (6, 8, 3)):
-        scores = torch.softmax(2 * _normal(rng, tokens, n_experts), dim=-1)
-        yield scores, 0.3 * _normal(rng, n_experts), int(rng.integers(0, n_experts)), top_k
+        scores = torch.softmax(2 * normal(rng, tokens, n_experts), dim=-1)
+        yield scores, 0.3 * normal(rng, n_experts), int(rng.integers(0, n_experts)), top_k
     # All others are far below 0.
     yield torch.tensor([[0.5, 0.3, 0.15, 0.05]]), torch.tensor([0.0, -20.0, -20.0, -20.0]), 0, 2
 

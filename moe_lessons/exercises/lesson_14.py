@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from moe_lessons.capstone.contract import spread
+from moe_lessons.exercises.draws import normal
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.model.load_balance import max_over_mean
 from moe_lessons.model.router import choose
@@ -60,7 +61,7 @@ class _Named:
 
 def _routers(rng: np.random.Generator) -> dict[str, Route]:
     """Four of them do not look ahead."""
-    rows = _normal(rng, 4, 6)
+    rows = normal(rng, 4, 6)
 
     def plain(hidden: Tensor) -> tuple[Tensor, Tensor]:
         scores = (hidden @ rows.T).softmax(dim=-1)
@@ -123,7 +124,7 @@ def _routers(rng: np.random.Generator) -> dict[str, Route]:
 
 
 def _cases_ahead(rng: np.random.Generator) -> Iterator[tuple]:
-    hidden = _normal(rng, 12, 6)
+    hidden = normal(rng, 12, 6)
     for name, route in _routers(rng).items():
         yield _Named(name, route), hidden, 5
 
@@ -132,8 +133,8 @@ def _choices(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0, 1], [0, 2], [0, 3]]), torch.tensor([[0.5, 0.5], [0.0, 1.0], [0.0, 1.0]]), 4
     yield torch.tensor([[0, 1], [1, 0], [0, 1]]), torch.tensor([[0.7, 0.3], [1.0, 0.0], [0.6, 0.4]]), 3
     for tokens, n_experts in ((20, 4), (40, 8)):
-        experts = choose(_normal(rng, tokens, n_experts) + torch.linspace(1, 0, n_experts), 2)
-        weights = _normal(rng, tokens, 2).softmax(dim=1)
+        experts = choose(normal(rng, tokens, n_experts) + torch.linspace(1, 0, n_experts), 2)
+        weights = normal(rng, tokens, 2).softmax(dim=1)
         yield experts, weights * (weights > 0.3), n_experts
 
 
@@ -142,11 +143,7 @@ def _scores(rng: np.random.Generator) -> Iterator[tuple]:
     yield torch.tensor([[0.5, 0.25, 0.125, 0.125], [0.875, 0.125, 0.0, 0.0]]), 0.75
     yield torch.tensor([[0.3, 0.2, 0.1, 0.1]]), 0.35  # scores that do not sum to 1
     for tokens, n_experts, p in ((8, 6, 0.9), (8, 16, 0.4)):
-        yield (2 * _normal(rng, tokens, n_experts)).softmax(dim=-1), p
-
-
-def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+        yield (2 * normal(rng, tokens, n_experts)).softmax(dim=-1), p
 
 
 # ---- known mistakes

@@ -3,10 +3,11 @@
 import contextlib
 import html
 import json
-import os
 from pathlib import Path
 
 from moe_lessons.exercises.catalog import declared, lessons
+from moe_lessons.files import replacing
+from moe_lessons.html_table import html_table, td, th
 from moe_lessons.records import held
 from moe_lessons.resources import cache_dir
 
@@ -16,10 +17,8 @@ def remember(name: str) -> None:
     path = _path()
     with held(path), contextlib.suppress(OSError):
         passed = remembered() | {name}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f"{path.name}.{os.getpid()}")
-        scratch.write_text(json.dumps(sorted(passed)), encoding="utf-8")
-        scratch.replace(path)
+        with replacing(path) as scratch:
+            scratch.write_text(json.dumps(sorted(passed)), encoding="utf-8")
 
 
 def remembered() -> set[str]:
@@ -36,13 +35,9 @@ class Progress(dict):
         return "\n".join(f"{lesson}  {self._counts(lesson)}  {self._names(lesson)}" for lesson in self)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{lesson}</td><td>{self._counts(lesson)}</td>"
-            f"<td style='text-align:left'>{html.escape(self._names(lesson))}</td></tr>"
-            for lesson in self
-        )
-        head = "<tr><th>lesson</th><th>passed</th><th style='text-align:left'>exercises</th></tr>"
-        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        left = "style='text-align:left'"
+        rows = ([td(lesson), td(self._counts(lesson)), td(html.escape(self._names(lesson)), left)] for lesson in self)
+        return html_table(rows, (th("lesson", ""), th("passed", ""), th("exercises", "", left)))
 
     def _counts(self, lesson: str) -> str:
         return f"{sum(self[lesson].values())} of {len(self[lesson])}"

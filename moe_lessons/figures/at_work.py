@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from moe_lessons.figures.budget import PARTS, brief
-from moe_lessons.figures.capacity import ink_on
+from moe_lessons.figures.colors import PARTS, ink_on
+from moe_lessons.figures.numbers import brief
 from moe_lessons.figures.style import INK, PALETTE, RULE, WIDEST, clean, heading, new_figure
 
 _IDLE = "#D9D9D9"

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, new_figure
+from moe_lessons.figures.colors import PARTS
+from moe_lessons.figures.numbers import brief
+from moe_lessons.figures.style import INK, MUTED, WIDEST, clean, heading, new_figure
 
 
 class Slice(NamedTuple):
@@ -16,31 +18,6 @@ class Slice(NamedTuple):
     parameters: int
     active: int  # of them, at work on one token
     flops: int  # forward, per token
-
-
-#: Every part in drawing order, with its color and what it is called.
-PARTS = {
-    "embedding": (PALETTE[4], "embedding"),
-    "attention": (PALETTE[0], "attention (q, k, v, o)"),
-    "scores": (PALETTE[8], "attention scores"),
-    "feed_forward": (PALETTE[1], "feed-forward"),
-    "experts": (PALETTE[1], "experts"),
-    "shared_experts": (PALETTE[9], "shared experts"),
-    "router": (PALETTE[5], "router"),
-    "norms": (PALETTE[7], "norms"),
-    "head": (PALETTE[2], "head"),
-    "multi_token": (PALETTE[3], "multi-token modules"),
-}
-
-
-def brief(count: float, units: str = "kMBT") -> str:
-    """A count in three digits with its unit: 1234567 is "1.23 M"; for FLOPs, `units` is "kMGT"."""
-    power = 0
-    while count >= 999.5 and power < len(units):
-        count, power = count / 1000, power + 1
-    if power == 0:
-        return f"{count:.0f}"
-    return f"{count:.{2 if count < 9.995 else 1 if count < 99.95 else 0}f} {units[power - 1]}"
 
 
 def draw_budget(slices: Sequence[Slice], n_layers: int, title: str = "") -> Figure:

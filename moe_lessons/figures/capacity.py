@@ -1,27 +1,15 @@
-"""Slots and who sits in them; what a capacity drops and what it leaves empty."""
+"""Slots and who sits in them: the still picture of DropView."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from moe_lessons.figures.routing import expert_colors
-from moe_lessons.figures.style import (
-    INK,
-    MUTED,
-    PALETTE,
-    RULE,
-    WIDEST,
-    clean,
-    heading,
-    label_ends,
-    new_figure,
-    printable,
-)
+from moe_lessons.figures.colors import expert_colors
+from moe_lessons.figures.style import INK, MUTED, WIDEST, new_figure, printable
 
 _LOST = "#D55E00"  # what is dropped
 _ROW = 0.155  # inches: one slot, one line of text
@@ -76,12 +64,6 @@ def draw_slots(
     figure.alt = f"{title}. {len(lines)} experts with their queues of tokens; {words}. "
     figure.alt += f"Queues: {', '.join(f'expert {expert} {len(line)}' for expert, line in enumerate(lines))}."
     return figure
-
-
-def ink_on(color: str) -> str:
-    """The text color that reads on a background."""
-    red, green, blue = to_rgb(color)
-    return INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.55 else "white"
 
 
 def _wrapped(pieces: Sequence[str], tokens: Sequence[int]) -> list[list[tuple[int, int, str]]]:
@@ -145,24 +127,3 @@ def _draw_columns(
                     page.plot([x + 0.04, x + width - 0.04], [y + _ROW * 0.43] * 2, color=_LOST, linewidth=0.9)
     if slots is not None:
         page.axhline(top + (slots + 1.14) * _ROW, color=_LOST, linewidth=1.4)
-
-
-def draw_waste(
-    factors: Sequence[float], dropped: Mapping[str, Sequence[float]], padded: Mapping[str, Sequence[float]], title: str
-) -> Figure:
-    """Shares of choices dropped (full lines) and of slots left empty (dashed) over the capacity factor, by kind."""
-    figure = new_figure(WIDEST, 3.0)
-    axis = clean(figure.subplots())
-    ends = []
-    for color, kind in zip(PALETTE, dropped, strict=False):
-        axis.plot(factors, dropped[kind], color=color, linewidth=2)
-        axis.plot(factors, padded[kind], color=color, linewidth=1.4, linestyle=(0, (3, 2)))
-        ends += [(factors[-1], padded[kind][-1], f"empty slots, {kind}", color)]
-        ends += [(factors[-1], dropped[kind][-1], f"dropped, {kind}", color)]
-    axis.axvline(1.0, color=RULE, linewidth=1)
-    axis.set(xlim=(factors[0], factors[-1]), ylim=(0, None), xlabel="capacity factor")
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    heading(axis, title)
-    figure.draw_without_rendering()
-    label_ends(axis, ends)
-    return figure

@@ -7,8 +7,8 @@ PAPER = "#EBE7DE"  # every figure's ground: four fifths of white's luminance
 SHEET = "#F6F4EE"  # boxes that lie on it
 
 
-def luminance(color: str) -> float:
-    """Relative luminance: 0 is black, 1 is white."""
+def luminance(color: str | np.ndarray) -> float:
+    """Relative luminance of a color, or of its red, green and blue from 0 to 1: 0 is black, 1 is white."""
     channels = np.array(to_rgb(color))
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from moe_lessons.figures.routing import expert_colors
+from moe_lessons.figures.colors import BUSY, IDLE, expert_colors
 from moe_lessons.figures.style import (
     INK,
     MUTED,
@@ -23,7 +23,6 @@ from moe_lessons.figures.style import (
 )
 from moe_lessons.tracing.drift import NOBODY, drift, new_choices
 
-BUSY, IDLE = "#D55E00", "#0072B2"  # above and below the mean load; what is neither stays white
 _SIGN, _LINE = 0.072, 0.26  # inches: one sign of the text, and from line to line
 _MOST_LINES = 6
 

@@ -1,7 +1,8 @@
 """How every figure of the course looks: one palette, quiet axes, labels beside the lines they name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,6 +66,32 @@ def clean(axis: Axes, grid: str = "y") -> Axes:
 def heading(axis: Axes, text: str) -> None:
     """A left-aligned title that says what is seen."""
     axis.set_title(text, loc="left", fontsize=10, color=INK)
+
+
+def plot_named(
+    axis: Axes,
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    colors: Iterable[str] = PALETTE,
+    *,
+    dots: float = 0,
+    **look: Any,
+) -> list[tuple[float, float, str, str]]:
+    """Plot each curve (x, y) in its color, its points marked where there are fewer than `dots`.
+
+    Returns what `label_ends` and `name_ends` write beside the curves.
+    """
+    ends = []
+    for (name, (x, y)), color in zip(curves.items(), colors, strict=False):
+        axis.plot(x, y, color=color, marker="o" if len(x) < dots else None, **look)
+        ends.append((x[-1], y[-1], name, color))
+    return ends
+
+
+def name_ends(axis: Axes, title: str, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """A heading, and names beside the ends of lines: the last call, when all else has its place."""
+    heading(axis, title)
+    axis.figure.draw_without_rendering()
+    label_ends(axis, ends)
 
 
 def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]], size: float = 8.5) -> None:

@@ -1,6 +1,6 @@
 """Experts on several processes, on one machine or on many: tokens travel, experts stay."""
 
-from importlib import import_module
+from moe_lessons.lazy import lazy
 
 # Counting what would travel needs neither torch nor other processes.
 _HOMES = {
@@ -24,8 +24,4 @@ __all__ = [
     "vectors_sent",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"moe_lessons.parallel.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'moe_lessons.parallel' has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)

@@ -1,12 +1,11 @@
 """Model cards: the sizes of published models as facts, with their sources, and what these sizes cost."""
 
 import ast
-import tomllib
 from typing import Any, NamedTuple
 
 from moe_lessons.accounting import ParameterCount, cache_bytes_per_token, count_parameters, forward_flops
+from moe_lessons.cards import card_values
 from moe_lessons.config import ModelConfig
-from moe_lessons.resources import data_path
 
 
 class Extra(NamedTuple):
@@ -45,19 +44,13 @@ class Cost(NamedTuple):
     context: int
 
 
-def card_names() -> list[str]:
-    """All cards, in the order of the alphabet."""
-    return sorted(path.stem for path in data_path("models").glob("*.toml"))
-
-
 def read_card(name: str) -> Card:
     """The card `data/models/<name>.toml`; an unknown name is a ValueError that lists the known ones."""
-    config = ModelConfig.from_card(name)
-    values = tomllib.loads((data_path("models") / f"{name}.toml").read_text(encoding="utf-8"))
+    values = card_values(name)
     return Card(
         name=name,
         source=values["source"],
-        config=config,
+        config=ModelConfig.from_dict(values["config"]),
         published_parameters=values.get("published_parameters"),
         stated=values.get("stated", {}),
         not_expressed=tuple(values.get("not_expressed", ())),

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import random
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from tqdm.auto import tqdm
 
+from moe_lessons.files import replacing
 from moe_lessons.resources import cache_dir
 from moe_lessons.text.grammars import GRAMMARS, Document
 from moe_lessons.text.sources import extras as installed_extras
@@ -230,26 +230,16 @@ def _write_cache(path: Path, corpus: Corpus) -> None:
     }
     card = {"fingerprint": corpus.fingerprint, "domains": corpus.domains, "sha256": _checksum(tensors)}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, safetensors.numpy.save(tensors))
-        _replace(path.with_suffix(".json"), (json.dumps(card, indent=1) + "\n").encode())
+        with replacing(path) as scratch:
+            scratch.write_bytes(safetensors.numpy.save(tensors))
+        with replacing(path.with_suffix(".json")) as scratch:
+            scratch.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         warnings.warn(
             f"the corpus could not be kept in {path.parent} ({error.strerror or error}) and is built again next time; "
             "free some space or set MOE_LESSONS_CACHE to a folder you can write to",
             stacklevel=3,
         )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _read_cache(path: Path, tokenizer: Tokenizer, fingerprint: str) -> Corpus | None:

@@ -3,7 +3,6 @@
 Every one of the 256 bytes is in the vocabulary, so any UTF-8 string can be written and comes back exactly.
 """
 
-import argparse
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -148,22 +147,3 @@ def _byte_of() -> dict[str, int]:
 
 
 _BYTE_OF = _byte_of()
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train the course's tokenizer: `python -m moe_lessons.text.tokenizer`."""
-    from moe_lessons.text.corpus import tokenizer_texts
-
-    parser = argparse.ArgumentParser(prog="python -m moe_lessons.text.tokenizer", description=main.__doc__)
-    parser.add_argument("--vocab-size", type=int, default=1024)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=None, help="default: the course's data/tokenizer.json")
-    options = parser.parse_args(arguments)
-    out = options.out or data_path() / "tokenizer.json"
-    tokenizer = Tokenizer.train(tokenizer_texts(seed=options.seed), options.vocab_size)
-    tokenizer.save(out)
-    print(f"{out}: {tokenizer.vocab_size} tokens, fingerprint {tokenizer.fingerprint[:16]}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What happens inside a model, observed from outside: routing and attention."""
 
-from importlib import import_module
+from moe_lessons.lazy import lazy
 
 # Recording needs torch and the model; reading a trace needs neither.
 _HOMES = {
@@ -30,8 +30,4 @@ __all__ = [
     "tracer",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"moe_lessons.tracing.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'moe_lessons.tracing' has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)

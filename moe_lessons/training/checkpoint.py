@@ -4,8 +4,6 @@ Every file is written under another name and then renamed, so that a full disk o
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from moe_lessons.config import ModelConfig
+from moe_lessons.files import replacing
 from moe_lessons.model.transformer import Transformer
 
 _FORMAT = "moe-lessons-1"
@@ -119,16 +118,8 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     Raises OSError, naming the file, when there is no space or no right to write; an old file stays as it was.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            write(temporary)
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as scratch:
+            write(scratch)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OSError(f"{path} could not be written ({reason}); free some space or choose another folder") from None

@@ -1,11 +1,10 @@
 """Which model, and which way to train it, for a text and a machine: read from the cards in `data/models`."""
 
-import tomllib
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from moe_lessons.cards import card_values
 from moe_lessons.config import ModelConfig, TrainConfig
-from moe_lessons.resources import data_path
 
 
 class Recipe(NamedTuple):
@@ -33,6 +32,5 @@ def recipe(model: str, device_type: str = "cpu", *, own_text: bool = False) -> R
     if model in ("dense", "moe"):
         size = "-gpu" if device_type == "cuda" and not own_text else ""
         model = f"{'text' if own_text else 'course'}-{model}{size}"
-    config = ModelConfig.from_card(model)
-    card = tomllib.loads((data_path("models") / f"{model}.toml").read_text(encoding="utf-8"))
-    return Recipe(model, config, card.get("train", {}))
+    card = card_values(model)
+    return Recipe(model, ModelConfig.from_dict(card["config"]), card.get("train", {}))

@@ -1,6 +1,6 @@
 """The course's widgets; each is loaded when it is first asked for."""
 
-from importlib import import_module
+from moe_lessons.lazy import lazy
 
 _HOMES = {
     "RouterView": "router_view",
@@ -20,11 +20,7 @@ _HOMES = {
 }
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"moe_lessons.widgets.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'moe_lessons.widgets' has no attribute {name!r}")
+__getattr__ = lazy(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,217 @@
+"""The ledger: what the press claimed in January 2025, and what this machine's runs say to each claim.
+
+`data/claims.toml` holds the claims and no result; results are kept beside the other things this machine made, in
+`ledger.json` of the cache folder. Nothing here is typed in: a lesson computes the value and the verdict, and settles.
+"""
+
+import html
+import math
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from moe_lessons.html_table import html_table, td, th
+from moe_lessons.records import RecordFile
+from moe_lessons.resources import data_path, notebooks_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One sentence of the press, and where the course answers it."""
+
+    id: str
+    claim: str
+    question: str
+    lessons: tuple[str, ...]
+    units: dict[str, str]  # lesson -> unit of the value that it measures
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerEntry:
+    """What one lesson's run on this machine says to one claim."""
+
+    claim_id: str
+    value: float
+    shown: str  # the value as the reader sees it, rounded so that it is stable where the digits are not
+    unit: str
+    verdict: str
+    where: str  # the lesson, such as "01"
+
+    def __repr__(self) -> str:
+        return (
+            f"Claim: {_claim(self.claim_id).claim}\n"
+            f"Measured in lesson {self.where}: {self.shown} {self.unit}\n"
+            f"Verdict: {self.verdict}"
+        )
+
+    def _repr_html_(self) -> str:
+        lines = {
+            "Claim": html.escape(_claim(self.claim_id).claim),
+            f"Measured in lesson {self.where}": f"<b>{html.escape(self.shown)}</b> {html.escape(self.unit)}",
+            "Verdict": html.escape(self.verdict),
+        }
+        return _table([th(name, "row"), td(said)] for name, said in lines.items())
+
+
+class Line(NamedTuple):
+    """A claim with the entries that this machine has made for it, in the order of its lessons."""
+
+    claim: Claim
+    entries: tuple[LedgerEntry, ...]
+
+    @property
+    def state(self) -> str:
+        """open, `1 of 3 lessons` or settled."""
+        if len(self.entries) == len(self.claim.lessons):
+            return "settled"
+        return f"{len(self.entries)} of {len(self.claim.lessons)} lessons" if self.entries else "open"
+
+
+class Ledger(tuple[Line, ...]):
+    """The lines of the ledger; a notebook shows them as a table."""
+
+    def __repr__(self) -> str:
+        text = []
+        for claim, entries in self:
+            text.append(f"{Line(claim, entries).state:>15}  {claim.claim}  [{_lesson_list(claim)}]")
+            text += [f"{'':17}{e.where}: {e.shown} {e.unit}. {e.verdict}" for e in entries]
+        return "\n".join(text)
+
+    def _repr_html_(self) -> str:
+        rows = (
+            [td(html.escape(line.claim.claim)), td(_state_html(line)), td(_links(line.claim)), td(_answers(line))]
+            for line in self
+        )
+        return _table(rows, map(th, ("The claim", "State", "Lessons", "Measured here")))
+
+
+class Claims(Ledger):
+    """The claims and their questions, without results: the same on every machine."""
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{claim.id}: {claim.claim} [{_lesson_list(claim)}]\n    {claim.question}" for claim, _ in self
+        )
+
+    def _repr_html_(self) -> str:
+        rows = ([td(html.escape(claim.claim)), td(html.escape(claim.question)), td(_links(claim))] for claim, _ in self)
+        return _table(rows, map(th, ("The claim", "What we shall measure", "Lessons")))
+
+
+def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, show: str = "{:.3g}") -> LedgerEntry:
+    """Record what a lesson measured and return the entry; a later run of the same lesson replaces it.
+
+    `show` is how the value appears: a format such as "{:.1f}", or a statement such as "below 2" for a number whose
+    digits differ between machines. Raises ValueError for an unknown claim, a lesson or unit that is not the
+    claim's, a value that is not finite, or an empty verdict. A ledger that cannot be written is a warning.
+    """
+    claim = _claim(claim_id)
+    where = str(where).removeprefix("lesson ")
+    if where not in claim.lessons:
+        raise ValueError(f"where is {where!r}, but the claim {claim_id!r} is settled by lesson {_lesson_list(claim)}")
+    if unit != claim.units[where]:
+        raise ValueError(f"unit is {unit!r}, but lesson {where} measures {claim_id!r} in {claim.units[where]!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"value is {value}, but a claim is settled by a finite number; look at the run before")
+    if not verdict.strip():
+        raise ValueError("verdict is empty; say in one sentence what the number means for the claim")
+    entry = LedgerEntry(
+        claim_id=claim_id, value=float(value), shown=show.format(value), unit=unit, verdict=verdict.strip(), where=where
+    )
+
+    def with_entry(before: list[LedgerEntry]) -> list[dict[str, Any]]:
+        others = [e for e in _known(before) if (e.claim_id, e.where) != (claim_id, where)]
+        return [asdict(e) for e in (*others, entry)]
+
+    FILE.update(with_entry)
+    return entry
+
+
+def show() -> Ledger:
+    """The whole ledger with this machine's results. It depends on what was run before: tag its cell for nbval."""
+    entries = _known(FILE.read())
+    return Ledger(
+        Line(
+            claim, tuple(e for lesson in claim.lessons for e in entries if (e.claim_id, e.where) == (claim.id, lesson))
+        )
+        for claim in _book().values()
+    )
+
+
+def claims() -> Claims:
+    """The claims with the question that each one raises, the same on every machine."""
+    return Claims(Line(claim, ()) for claim in _book().values())
+
+
+def _book() -> dict[str, Claim]:
+    return _load(data_path("claims.toml"))[0]
+
+
+@cache
+def _load(path: Path) -> tuple[dict[str, Claim], dict[str, str]]:
+    written = tomllib.loads(path.read_text(encoding="utf-8"))
+    book = {}
+    for record in written["claim"]:
+        lessons, unit = tuple(record["lessons"]), record["unit"]
+        # One unit for all lessons of a claim, or a table of one each.
+        units = {lesson: unit if isinstance(unit, str) else unit[lesson] for lesson in lessons}
+        book[record["id"]] = Claim(
+            id=record["id"], claim=record["claim"], question=record["question"], lessons=lessons, units=units
+        )
+    return book, written["lessons"]
+
+
+def _claim(claim_id: str) -> Claim:
+    book = _book()
+    if claim_id not in book:
+        raise ValueError(f"there is no claim {claim_id!r}; the claims are: {', '.join(book)}")
+    return book[claim_id]
+
+
+def _entry(record: dict[str, Any]) -> LedgerEntry:
+    kinds = {f.name: float if f.type is float else str for f in fields(LedgerEntry)}
+    if set(record) != set(kinds) or not all(isinstance(record[name], kind) for name, kind in kinds.items()):
+        raise ValueError("not a ledger entry")
+    return LedgerEntry(**record)
+
+
+FILE = RecordFile(book="ledger", key="entries", parse=_entry, piece="entry", remedy="run the lessons again to fill it")
+
+
+def _known(entries: list[LedgerEntry]) -> list[LedgerEntry]:
+    return [entry for entry in entries if entry.claim_id in _book()]  # a claim may have gone since
+
+
+def _lesson_list(claim: Claim) -> str:
+    return ", ".join(claim.lessons)
+
+
+def _links(claim: Claim) -> str:
+    """Relative links, which JupyterLab opens from a notebook beside the others; a lesson to come is a number alone."""
+    files = _load(data_path("claims.toml"))[1]
+    written = {path.stem for path in notebooks_path().glob("*.ipynb")}
+    return ", ".join(
+        f"<a href='{files[lesson]}.ipynb'>{lesson}</a>" if files[lesson] in written else lesson
+        for lesson in claim.lessons
+    )
+
+
+def _state_html(line: Line) -> str:
+    sign = {"open": "○", "settled": "●"}.get(line.state, "◐")
+    return f"<span style='white-space:nowrap'><span aria-hidden='true'>{sign}</span> {line.state}</span>"
+
+
+def _answers(line: Line) -> str:
+    if not line.entries:
+        return f"<i>{html.escape(line.claim.question)}</i>"
+    return "<br>".join(
+        f"{e.where}: <b>{html.escape(e.shown)}</b> {html.escape(e.unit)}. {html.escape(e.verdict)}"
+        for e in line.entries
+    )
+
+
+def _table(rows: Iterable[Iterable[str]], head: Iterable[str] = ()) -> str:
+    return html_table(rows, head, box="moe-ledger", style=".moe-ledger a { white-space: nowrap; }")

@@ -1,0 +1,27 @@
+"""How a study is kept: one JSON file that begins with the command that makes it, written whole after each part."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from moe_lessons.files import replacing
+
+
+def keep(path: Path, study: Mapping[str, Any]) -> None:
+    """Write a study to its file."""
+    with replacing(path) as scratch:
+        scratch.write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
+
+
+def keep_by_seed(path: Path, command: str, name: str, seeds: int, make: Callable[[int], Any]) -> None:
+    """Fill the list `name` of a study with what `make` returns for each seed; what the file has already is kept.
+
+    Stopped and started again, it goes on with the seeds that are missing.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))[name] if path.exists() else []
+    for seed in range(len(found), seeds):
+        found.append(make(seed))
+        keep(path, {"command": command, "threads": torch.get_num_threads(), name: found})

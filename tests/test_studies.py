@@ -1,0 +1,32 @@
+"""What is common to the studies: a file that is whole at any time, and goes on where it stopped."""
+
+import json
+
+import pytest
+
+from moe_lessons.studies.keep import keep, keep_by_seed
+
+
+def test_a_stopped_study_goes_on_with_the_seeds_that_are_missing(tmp_path):
+    path, made = tmp_path / "new" / "study.json", []
+
+    def make(seed):
+        made.append(seed)
+        if made == [0, 1, 2]:
+            raise KeyboardInterrupt
+        return {"seed": seed}
+
+    with pytest.raises(KeyboardInterrupt):
+        keep_by_seed(path, "python -m study", "races", 4, make)
+    assert json.loads(path.read_text(encoding="utf-8"))["races"] == [{"seed": 0}, {"seed": 1}]
+    keep_by_seed(path, "python -m study", "races", 4, make)
+    study = json.loads(path.read_text(encoding="utf-8"))
+    assert made == [0, 1, 2, 2, 3]
+    assert study["races"] == [{"seed": seed} for seed in range(4)]
+    assert list(study) == ["command", "threads", "races"]
+
+
+def test_a_study_is_one_json_with_a_line_end(tmp_path):
+    keep(tmp_path / "study.json", {"command": "python -m study", "losses": [1, 2]})
+    text = (tmp_path / "study.json").read_text(encoding="utf-8")
+    assert text.endswith("}\n") and json.loads(text) == {"command": "python -m study", "losses": [1, 2]}
