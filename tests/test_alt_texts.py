@@ -9,13 +9,11 @@ import pytest
 
 from moe_lessons.figures import (
     at_work,
-    attention,
     attention_steps,
     balance,
     block,
     budget,
     capacity,
-    context,
     cost,
     dispatch,
     gate,
@@ -28,20 +26,18 @@ from moe_lessons.figures import (
     merges,
     mixture,
     plane,
-    quiz,
     routing,
-    sampling,
     speculation,
     start,
     steering,
-    tokens,
     traffic,
     training,
 )
 from moe_lessons.figures.alt_text import MOST, describe
 from moe_lessons.tracing.trace import RoutingTrace
+from moe_lessons.widgets import attention_view, context_view, quiz, sampling_view, token_view
 
-FOLDER = Path(loads.__file__).parent
+PACKAGE = Path(loads.__file__).parent.parent
 RNG = np.random.default_rng(0)
 PIECES = [" one", " two", "3", "$4", "\n", "é"]
 SCORES = RNG.dirichlet(np.ones(8), 6)
@@ -76,7 +72,9 @@ SAMPLES = {
         {"attention": at_work.Held(10, 10), "experts": at_work.Held(90, 9)}, TITLE
     ),
     "at_work.draw_models": lambda: at_work.draw_models({"ours": at_work.Held(1000, 100)}, TITLE),
-    "attention.draw_attention": lambda: attention.draw_attention(PIECES[:3], np.tri(3)[None, None] / [[1], [2], [3]]),
+    "attention_view.draw_attention": lambda: attention_view.picture.draw_attention(
+        PIECES[:3], np.tri(3)[None, None] / [[1], [2], [3]]
+    ),
     "attention_steps.draw_query": lambda: attention_steps.draw_query(
         ["a", "b"], np.eye(2), np.ones(2), np.array([0.4, 0.6])
     ),
@@ -104,8 +102,8 @@ SAMPLES = {
         PIECES, [("a text", range(6))], [np.arange(6), np.arange(6, 12)], 2, 4, TITLE
     ),
     "capacity.draw_waste": lambda: capacity.draw_waste([1, 2], {"mixed": [0.2, 0]}, {"mixed": [0.1, 0.5]}, TITLE),
-    "context.draw_context": lambda: context.draw_context(
-        [context.CacheCurve("ours", 1000, 1e9, 2**15)], {"8 GB": 8e9}, 2**14, title=TITLE
+    "context_view.draw_context": lambda: context_view.picture.draw_context(
+        [context_view.picture.CacheCurve("ours", 1000, 1e9, 2**15)], {"8 GB": 8e9}, 2**14, title=TITLE
     ),
     "cost.draw_cost": lambda: cost.draw_cost(
         {"bf16": (2e9, 1e9)}, "bf16", 8e9, [1, 2], {"memory": [1.0, 2], "arithmetic": [3.0, 3]}, (1, 1.0), TITLE
@@ -143,9 +141,9 @@ SAMPLES = {
     "plane.draw_planes": lambda: plane.draw_planes([some_run()], 1, moments=[0, 1]),
     "plane.draw_pull": lambda: plane.draw_pull({"soft": np.array([0.1, -0.2])}, {"soft": np.array([0, 1])}),
     "plane.draw_luck": lambda: plane.draw_luck({"soft": np.array([0.1, 0.2])}, {"soft": np.array([0, 1])}),
-    "quiz.draw_quiz": lambda: quiz.draw_quiz(TITLE, QUESTIONS),
+    "quiz.draw_quiz": lambda: quiz.picture.draw_quiz(TITLE, QUESTIONS),
     "routing.draw_routing": lambda: routing.draw_routing(some_trace()),
-    "sampling.draw_sampling": lambda: sampling.draw_sampling(
+    "sampling_view.draw_sampling": lambda: sampling_view.picture.draw_sampling(
         SCORES[0], SCORES[0], [f"w{i}" for i in range(8)], title=TITLE
     ),
     "speculation.draw_overlap": lambda: speculation.draw_overlap(
@@ -159,7 +157,7 @@ SAMPLES = {
     "steering.draw_importance": lambda: steering.draw_importance(
         SCORES[:2, :3], SCORES[2:4, :3], ["json", "german"], TITLE
     ),
-    "tokens.draw_tokens": lambda: tokens.draw_tokens(PIECES, TITLE, {"json": 2.5}),
+    "token_view.draw_tokens": lambda: token_view.picture.draw_tokens(PIECES, TITLE, {"json": 2.5}),
     "traffic.draw_journeys": lambda: traffic.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
     "traffic.draw_traffic": lambda: traffic.draw_traffic(RNG.integers(1, 9, (2, 3, 3)), ["layer 0", "layer 1"], TITLE),
     "training.draw_training": lambda: training.draw_training(
@@ -168,13 +166,19 @@ SAMPLES = {
 }
 
 
+def drawings():
+    """Each module that draws, by the name that SAMPLES has for it: a topic, or the widget whose still picture it is."""
+    figures = {path.stem: f"figures.{path.stem}" for path in (PACKAGE / "figures").glob("*.py")}
+    widgets = {path.parent.name: f"widgets.{path.parent.name}.picture" for path in PACKAGE.glob("widgets/*/picture.py")}
+    return {name: import_module(f"moe_lessons.{module}") for name, module in sorted((figures | widgets).items())}
+
+
 def every_drawing():
-    for path in sorted(FOLDER.glob("*.py")):
-        module = import_module(f"moe_lessons.figures.{path.stem}")
+    for topic, module in drawings().items():
         for name, function in inspect.getmembers(module, inspect.isfunction):
             made_here = function.__module__ == module.__name__
             if made_here and name.startswith("draw_") and name != "draw_counts":  # which draws samples, no picture
-                yield f"{path.stem}.{name}"
+                yield f"{topic}.{name}"
 
 
 def test_no_drawing_is_left_out_here():
@@ -186,7 +190,7 @@ def test_a_drawing_says_what_it_shows(name):
     module, function = name.split(".")
     text = describe(SAMPLES[name]())
     assert 40 < len(text) <= MOST, text
-    takes = inspect.signature(getattr(import_module(f"moe_lessons.figures.{module}"), function)).parameters
+    takes = inspect.signature(getattr(drawings()[module], function)).parameters
     if "title" in takes and name != "routing.draw_routing":  # whose sentence is its title
         assert TITLE in text, text
     assert sum(sign.isdigit() for sign in text) >= (name != "block.draw_plan"), (

@@ -15,7 +15,7 @@ from moe_lessons.accounting.price import PRECISIONS, accelerators, costs, sizes
 from moe_lessons.figures.cost import draw_laws, draw_ranges
 from moe_lessons.published.cards import card_names
 from moe_lessons.widgets import CostView
-from moe_lessons.widgets.view import png
+from moe_lessons.widgets.shared.view import png
 
 CARDS = {name: sizes(ModelConfig.from_card(name)) for name in card_names()}
 DEVICES = accelerators()
@@ -49,7 +49,7 @@ def test_the_browser_counts_costs_as_the_package_does(node):
         f.speed.arithmetic, f.speed.memory, f.speed.tokensPerSecond, f.perMillion,
         f.trainingFlops, f.trainingHours, f.trainingPrice]];
     })"""
-    found = javascript(node, "cost_rule", expression, sent)
+    found = javascript(node, "cost_view/rule", expression, sent)
     for (model, device, knobs, n), (whole, numbers) in zip(seen, found, strict=True):
         want = costs(model, device, n_devices=n, **knobs)
         assert whole == [want.needed, want.n_devices, want.speed.bound]
@@ -67,7 +67,7 @@ def test_the_browser_moves_parameters_and_refuses_what_python_refuses(node):
         "value.pairs.map(([t, a]) => { const s = m.withParameters(value.model, t, a); "
         "return [s.products, m.routed(s), m.problem(s, value.knobs)]; })"
     )
-    found = javascript(node, "cost_rule", expression, {"model": asdict(model), "pairs": pairs, "knobs": context})
+    found = javascript(node, "cost_view/rule", expression, {"model": asdict(model), "pairs": pairs, "knobs": context})
     for (total, active), (products, routed, sentence) in zip(pairs, found, strict=True):
         try:
             want = model.with_parameters(total, active)
@@ -76,7 +76,7 @@ def test_the_browser_moves_parameters_and_refuses_what_python_refuses(node):
             continue
         assert (products, sentence) == (want.products, "")
         assert routed == pytest.approx(want.routed)
-    too_long = javascript(node, "cost_rule", "m.problem(value, {context: 1e9})", asdict(model))
+    too_long = javascript(node, "cost_view/rule", "m.problem(value, {context: 1e9})", asdict(model))
     assert too_long == "The model reads at most 163,840 tokens; shorten the context."
 
 
@@ -85,7 +85,7 @@ def test_numbers_are_said_in_three_digits_with_their_unit(node):
         "[m.money(0.0123), m.money(3.5), m.money(5576000), m.bytes(671e9), m.duration(0.0123), m.duration(2e-5), "
         "m.scientific(3.707e24), m.scientific(2e-3)]"
     )
-    said = javascript(node, "cost_view", expression, 0)
+    said = javascript(node, "cost_view/view", expression, 0)
     assert said == ["1.2 cents", "3.50 USD", "5.58 M USD", "671 GB", "12.3 ms", "20.0 µs", "3.71 · 10²⁴", "2.00 · 10⁻³"]
 
 
@@ -129,8 +129,8 @@ def test_knobs_that_make_no_sense_are_refused_in_one_sentence(knobs, sentence):
 def test_the_front_end_is_one_small_module_that_loads_nothing(node, tmp_path):
     bundle = str(CostView._esm)
     assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
-    for name in ("cost_view", "cost_rule"):
-        assert len((WIDGETS / f"{name}.js").read_text(encoding="utf-8").splitlines()) < 250
+    for name in ("view", "rule"):
+        assert len((WIDGETS / "cost_view" / f"{name}.js").read_text(encoding="utf-8").splitlines()) < 250
     file = tmp_path / "bundle.mjs"
     file.write_text(bundle, encoding="utf-8")
     done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)

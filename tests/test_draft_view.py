@@ -48,7 +48,7 @@ def test_the_browser_counts_as_the_kernel_does_at_every_event(node):
             steps = shown.records[0]["steps"]
             found = javascript(
                 node,
-                "drafts",
+                "draft_view/rule",
                 "[...Array(m.eventsOf(value).length + 1).keys()].map((at) => m.totalsOf(value, at))",
                 steps,
             )
@@ -71,7 +71,7 @@ def test_at_the_end_the_totals_are_the_recordings_own(node):
 def test_the_chips_that_stay_are_the_text_and_the_others_what_was_refused(node):
     recording = speculation(1, 3, passes=9)
     record = DraftView({("a", 1.0, 3): recording}, pieces).records[0]
-    chips = javascript(node, "drafts", "m.chipsOf(value, m.eventsOf(value.steps).length)", record)
+    chips = javascript(node, "draft_view/rule", "m.chipsOf(value, m.eventsOf(value.steps).length)", record)
     kept = [chip["piece"] for chip in chips if chip["kind"] in ("prompt", "main", "kept", "bonus")]
     assert kept == pieces(recording.tokens[0])
     refused = sum(step.accepted < len(step.drafts) for step in recording.steps)
@@ -152,7 +152,7 @@ def test_the_picture_of_two_distributions_stacks_to_the_larger_of_them():
 def test_the_front_end_is_one_small_module_that_loads_nothing(node, tmp_path):
     bundle = str(DraftView._esm)
     assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
-    assert len(Path(draft_view.__file__).with_suffix(".js").read_text(encoding="utf-8").splitlines()) < 250
+    assert len(Path(draft_view.__file__).with_name("view.js").read_text(encoding="utf-8").splitlines()) < 250
     file = tmp_path / "bundle.mjs"
     file.write_text(bundle, encoding="utf-8")
     done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)

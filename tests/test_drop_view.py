@@ -30,7 +30,7 @@ def in_the_browser(node: str, cases: list[dict]) -> list[dict]:
         const lines = m.linesOf({ ...layer, weights: Float32Array.from(layer.weights) }, batch, rule);
         return { lines, slots, kept: [...m.fatesOf(lines, layer.experts.length, slots)].map((fate) => fate >= 0) };
     })"""
-    return javascript(node, "slots", expression, cases)
+    return javascript(node, "drop_view/rule", expression, cases)
 
 
 def random_case(rng: np.random.Generator) -> dict:
@@ -152,7 +152,7 @@ def test_what_is_no_trace_too_long_or_misnamed_is_refused():
 def test_the_front_end_is_one_small_module_that_loads_nothing(node, tmp_path):
     bundle = str(DropView._esm)
     assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
-    assert len(Path(drop_view.__file__).with_suffix(".js").read_text(encoding="utf-8").splitlines()) < 250
+    assert len(Path(drop_view.__file__).with_name("view.js").read_text(encoding="utf-8").splitlines()) < 250
     file = tmp_path / "bundle.mjs"
     file.write_text(bundle, encoding="utf-8")
     done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)

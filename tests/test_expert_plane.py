@@ -3,12 +3,11 @@
 import json
 import re
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from in_node import javascript
+from in_node import WIDGETS, javascript
 from torch.nn import functional as F
 
 from moe_lessons.config import MoEConfig
@@ -29,9 +28,7 @@ from moe_lessons.figures.plane import (
 )
 from moe_lessons.model.router import Router
 from moe_lessons.widgets import ExpertPlane
-from moe_lessons.widgets import view as view_module
-
-WIDGETS = Path(view_module.__file__).parent
+from moe_lessons.widgets.shared.view import png
 
 
 def a_run(seed: int = 0, experts: int = 6, moments: int = 3, noisy: bool = False, **rule) -> PlaneRun:
@@ -66,7 +63,7 @@ def test_browser_picture_and_package_give_a_point_the_same_experts_weights_and_a
     view = ExpertPlane([run], extent=3.0)
     answers = javascript(
         node,
-        "plane_rule",
+        "expert_plane/rule",
         """(() => {
             const [run] = m.unpackRuns(value.runs, Float32Array.from(value.numbers));
             const at = m.mixture(run, 1);
@@ -98,7 +95,7 @@ def test_the_truth_and_its_seams_are_the_same_in_both_languages(node):
     truth, points = a_truth(), grid(2.0, 20)
     found = javascript(
         node,
-        "plane_rule",
+        "expert_plane/rule",
         "[value.points.map(([x, y]) => m.rightAnswer(value.truth, x, y)), m.seams(value.truth, 2)]",
         {"truth": np.concatenate([truth.borders, truth.planes]).ravel().tolist(), "points": points.tolist()},
     )
@@ -143,8 +140,8 @@ def test_a_run_with_all_its_moments_takes_few_bytes():
 def test_the_front_end_loads_nothing_and_is_short(node, tmp_path):
     bundle = str(ExpertPlane._esm)
     assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
-    for name in ("expert_plane.js", "plane_rule.js"):
-        assert len((WIDGETS / name).read_text(encoding="utf-8").splitlines()) < 330
+    for name in ("view", "rule"):
+        assert len((WIDGETS / "expert_plane" / f"{name}.js").read_text(encoding="utf-8").splitlines()) < 330
     file = tmp_path / "bundle.mjs"
     file.write_text(bundle, encoding="utf-8")
     done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)
@@ -197,7 +194,7 @@ def test_the_other_figures_are_drawn_from_arrays_and_fit_the_page():
         draw_luck(losses, idle),
     ]
     for figure in figures:
-        assert view_module.png(figure).startswith("iVBOR")
+        assert png(figure).startswith("iVBOR")
         assert figure.get_figwidth() <= 7
 
 

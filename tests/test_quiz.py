@@ -99,7 +99,7 @@ def test_markup_in_a_question_is_shown_not_obeyed():
 
 
 def test_the_front_end_counts_first_tries_apart_from_corrections(node):
-    script = Path(quizzes.__file__).parent.parent / "widgets" / "quiz.js"
+    script = Path(quizzes.__file__).parent.parent / "widgets" / "quiz" / "view.js"
     program = f"""
     const source = (await import("node:fs")).readFileSync({json.dumps(str(script))}, "utf8");
     const q = await import("data:text/javascript;base64," + Buffer.from(source).toString("base64"));

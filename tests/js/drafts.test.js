@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { chipsOf, endOf, eventsOf, nearest, story, totalsOf } from "../../moe_lessons/widgets/drafts.js";
+import { chipsOf, endOf, eventsOf, nearest, story, totalsOf } from "../../moe_lessons/widgets/draft_view/rule.js";
 
 // Two drafts of which the second is refused, then one that is accepted, then a last pass without any.
 const steps = [

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { marks, sentence } from "../../moe_lessons/widgets/expert_plane.js";
-import { expertPixels, heightPixels, mixture, normal, rightAnswer, seams, survey, unpackRuns } from "../../moe_lessons/widgets/plane_rule.js";
+import { marks, sentence } from "../../moe_lessons/widgets/expert_plane/view.js";
+import { expertPixels, heightPixels, mixture, normal, rightAnswer, seams, survey, unpackRuns } from "../../moe_lessons/widgets/expert_plane/rule.js";
 
 const meta = { name: "a", steps: [0, 10], loss: [1, 0.5], experts: 3, top_k: 2, score_function: "softmax", normalize: true, noisy: false };
 // Expert 0 leads on the right, 1 on the left, 2 nowhere; they say 1, 2 and 3.

@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { habit, headOf, pixels, rgb, topKeys } from "../../moe_lessons/widgets/attention_view.js";
-import { spread, ticks } from "../../moe_lessons/widgets/chart.js";
-import { choices, numbers, onFrame, visible } from "../../moe_lessons/widgets/common.js";
-import { entropy, ranking } from "../../moe_lessons/widgets/sampling_view.js";
-import { chipText, counts, debounce, describeToken } from "../../moe_lessons/widgets/token_view.js";
-import { clock, merge, speed } from "../../moe_lessons/widgets/training_board.js";
+import { habit, headOf, pixels, rgb, topKeys } from "../../moe_lessons/widgets/attention_view/view.js";
+import { spread, ticks } from "../../moe_lessons/widgets/shared/chart.js";
+import { choices, numbers, onFrame, visible } from "../../moe_lessons/widgets/shared/common.js";
+import { entropy, ranking } from "../../moe_lessons/widgets/sampling_view/view.js";
+import { chipText, counts, debounce, describeToken } from "../../moe_lessons/widgets/token_view/view.js";
+import { clock, merge, speed } from "../../moe_lessons/widgets/training_board/view.js";
 
 const always = (key) => ({ time: 6, at: (query, k) => (k === key(query) ? 1 : 0) });
 

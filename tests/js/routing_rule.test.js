@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { expertColors, inkOn } from "../../moe_lessons/widgets/expert_colors.js";
-import { guessRows, mean } from "../../moe_lessons/widgets/router_answer.js";
-import { tidyBias } from "../../moe_lessons/widgets/router_bars.js";
-import { routeRow } from "../../moe_lessons/widgets/router_trace.js";
-import { destination, niceEnd, percent, signed, verdict } from "../../moe_lessons/widgets/router_words.js";
-import { difference, isChanged, isMoved, loadOf, routeLayer, slotsPerExpert, unitNoise } from "../../moe_lessons/widgets/routing_rule.js";
+import { expertColors, inkOn } from "../../moe_lessons/widgets/shared/expert_colors.js";
+import { guessRows, mean } from "../../moe_lessons/widgets/router_view/answer.js";
+import { tidyBias } from "../../moe_lessons/widgets/router_view/bars.js";
+import { routeRow } from "../../moe_lessons/widgets/router_view/trace.js";
+import { destination, niceEnd, percent, signed, verdict } from "../../moe_lessons/widgets/router_view/words.js";
+import { difference, isChanged, isMoved, loadOf, routeLayer, slotsPerExpert, unitNoise } from "../../moe_lessons/widgets/shared/routing_rule.js";
 
 /** The same numbers every run, without a library. */
 function random(seed) {

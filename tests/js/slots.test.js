@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { changedFates, countsOf, fatesOf, linesOf, ordinal, slotsFor, story } from "../../moe_lessons/widgets/slots.js";
+import { changedFates, countsOf, fatesOf, linesOf, ordinal, slotsFor, story } from "../../moe_lessons/widgets/drop_view/rule.js";
 
 // Two tokens; both want both experts, in opposite order.
 const layer = { experts: [0, 1, 1, 0], weights: [0.6, 0.4, 0.9, 0.1], topK: 2, n: 2 };
