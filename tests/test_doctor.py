@@ -489,7 +489,7 @@ def test_a_front_end_that_is_switched_off_is_found_out(front_ends, tmp_path, wri
     assert jupyter.check_widgets().remedy == ""
 
 
-@pytest.mark.parametrize("name", ["router_view/view.js", "shared/chart.js", "load_board/__init__.py"])
+@pytest.mark.parametrize("name", ["static/router_view.js", "static/quiz.css", "load_board/__init__.py"])
 def test_a_front_end_of_the_courses_own_that_is_missing_is_found_out(tmp_path, name):
     """In a copy of the package, from which the file is really deleted."""
     shutil.copytree(ROOT / "moe_lessons", tmp_path / "moe_lessons", ignore=shutil.ignore_patterns("__pycache__"))

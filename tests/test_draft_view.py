@@ -1,9 +1,7 @@
 """DraftView: the browser, the still picture and the recording tell the same story."""
 
 import re
-import subprocess
 import warnings
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +10,7 @@ from in_node import javascript
 
 from moe_lessons.figures.speculation import BONUS, KEPT, MAIN, REFUSED, Pass, draw_overlap, draw_passes
 from moe_lessons.model.speculative import Speculation, Step
-from moe_lessons.widgets import DraftView, draft_view
+from moe_lessons.widgets import DraftView
 from moe_lessons.widgets.draft_view import MOST_TOKENS
 
 
@@ -147,13 +145,3 @@ def test_the_picture_of_two_distributions_stacks_to_the_larger_of_them():
     assert tops == pytest.approx({0: 0.5, 1: 0.3, 2: 0.35})
     words = [text.get_text() for text in figure.legends[0].get_texts()]
     assert ["70%" in words[0], "30%" in words[1], "30%" in words[2]] == [True] * 3
-
-
-def test_the_front_end_is_one_small_module_that_loads_nothing(node, tmp_path):
-    bundle = str(DraftView._esm)
-    assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
-    assert len(Path(draft_view.__file__).with_name("view.js").read_text(encoding="utf-8").splitlines()) < 250
-    file = tmp_path / "bundle.mjs"
-    file.write_text(bundle, encoding="utf-8")
-    done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr

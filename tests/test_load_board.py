@@ -2,8 +2,6 @@
 
 import base64
 import math
-import re
-import subprocess
 import warnings
 
 import numpy as np
@@ -247,15 +245,6 @@ def test_bad_input_is_one_sentence():
 
 
 # ---------------------------------------------------------------- in the browser
-
-
-def test_the_front_end_is_one_module_that_loads_nothing(node, tmp_path):
-    bundle = str(LoadBoard._esm)
-    assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
-    file = tmp_path / "bundle.mjs"
-    file.write_text(bundle, encoding="utf-8")
-    done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_browser_measures_load_as_python_does(node):

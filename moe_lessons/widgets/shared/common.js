@@ -1,4 +1,4 @@
-// What the widgets share: elements, knobs, drawing once a frame. `front_end` in view.py puts it before each module.
+// What the widgets share: elements, knobs, drawing once a frame.
 
 const SVG = "http://www.w3.org/2000/svg";
 

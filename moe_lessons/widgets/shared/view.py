@@ -1,6 +1,5 @@
 """The base of every widget: a front end in its own files, and a still picture wherever no browser code runs."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,11 @@ from moe_lessons.figures.alt_text import describe
 from moe_lessons.figures.paper import png
 from moe_lessons.figures.style import PALETTE
 
-_COMMENT = re.compile(r"^[ \t]*(//.*|/\*\*[\s\S]*?\*/)\n", re.MULTILINE)
-_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
-_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
-_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[\w/]+\.js)";$', re.MULTILINE)
+_BUILT = Path(__file__).parent.parent / "static"
 
 
 class View(anywidget.AnyWidget):
-    """A widget whose front end is `view.js` and `view.css` in the folder of its Python file.
+    """A widget whose front end is `view.js` and `view.css` beside its Python file.
 
     Subclasses set `_esm` and `_css` through `front_end(__file__)` and draw `figure()`. A notebook that is only
     read (GitHub, print, an untrusted page) shows that figure; Jupyter shows the live widget.
@@ -50,23 +46,15 @@ class View(anywidget.AnyWidget):
         return data, {**metadata, "image/png": {"alt": describe(figure, self.describe())}}
 
 
-def front_end(python_file: str) -> tuple[str, str]:
-    """The ES module `view.js` and the style sheet `view.css` of a widget's folder, each behind what all widgets share.
+def front_end(python_file: str) -> tuple[Path, Path]:
+    """The built module and style sheet of the widget whose folder holds this file; OSError where one is missing.
 
-    Browsers get one module per widget, without a bundler: a line `import { ... } from "./name.js";` is replaced
-    by that file, once, and so are the imports of that file. Node's tests import the files as they are. Every widget
-    carries its own copy, so comments and indents stay behind.
+    `make widgets` builds them from the folder's `view.js` and `view.css` and from all that these import. They are in
+    the repository, because whoever installs the course may have no Node. As paths they are read when a widget is
+    made, and read again, where ANYWIDGET_HMR is 1, whenever they change.
     """
-    folder = Path(python_file).resolve().parent
-    included: set[Path] = set()
-
-    def read(path: Path) -> str:
-        if path in included:
-            return ""
-        included.add(path)
-        source = _EXPORT.sub("", path.read_text(encoding="utf-8"))
-        return _IMPORT.sub(lambda found: read((path.parent / found[1]).resolve()), source)
-
-    script = _INDENT.sub("", _COMMENT.sub("", read(folder / "view.js")))
-    styles = [Path(__file__).with_name("common.css"), folder / "view.css"]
-    return script, "\n".join(style.read_text(encoding="utf-8") for style in styles if style.is_file())
+    name = Path(python_file).parent.name
+    script, style = _BUILT / f"{name}.js", _BUILT / f"{name}.css"
+    for path in (script, style):
+        path.stat()  # anywidget would not say in its error's `filename` which one is missing
+    return script, style
