@@ -1,4 +1,6 @@
-import { element, openView, onFrame, onWidth, listen, slider, choice, messageLine, numbers, visible } from "../shared/common.js";
+import { element, openView, onFrame, slider, choice, messageLine, numbers, visible } from "../shared/common.js";
+import { channels } from "../shared/expert_colors.js";
+import { follow, putter, walkRadios } from "../shared/habits.js";
 
 /** The weights of one head: `at(query, key)` between 0 and 1. */
 export function headOf(weights, [, heads, time], layer, head) {
@@ -48,10 +50,7 @@ function render({ model, el }) {
   const [layers, heads, time] = shape;
   const pieces = model.get("pieces");
   const weights = numbers(model.get("weights"), Uint16Array);
-  const put = (name, value) => {
-    model.set(name, Math.max(0, value));
-    model.save_changes();
-  };
+  const put = putter(model);
 
   const layer = choice({
     label: "Layer",
@@ -72,14 +71,7 @@ function render({ model, el }) {
     return { canvas, label, pick };
   });
   small.append(...thumbs.map((thumb) => thumb.pick));
-  small.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const next = (model.get("head") + step + heads) % heads;
-    put("head", next);
-    thumbs[next].pick.focus();
-  });
+  walkRadios(small, thumbs.map((thumb) => thumb.pick), () => model.get("head"), (i) => put("head", i));
 
   const map = element("canvas", { width: time, height: time });
   const row = element("div", { class: "moe-row-mark" });
@@ -116,12 +108,12 @@ function render({ model, el }) {
   };
   const draw = onFrame(() => {
     const [l, h, q] = ["layer", "head", "query"].map((name) => model.get(name));
-    const color = rgb(model.get("palette")[h % model.get("palette").length]);
+    const color = channels(model.get("palette")[h % model.get("palette").length]);
     const head = headOf(weights, shape, l, h);
     if (painted !== `${l} ${h}`) {
       thumbs.forEach(({ canvas, label, pick }, i) => {
         const one = headOf(weights, shape, l, i);
-        paint(canvas, one, rgb(model.get("palette")[i % model.get("palette").length]));
+        paint(canvas, one, channels(model.get("palette")[i % model.get("palette").length]));
         label.textContent = `head ${i}: ${habit(one)}`;
         pick.setAttribute("aria-label", label.textContent);
         pick.setAttribute("aria-checked", String(i === h));
@@ -146,14 +138,7 @@ function render({ model, el }) {
     note.replaceChildren(element("b", {}, visible(pieces[q])), ` looks at ${says.join(", ")}${here}`);
     say(model.get("message"));
   });
-  const silence = listen(model, { "change:layer": draw, "change:head": draw, "change:query": draw, "change:message": draw });
-  const rest = onWidth(el, draw);
-  return () => (silence(), rest());
-}
-
-/** "#0072B2" as [0, 114, 178]. */
-export function rgb(hex) {
-  return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  return follow(model, el, ["layer", "head", "query", "message"], draw);
 }
 
 export default { render };

@@ -1,4 +1,5 @@
-import { element, shape, openView, onFrame, onWidth, listen, slider, choice, choices, messageLine, brief } from "../shared/common.js";
+import { element, shape, openView, onFrame, slider, choice, choices, messageLine, brief } from "../shared/common.js";
+import { follow } from "../shared/habits.js";
 import { problem, parts, countParameters, flopsPerToken, isLatent, headDim } from "./rule.js";
 
 // Every part in drawing order: index into the palette, and what it is called.
@@ -155,9 +156,7 @@ function render({ model, el }) {
   }
 
   addKnobs();
-  const silence = listen(model, { "change:message": draw });
-  const rest = onWidth(el, draw);
-  return () => (silence(), rest());
+  return follow(model, el, ["message"], draw);
 }
 
 export default { render };

@@ -1,4 +1,5 @@
-import { element, shape, openView, onFrame, onWidth, listen, slider, choice, messageLine, brief } from "../shared/common.js";
+import { element, shape, openView, onFrame, slider, choice, messageLine, brief } from "../shared/common.js";
+import { follow, putter } from "../shared/habits.js";
 import { spread } from "../shared/chart.js";
 import { curves, fits, groups, inK, lengths, problem } from "./rule.js";
 
@@ -20,21 +21,17 @@ function render({ model, el }) {
   const [tokens, many] = [lengths(), Array.from({ length: 13 }, (_, i) => 2 ** i)];
   const { line, say } = messageLine();
   const state = () => Object.fromEntries([["models", models], ...NAMES.map((name) => [name, model.get(name)])]);
-  const put = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-    draw();
-  };
+  const put = putter(model);
   const nearest = (list, value) => list.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(list[best] - value) ? i : best), 0);
 
-  const length = slider({ label: "Context", min: 0, max: tokens.length - 1, value: nearest(tokens, model.get("context")), show: (i) => `${inK(tokens[i])} tokens`, change: (i) => put({ context: tokens[i] }) });
-  const crowd = slider({ label: "Conversations", min: 0, max: many.length - 1, value: nearest(many, model.get("conversations")), show: (i) => many[i].toLocaleString("en-US"), change: (i) => put({ conversations: many[i] }) });
+  const length = slider({ label: "Context", min: 0, max: tokens.length - 1, value: nearest(tokens, model.get("context")), show: (i) => `${inK(tokens[i])} tokens`, change: (i) => put("context", tokens[i]) });
+  const crowd = slider({ label: "Conversations", min: 0, max: many.length - 1, value: nearest(many, model.get("conversations")), show: (i) => many[i].toLocaleString("en-US"), change: (i) => put("conversations", many[i]) });
   const names = models.map(({ name }) => name);
   const rooms = Object.keys(memories);
-  const mode = choice({ label: "Show", names: ["models side by side", ...names.map((name) => `what if: ${name}`)], value: names.indexOf(model.get("rebuilt")) + 1, change: (i) => put({ rebuilt: i ? names[i - 1] : "" }) });
-  const width = (label, name) => choice({ label, names: BITS.map((bits) => `${bits} bits`), value: BITS.indexOf(model.get(name)), change: (i) => put({ [name]: BITS[i] }) });
+  const mode = choice({ label: "Show", names: ["models side by side", ...names.map((name) => `what if: ${name}`)], value: names.indexOf(model.get("rebuilt")) + 1, change: (i) => put("rebuilt", i ? names[i - 1] : "") });
+  const width = (label, name) => choice({ label, names: BITS.map((bits) => `${bits} bits`), value: BITS.indexOf(model.get(name)), change: (i) => put(name, BITS[i]) });
   const [numbers, weights] = [width("Cache in", "bits"), width("Weights in", "weight_bits")];
-  const room = choice({ label: "Memory", names: rooms, value: rooms.indexOf(model.get("memory")), change: (i) => put({ memory: rooms[i] }) });
+  const room = choice({ label: "Memory", names: rooms, value: rooms.indexOf(model.get("memory")), change: (i) => put("memory", rooms[i]) });
   const chips = element("div", { class: "moe-row moe-chips", role: "group", "aria-label": "Models shown" });
   const rebuild = element("div", { class: "moe-row", role: "group", "aria-label": "What it would be" });
   const chart = shape("svg", { role: "img" });
@@ -48,7 +45,7 @@ function render({ model, el }) {
   names.forEach((name, i) => {
     const press = () => {
       const shown = model.get("shown");
-      put({ shown: shown.includes(name) ? shown.filter((one) => one !== name) : names.filter((one) => one === name || shown.includes(one)) });
+      put("shown", shown.includes(name) ? shown.filter((one) => one !== name) : names.filter((one) => one === name || shown.includes(one)));
     };
     chips.append(element("button", { type: "button", style: `--run: ${palette[i % palette.length]}`, onclick: press }, name));
   });
@@ -62,8 +59,8 @@ function render({ model, el }) {
     const shares = divisors(one.n_heads);
     const size = (heads) => `${heads * one.head_dim} numbers`;
     rebuild.replaceChildren(
-      slider({ label: "Key-value heads, grouped", min: 0, max: shares.length - 1, value: shares.indexOf(groups(one.n_heads, kv_heads)), show: (i) => `${shares[i]} of ${one.n_heads}`, change: (i) => put({ kv_heads: shares[i] }) }).root,
-      slider({ label: "Latent", min: 1, max: 16, value: latent_heads, show: size, change: (heads) => put({ latent_heads: heads }) }).root,
+      slider({ label: "Key-value heads, grouped", min: 0, max: shares.length - 1, value: shares.indexOf(groups(one.n_heads, kv_heads)), show: (i) => `${shares[i]} of ${one.n_heads}`, change: (i) => put("kv_heads", shares[i]) }).root,
+      slider({ label: "Latent", min: 1, max: 16, value: latent_heads, show: size, change: (heads) => put("latent_heads", heads) }).root,
     );
   }
 
@@ -142,9 +139,7 @@ function render({ model, el }) {
     note.textContent = notes.length ? `* ${[...new Set(notes.map((one) => one.note))].join(" ")}` : "";
   }
 
-  const silence = listen(model, Object.fromEntries([...NAMES, "message"].map((name) => [`change:${name}`, draw])));
-  const rest = onWidth(el, draw);
-  return () => (silence(), rest());
+  return follow(model, el, [...NAMES, "message"], draw);
 }
 
 export default { render };

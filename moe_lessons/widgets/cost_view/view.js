@@ -1,4 +1,5 @@
-import { element, shape, openView, onFrame, onWidth, listen, slider, choice, choices, messageLine, brief } from "../shared/common.js";
+import { element, shape, openView, onFrame, slider, choice, choices, messageLine, brief } from "../shared/common.js";
+import { follow } from "../shared/habits.js";
 import { path } from "../shared/chart.js";
 import { PRECISIONS, problem, withParameters, costs, generationSpeed } from "./rule.js";
 
@@ -181,9 +182,7 @@ function render({ model, el }) {
   }
 
   addKnobs();
-  const silence = listen(model, { "change:message": draw });
-  const rest = onWidth(el, draw);
-  return () => (silence(), rest());
+  return follow(model, el, ["message"], draw);
 }
 
 export default { render };

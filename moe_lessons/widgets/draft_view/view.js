@@ -1,4 +1,5 @@
 import { element, openView, onFrame, listen, slider, choice, messageLine, visible } from "../shared/common.js";
+import { arrow, player, putter } from "../shared/habits.js";
 import { eventsOf, endOf, totalsOf, chipsOf, story, nearest } from "./rule.js";
 
 const PACES = [["slow", 900], ["walking", 350], ["fast", 70]];
@@ -13,54 +14,41 @@ function render({ model, el }) {
   const records = model.get("records");
   const record = () => records[Math.min(model.get("record"), records.length - 1)];
   const last = () => eventsOf(record().steps).length;
-  const put = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const put = putter(model);
 
   // ---- knobs
   const values = KNOBS.map((_, knob) => [...new Set(records.map(({ knobs }) => knobs[knob]))]);
   const selects = KNOBS.map((label, knob) => choice({
-    label, names: values[knob].map(String), change: (i) => (stop(), choose(nearest(records, model.get("record"), knob, values[knob][i]))),
+    label, names: values[knob].map(String), change: (i) => (film.stop(), choose(nearest(records, model.get("record"), knob, values[knob][i]))),
   }));
   selects.forEach(({ root }, knob) => (root.hidden = values[knob].length < 2));
   const choose = (to) => {
     // A text that was at its end is shown at its end, another from the beginning.
     const whole = model.get("at") >= last();
     model.set("at", 0); // valid in every recording
-    put({ record: to, at: whole ? eventsOf(records[to].steps).length : 0 });
+    model.set("record", to);
+    put("at", whole ? eventsOf(records[to].steps).length : 0);
   };
-  const move = (to) => (stop(), put({ at: Math.max(0, Math.min(last(), to)) }));
+  const move = (to) => (film.stop(), put("at", Math.max(0, Math.min(last(), to))));
   const passOf = (at) => eventsOf(record().steps)[at - 1]?.pass ?? -1;
   const button = (label, words, onclick) => element("button", { type: "button", "aria-label": words, title: words, onclick }, label);
-  const [back, play, step] = [
+  const [back, step] = [
     button("◀ Back", "One event back (left arrow)", () => move(model.get("at") - 1)),
-    button("", "Play or pause (space)", () => (playing ? stop() : start())),
     button("Step ▶", "One event on (right arrow)", () => move(model.get("at") + 1)),
   ];
-  play.classList.add("moe-play");
   const time = slider({ label: "Pass", min: 0, max: 1, value: 0, change: (passes) => move(endOf(record().steps, passes)) });
   const pace = choice({ label: "Pace", names: PACES.map(([name]) => name), value: 1, change: () => {} });
   const plain = element("input", { type: "checkbox", onchange: () => el.classList.toggle("plain", plain.checked) });
 
-  let playing = 0;
-  const stop = () => {
-    clearTimeout(playing);
-    playing = 0;
-    play.textContent = "▶ Play";
-  };
-  const tick = () => {
-    const at = model.get("at");
-    if (at >= last()) return stop();
-    put({ at: at + 1 });
-    playing = setTimeout(tick, PACES[pace.select.selectedIndex][1]);
-  };
-  const start = () => {
-    if (model.get("at") >= last()) put({ at: 0 });
-    play.textContent = "❚❚ Pause";
-    playing = setTimeout(tick, 150);
-  };
-  stop();
+  const film = player(() => {
+    if (model.get("at") >= last()) put("at", 0);
+    return () => {
+      const at = model.get("at");
+      if (at >= last()) return undefined;
+      put("at", at + 1);
+      return PACES[pace.select.selectedIndex][1];
+    };
+  }, { wait: 150, "aria-label": "Play or pause (space)", title: "Play or pause (space)" });
 
   // ---- what is seen
   const { line, say } = messageLine();
@@ -72,14 +60,15 @@ function render({ model, el }) {
     element("span", {}, element("i", { class: `moe-chip ${kind}` }, "ab"), WORDS[kind])));
   el.append(
     element("div", { class: "moe-row" }, ...selects.map(({ root }) => root)), line,
-    element("div", { class: "moe-row moe-drive" }, back, play, step, time.root, pace.root, element("label", { class: "moe-knob" }, plain, "only what stays")),
+    element("div", { class: "moe-row moe-drive" }, back, film.button, step, time.root, pace.root, element("label", { class: "moe-knob" }, plain, "only what stays")),
     totals, strip, words, bars, legend,
   );
   strip.addEventListener("keydown", (event) => {
     const at = model.get("at");
-    const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last() }[event.key];
+    const way = arrow(event);
+    const to = way ? at + way : { Home: 0, End: last() }[event.key];
     if (to !== undefined) move(to);
-    else if (event.key === " ") playing ? stop() : start();
+    else if (event.key === " ") film.toggle();
     else return;
     event.preventDefault();
   });
@@ -144,7 +133,7 @@ function render({ model, el }) {
 
   const silence = listen(model, { "change:record": draw, "change:at": draw, "change:message": draw });
   draw();
-  return () => (stop(), silence());
+  return () => (film.stop(), silence());
 }
 
 export default { render };

@@ -1,4 +1,5 @@
-import { element, shape, openView, onFrame, onWidth, listen, slider, choice, messageLine, numbers, visible } from "../shared/common.js";
+import { element, shape, openView, onFrame, slider, choice, messageLine, numbers, visible } from "../shared/common.js";
+import { arrow, follow, putter } from "../shared/habits.js";
 import { expertColors, inkOn } from "../shared/expert_colors.js";
 import { RULES, slotsFor, linesOf, fatesOf, countsOf, changedFates, story, wholePercent, many } from "./rule.js";
 
@@ -15,12 +16,7 @@ function render({ model, el }) {
   const id = `moe-drop-${Math.random().toString(36).slice(2)}`;
   let pointed = -1;
 
-  let saving = 0; // the picture changes at once, the kernel hears of it when the hand rests
-  const put = (name, value) => {
-    model.set(name, value);
-    clearTimeout(saving);
-    saving = setTimeout(() => model.save_changes(), 120);
-  };
+  const put = putter(model, 120);
   const row = () => Math.max(0, layers.indexOf(model.get("layer")));
   const tokensOf = (batch) => batch.flatMap((which) => members[which]);
   const pinned = () => (pointed >= 0 ? pointed : model.get("pinned"));
@@ -72,9 +68,8 @@ function render({ model, el }) {
   body.addEventListener("click", (event) => under(event) >= 0 && put("pinned", under(event)));
   texts.addEventListener("keydown", (event) => {
     const walk = tokensOf(model.get("batch"));
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step || event.target !== texts) return;
-    event.preventDefault();
+    const step = event.target === texts && arrow(event);
+    if (!step) return;
     const to = walk.indexOf(model.get("pinned")) + step;
     put("pinned", walk[Math.max(0, Math.min(walk.length - 1, to))]);
   });
@@ -217,10 +212,8 @@ function render({ model, el }) {
     threads.replaceChildren(...paths);
   }
 
-  const silence = listen(model, Object.fromEntries(["factor", "rule", "layer", "batch", "pinned", "message"].map((name) => [`change:${name}`, draw])));
-  const rest = onWidth(el, draw);
   draw();
-  return () => (silence(), rest());
+  return follow(model, el, ["factor", "rule", "layer", "batch", "pinned", "message"], draw);
 }
 
 export default { render };

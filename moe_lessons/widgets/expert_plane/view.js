@@ -1,6 +1,7 @@
-import { element, shape, openView, onFrame, onWidth, listen, slider, choice, messageLine, numbers } from "../shared/common.js";
+import { element, shape, openView, onFrame, slider, choice, messageLine, numbers } from "../shared/common.js";
+import { follow, player, putter, walkRadios } from "../shared/habits.js";
 import { ticks, short, path } from "../shared/chart.js";
-import { expertColors, inkOn } from "../shared/expert_colors.js";
+import { channels, expertColors, inkOn } from "../shared/expert_colors.js";
 import { unpackRuns, mixture, rightAnswer, seams, survey, expertPixels, heightPixels } from "./rule.js";
 
 const FILM = 8000; // ms that a whole run takes to play
@@ -36,22 +37,17 @@ function render({ model, el }) {
   const points = numbers(model.get("points"), Float32Array);
   const most = Math.max(...runs.map((run) => run.experts));
   const colors = expertColors(model.get("palette"), most);
-  const rgb = colors.map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+  const rgb = colors.map(channels);
   const steps = runs[0].steps;
   const last = steps.length - 1;
   const [run, moment, pin] = [() => runs[model.get("run")], () => Math.min(model.get("moment"), last), () => model.get("pin")];
-  let [roll, playing, saving, hover, reached] = [1, 0, 0, null, 0];
-  const put = (name, value) => {
-    model.set(name, value);
-    clearTimeout(saving);
-    saving = setTimeout(() => model.save_changes(), 150);
-  };
+  let [roll, hover, reached] = [1, null, 0];
+  const put = putter(model, 150);
 
   // ---- knobs
   const title = element("b", { class: "moe-title" }, model.get("title"));
   const { line, say } = messageLine();
-  const play = element("button", { type: "button", class: "moe-play", onclick: () => (playing ? stop() : start()) }, "▶ Play");
-  const time = slider({ label: "Step", min: 0, max: last, value: moment(), show: (i) => steps[i].toLocaleString("en-US"), change: (i) => (stop(), put("moment", i)) });
+  const time = slider({ label: "Step", min: 0, max: last, value: moment(), show: (i) => steps[i].toLocaleString("en-US"), change: (i) => (film.stop(), put("moment", i)) });
   time.root.classList.add("moe-time");
   const show = choice({ label: "Color by", names: SHOWS.slice(0, truth ? 3 : 2), value: SHOWS.indexOf(model.get("show")), change: (i) => put("show", SHOWS[i]) });
   const box = (label, name) => {
@@ -60,22 +56,13 @@ function render({ model, el }) {
   };
   const [edges, dots, noise] = [box("true borders", "seams"), box("points", "dots"), box("noise, as in training", "noise")];
   const again = element("button", { type: "button", onclick: () => (roll++, draw()) }, "Draw again");
-  function stop() {
-    cancelAnimationFrame(playing);
-    playing = 0;
-    play.textContent = "▶ Play";
-  }
-  function start() {
+  const film = player(() => {
     const from = moment() >= last ? 0 : moment();
-    const begun = performance.now();
-    const tick = (now) => {
-      put("moment", Math.min(last, Math.floor(from + (Math.max(0, now - begun) / FILM) * last))); // a frame may begin before its click
-      if (moment() >= last) return stop();
-      playing = requestAnimationFrame(tick);
+    return (ms) => {
+      put("moment", Math.min(last, Math.floor(from + (ms / FILM) * last)));
+      return moment() < last ? 0 : undefined;
     };
-    play.textContent = "❚❚ Pause";
-    playing = requestAnimationFrame(tick);
-  }
+  });
 
   // ---- one small picture for each run: they are the choice of the run, too
   const strip = element("div", { class: "moe-runs", role: "radiogroup", "aria-label": "Runs", hidden: runs.length < 2 && "" });
@@ -86,14 +73,7 @@ function render({ model, el }) {
     return { canvas, loss, pick, image: new ImageData(SMALL, SMALL) };
   });
   strip.append(...thumbs.map((thumb) => thumb.pick));
-  strip.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const next = (model.get("run") + step + runs.length) % runs.length;
-    put("run", next);
-    thumbs[next].pick.focus();
-  });
+  walkRadios(strip, thumbs.map((thumb) => thumb.pick), () => model.get("run"), (i) => put("run", i));
 
   // ---- the plane
   const canvas = element("canvas", { width: SIZE, height: SIZE });
@@ -140,7 +120,7 @@ function render({ model, el }) {
   const losses = shape("svg", { role: "img", height: 112 });
   const knobs = element("div", { class: "moe-row" }, show.root, edges.root, dots.root, noise.root, again);
   const side = element("div", { class: "moe-side" }, note, table, scores, losses);
-  el.append(element("div", { class: "moe-row" }, title), line, strip, element("div", { class: "moe-row moe-film" }, play, time.root), element("div", { class: "moe-pair" }, map, side), knobs);
+  el.append(element("div", { class: "moe-row" }, title), line, strip, element("div", { class: "moe-row moe-film" }, film.button, time.root), element("div", { class: "moe-pair" }, map, side), knobs);
 
   /** A chart over the moments of the run: its axes, the mark of the present moment, and a function from x to pixels. */
   function chart(svg, words, top) {
@@ -265,10 +245,10 @@ function render({ model, el }) {
     losses.setAttribute("aria-label", `Loss of ${run().name} at step ${steps[now]}: ${run().loss[now].toFixed(2)}`);
   }
 
-  const events = ["run", "moment", "show", "pin", "seams", "dots", "noise", "message"].map((name) => [`change:${name}`, draw]);
-  const silence = listen(model, { ...Object.fromEntries(events), "change:title": () => (title.textContent = model.get("title")) });
-  const rest = onWidth(el, draw);
-  return () => (stop(), silence(), rest());
+  const rest = follow(model, el, ["run", "moment", "show", "pin", "seams", "dots", "noise", "message"], draw, {
+    "change:title": () => (title.textContent = model.get("title")),
+  });
+  return () => (film.stop(), rest());
 }
 
 export default { render };

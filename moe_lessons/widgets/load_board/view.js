@@ -1,4 +1,6 @@
-import { element, shape, openView, onFrame, onWidth, listen, slider, messageLine, numbers, visible } from "../shared/common.js";
+import { board } from "../shared/board.js";
+import { element, shape, openView, onFrame, slider, messageLine, numbers, visible } from "../shared/common.js";
+import { follow, player, putter } from "../shared/habits.js";
 import { ticks, short, path } from "../shared/chart.js";
 import { expertColors, inkOn } from "../shared/expert_colors.js";
 import { NOBODY, windowed, measures, shade, reached, routes, newChoices, drift } from "./rule.js";
@@ -28,47 +30,31 @@ function render({ model, el }, store) {
   const palette = model.get("palette");
   const { line, say } = messageLine();
   const title = element("b", { class: "moe-title" }, model.get("title"));
-  let saving = 0;
-  const put = (name, value) => {
-    model.set(name, value);
-    clearTimeout(saving);
-    saving = setTimeout(() => model.save_changes(), 150);
-  };
+  const put = putter(model, 150);
   const end = () => Math.max(1, ...store.runs.map((run) => Math.max(run.points.at(-1)?.[0] ?? 0, run.unit === "steps" ? (run.total ?? 0) : 0)));
   const latest = () => Math.max(0, ...store.runs.map((run) => run.points.at(-1)?.[0] ?? 0));
   const at = () => (model.get("at") < 0 ? latest() : Math.min(model.get("at"), end()));
   const layerOf = (run) => Math.min(model.get("layer"), run.layers - 1);
 
   // ---- knobs
-  const time = slider({ label: "Step", min: 0, max: 1, value: 0, show: (step) => step.toLocaleString("en-US"), change: (step) => (stop(), put("at", step)) });
+  const time = slider({ label: "Step", min: 0, max: 1, value: 0, show: (step) => step.toLocaleString("en-US"), change: (step) => (film.stop(), put("at", step)) });
   const layer = slider({ label: "Layer", min: 0, max: 0, value: 0, change: (row) => put("layer", row) });
   const window_ = slider({ label: "Mean over", min: 1, max: 100, value: 10, show: (n) => (n === 1 ? "1 step" : `${n} steps`), change: (n) => put("window", n) });
   time.root.classList.add("moe-time");
-  const play = element("button", { type: "button", class: "moe-play", onclick: () => (playing ? stop() : start()) });
-  let playing = 0;
-  const stop = () => {
-    cancelAnimationFrame(playing);
-    playing = 0;
-    play.textContent = "▶ Play";
-  };
-  const start = () => {
+  const film = player(() => {
     const from = at() > 0.95 * latest() ? 0 : at();
-    const begun = performance.now();
-    const tick = (now) => {
-      const step = Math.round(from + ((now - begun) / FILM) * end());
-      if (step >= latest()) return (put("at", -1), stop());
-      put("at", step);
-      playing = requestAnimationFrame(tick);
+    return (ms) => {
+      const step = Math.round(from + (ms / FILM) * end());
+      const over = step >= latest();
+      put("at", over ? -1 : step);
+      return over ? undefined : 0;
     };
-    play.textContent = "❚❚ Pause";
-    playing = requestAnimationFrame(tick);
-  };
-  stop();
+  });
   const seek = (box, left = 0, right = 0) => (event) => {
     if (event.type === "pointermove" && !event.buttons) return;
     const { x, width } = box.getBoundingClientRect();
     const share = (event.clientX - x - left) / (width - left - right);
-    stop();
+    film.stop();
     put("at", Math.round(Math.min(1, Math.max(0, share)) * end()));
   };
 
@@ -80,7 +66,7 @@ function render({ model, el }, store) {
   const strip = element("div", { class: "moe-load-text" });
   el.append(
     element("div", { class: "moe-row" }, title, layer.root, window_.root), line, legend, panels,
-    element("div", { class: "moe-row moe-load-time" }, play, time.root), charts, head, strip,
+    element("div", { class: "moe-row moe-load-time" }, film.button, time.root), charts, head, strip,
   );
 
   // ---- one panel a run: name, heat map, bars
@@ -269,24 +255,10 @@ function render({ model, el }, store) {
   });
 
   store.views.add(draw);
-  const silence = listen(model, {
-    "change:layer": draw, "change:window": draw, "change:message": draw, "change:title": draw, "change:pieces": () => ((written = ""), draw()),
-    "change:at": drawCursor, "change:chosen": drawCursor,
+  const rest = follow(model, el, ["layer", "window", "message", "title"], draw, {
+    "change:pieces": () => ((written = ""), draw()), "change:at": drawCursor, "change:chosen": drawCursor,
   });
-  const rest = onWidth(el, draw);
-  return () => (stop(), store.views.delete(draw), silence(), rest());
+  return () => (film.stop(), store.views.delete(draw), rest());
 }
 
-// One store for each model: it listens from the start, also before a view is on the page.
-export default () => {
-  const store = { runs: [], views: new Set(), version: 0 };
-  const redraw = () => (store.version++, store.views.forEach((draw) => draw()));
-  return {
-    initialize({ model }) {
-      const whole = () => ((store.runs = model.get("history").map(unpack)), redraw());
-      whole();
-      return listen(model, { "change:history": whole, "change:news": () => merge(store.runs, model.get("news")) && redraw() });
-    },
-    render: (context) => render(context, store),
-  };
-};
+export default board((history) => history.map(unpack), merge, render);

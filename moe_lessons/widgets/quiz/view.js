@@ -1,5 +1,8 @@
 // A quiz: one question at a time; choosing an option shows at once why it is right or wrong.
 
+import { element } from "../shared/common.js";
+import { arrow, putter } from "../shared/habits.js";
+
 /** Split a text at backticks: [{text, code}], where code marks what stood between two of them. */
 export function spans(text) {
   return text.split("`").map((part, i) => ({ text: part, code: i % 2 === 1 })).filter((span) => span.text !== "");
@@ -29,15 +32,8 @@ export function scoreLine({ total, answered, right, rightAtFirst }) {
   return answered < total ? `${line} ${total - answered} to go.` : line;
 }
 
-function element(tag, className, ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.append(...children);
-  return node;
-}
-
 function marked(text) {
-  return spans(text).map((span) => (span.code ? element("code", "", span.text) : span.text));
+  return spans(text).map((span) => (span.code ? element("code", {}, span.text) : span.text));
 }
 
 function render({ model, el }) {
@@ -49,21 +45,21 @@ function render({ model, el }) {
   el.setAttribute("aria-label", model.get("title"));
   el.addEventListener("keydown", (event) => event.stopPropagation());
 
-  const pips = element("div", "moe-quiz-pips");
+  const pips = element("div", { class: "moe-quiz-pips" });
   pips.setAttribute("role", "group");
   pips.setAttribute("aria-label", "Questions");
-  const head = element("div", "moe-quiz-head", element("span", "moe-quiz-title", ...marked(model.get("title"))), pips);
-  const card = element("div", "moe-quiz-card");
-  const back = element("button", "moe-quiz-step", "Back");
-  const next = element("button", "moe-quiz-step", "Next");
-  const line = element("span", "moe-quiz-score");
+  const head = element("div", { class: "moe-quiz-head" }, element("span", { class: "moe-quiz-title" }, ...marked(model.get("title"))), pips);
+  const card = element("div", { class: "moe-quiz-card" });
+  const back = element("button", { class: "moe-quiz-step" }, "Back");
+  const next = element("button", { class: "moe-quiz-step" }, "Next");
+  const line = element("span", { class: "moe-quiz-score" });
   line.setAttribute("aria-live", "polite");
-  el.append(head, card, element("div", "moe-quiz-foot", back, next, line));
+  el.append(head, card, element("div", { class: "moe-quiz-foot" }, back, next, line));
   back.type = next.type = "button";
 
+  const put = putter(model);
   const go = (position) => {
-    model.set("position", Math.max(0, Math.min(questions.length - 1, position)));
-    model.save_changes();
+    put("position", Math.max(0, Math.min(questions.length - 1, position)));
   };
   back.addEventListener("click", () => go(model.get("position") - 1));
   next.addEventListener("click", () => go(model.get("position") + 1));
@@ -77,7 +73,7 @@ function render({ model, el }) {
         const option = model.get("chosen")[i];
         const state = option < 0 ? "open" : isRight(i, option) ? "right" : "wrong";
         const sign = { open: String(i + 1), right: "✓", wrong: "✗" }[state];
-        const pip = element("button", `moe-quiz-pip ${state}`, sign);
+        const pip = element("button", { class: `moe-quiz-pip ${state}` }, sign);
         pip.type = "button";
         if (i === position) pip.setAttribute("aria-current", "step");
         pip.setAttribute("aria-label", `Question ${i + 1}: ${{ open: "not answered", right: "right", wrong: "not right" }[state]}`);
@@ -93,12 +89,12 @@ function render({ model, el }) {
   function drawCard() {
     const i = model.get("position");
     const question = questions[i];
-    const ask = element("div", "moe-quiz-ask", ...marked(question.ask));
+    const ask = element("div", { class: "moe-quiz-ask" }, ...marked(question.ask));
     ask.id = `${group}-${i}`;
-    const options = element("div", "moe-quiz-options");
+    const options = element("div", { class: "moe-quiz-options" });
     options.setAttribute("role", "radiogroup");
     options.setAttribute("aria-labelledby", ask.id);
-    const why = element("div", "moe-quiz-why");
+    const why = element("div", { class: "moe-quiz-why" });
     why.setAttribute("aria-live", "polite");
 
     const radios = question.options.map((option, o) => {
@@ -106,23 +102,21 @@ function render({ model, el }) {
       radio.type = "radio";
       radio.name = `${group}-${i}`;
       radio.addEventListener("change", () => answer(o));
-      options.append(element("label", "moe-quiz-option", radio, element("span", "", ...marked(option.text)), element("b", "moe-quiz-sign")));
+      options.append(element("label", { class: "moe-quiz-option" }, radio, element("span", {}, ...marked(option.text)), element("b", { class: "moe-quiz-sign" })));
       return radio;
     });
 
     function answer(option) {
       const after = choose(model.get("chosen"), model.get("first"), i, option);
       model.set("chosen", after.chosen);
-      model.set("first", after.first);
-      model.save_changes();
+      put("first", after.first);
     }
 
     // Arrows only move: an option is chosen by Space, Enter or its number, so that reading on gives nothing away.
     options.addEventListener("keydown", (event) => {
       const at = radios.indexOf(event.target);
-      const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+      const step = arrow(event);
       if (step) {
-        event.preventDefault();
         radios[(at + step + radios.length) % radios.length].focus();
       } else if (event.key === "Enter") {
         event.preventDefault();
@@ -146,11 +140,11 @@ function render({ model, el }) {
       why.className = `moe-quiz-why ${right ? "right" : "wrong"}`;
       why.replaceChildren();
       if (option >= 0) {
-        why.append(element("b", "", right ? "Right. " : "Not quite. "), ...marked(question.options[option].why));
+        why.append(element("b", {}, right ? "Right. " : "Not quite. "), ...marked(question.options[option].why));
       }
     }
 
-    const count = element("div", "moe-quiz-count", `Question ${i + 1} of ${questions.length}`);
+    const count = element("div", { class: "moe-quiz-count" }, `Question ${i + 1} of ${questions.length}`);
     card.replaceChildren(count, ask, options, why);
     drawAnswer();
     return drawAnswer;

@@ -1,4 +1,5 @@
 import { element, openView, onFrame, onWidth, onTheme, listen, messageLine, numbers } from "../shared/common.js";
+import { putter } from "../shared/habits.js";
 import { difference, isChanged, isMoved } from "../shared/routing_rule.js";
 import { destination, percent, quoted, verdict } from "./words.js";
 import { readTrace, routeRow, withLogits } from "./trace.js";
@@ -20,17 +21,12 @@ function render({ model, el }) {
   let turned; // the first one as the model read it with the applied knobs
   let partners = []; // of each side's tokens in the other: -1 for none
   let [knobs, asked, scope] = [{}, "", -1];
-  let [saving, speaking, follow] = [0, 0, false];
+  let [speaking, follow] = [0, false];
 
   /** What the parts share: what is seen, and what may be done to it. */
   const view = {
     model, hovered: -1, busy: false, isApplied: false, moved: false, trace: undefined, row: 0, off: new Set(),
-    /** At once here, to the kernel when the hand rests. */
-    put(name, value) {
-      model.set(name, value);
-      clearTimeout(saving);
-      saving = setTimeout(() => model.save_changes(), 120);
-    },
+    put: putter(model, 120),
     putLayer: (row) => view.put("layer", view.trace.numbers[Math.min(view.trace.layers - 1, Math.max(0, row))]),
     putToken: (token) => view.put("pinned", Math.min(sides[0].tokens - 1, Math.max(0, toFirst(token)))),
     putHighlight: (expert) => view.put("highlight", get("highlight") === expert ? -1 : expert),
@@ -288,7 +284,8 @@ function render({ model, el }) {
     silence();
     rests.forEach((rest) => rest());
     prompt.stop();
-    for (const timer of [saving, speaking]) clearTimeout(timer);
+    view.put.cancel();
+    clearTimeout(speaking);
   };
 }
 

@@ -1,4 +1,5 @@
-import { element, shape, openView, onFrame, onWidth, listen, slider, choice, messageLine, numbers, visible } from "../shared/common.js";
+import { element, shape, openView, onFrame, slider, choice, messageLine, numbers, visible } from "../shared/common.js";
+import { follow, putter } from "../shared/habits.js";
 
 /** Token ids by falling logit; ties go to the lower id. */
 export function ranking(logits) {
@@ -76,30 +77,27 @@ function render({ model, el }) {
   if (!steps.includes(model.get("top_k"))) steps.push(model.get("top_k"));
   steps.sort((a, b) => (a || Infinity) - (b || Infinity)); // "off" stands at the right end
 
-  const put = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const put = putter(model);
   const context = choice({
-    label: "After", names: model.get("contexts"), value: model.get("context"), change: (i) => put({ context: i }),
+    label: "After", names: model.get("contexts"), value: model.get("context"), change: (i) => put("context", i),
   });
   context.root.hidden = model.get("contexts").length < 2;
   const temperature = slider({
     label: "Temperature", min: 0, max: Math.max(2, model.get("temperature")), step: 0.05, value: model.get("temperature"),
-    show: (t) => (t === 0 ? "0: greedy" : t.toFixed(2)), change: (t) => put({ temperature: t }),
+    show: (t) => (t === 0 ? "0: greedy" : t.toFixed(2)), change: (t) => put("temperature", t),
   });
   const topK = slider({
     label: "Top-k", min: 0, max: steps.length - 1, value: steps.indexOf(model.get("top_k")),
-    show: (i) => (steps[i] ? String(steps[i]) : "off"), change: (i) => put({ top_k: steps[i] }),
+    show: (i) => (steps[i] ? String(steps[i]) : "off"), change: (i) => put("top_k", steps[i]),
   });
   const topP = slider({
     label: "Top-p", min: 0.01, max: 1, step: 0.01, value: model.get("top_p"),
-    show: (p) => (p < 1 ? p.toFixed(2) : "off"), change: (p) => put({ top_p: p }),
+    show: (p) => (p < 1 ? p.toFixed(2) : "off"), change: (p) => put("top_p", p),
   });
-  const draws = (n) => put({ n_drawn: Math.min(10000, model.get("n_drawn") + n) });
+  const draws = (n) => put("n_drawn", Math.min(10000, model.get("n_drawn") + n));
   const button = (label, onclick) => element("button", { type: "button", onclick }, label);
   const buttons = element("div", { class: "moe-row moe-draws" },
-    button("Draw 1", () => draws(1)), button("Draw 100", () => draws(100)), button("Clear", () => put({ n_drawn: 0 })));
+    button("Draw 1", () => draws(1)), button("Draw 100", () => draws(100)), button("Clear", () => put("n_drawn", 0)));
   const note = element("div", { class: "moe-note", "aria-live": "polite" });
   const chart = shape("svg", { role: "img" });
   const { line, say } = messageLine();
@@ -154,10 +152,7 @@ function render({ model, el }) {
     });
     chart.replaceChildren(...parts);
   };
-  const names = ["context", "temperature", "top_k", "top_p", "n_drawn", "seed", "message"];
-  const silence = listen(model, Object.fromEntries(names.map((name) => [`change:${name}`, draw])));
-  const rest = onWidth(el, draw);
-  return () => (silence(), rest());
+  return follow(model, el, ["context", "temperature", "top_k", "top_p", "n_drawn", "seed", "message"], draw);
 }
 
 export default { render };

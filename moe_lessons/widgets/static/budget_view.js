@@ -10,7 +10,8 @@ label,min,max,step=1,value,show=String,change}){const output=element("output",{}
 selectedIndex)});select.append(...names.map(name=>element("option",{},name)));select.selectedIndex=value;return{root:element("label",{class:"moe-knob"},element("span",{},label),select),select}}function choices(values,present){
 return[...new Set([...values,present])].sort((a,b)=>a-b)}function messageLine(){const line=element("div",{class:"moe-message",role:"status",hidden:""});return{line,say:sentence=>(line.textContent=sentence,
 line.hidden=!sentence)}}function brief(count,units="kMBT"){let power=0;for(;count>=999.5&&power<units.length;power++)count/=1e3;if(!power)return count.toFixed(0);return`${count.toFixed(count<9.995?2:count<99.95?1:0)} ${units[power-
-1]}`}function problem(config){const{n_heads,n_kv_heads}=config.attention;const dim=isLatent(config)?2:headDim(config);if(!Number.isInteger(dim)){return`dim is ${config.dim}, which n_heads = ${n_heads} does\
+1]}`}function follow(model,el,names,draw,others={}){const silence=listen(model,{...Object.fromEntries(names.map(name=>[`change:${name}`,draw])),...others});const rest=onWidth(el,draw);return()=>(silence(),
+rest())}function problem(config){const{n_heads,n_kv_heads}=config.attention;const dim=isLatent(config)?2:headDim(config);if(!Number.isInteger(dim)){return`dim is ${config.dim}, which n_heads = ${n_heads} does\
  not divide; choose a multiple of ${n_heads}.`}if(dim%2)return`Each head has ${dim} dimensions, but rotary positions turn pairs; change dim or n_heads so that it is even.`;if(n_kv_heads&&n_heads%n_kv_heads){
 return`n_heads is ${n_heads} and n_kv_heads is ${n_kv_heads}; n_heads must be a multiple of n_kv_heads.`}const{moe}=config;if(moe&&moe.top_k>moe.n_routed_experts){return`top_k is ${moe.top_k}, but the\
 re are only ${moe.n_routed_experts} experts to choose from; lower top_k.`}const groups=moe?.n_groups??1;const members=moe?moe.n_routed_experts/groups:0;if(!Number.isInteger(members)||groups>1&&moe.group_score===
@@ -59,5 +60,4 @@ part2.parameters,0)));const[top2,height,left,width]=[24,110,56,el.clientWidth];c
 n)":"")),shape("text",{x:left-6,y:top2+8,"text-anchor":"end",class:"quiet"},brief(peak)),shape("line",{x1:left,x2:left+step*(n+2),y1:top2+height,y2:top2+height,class:"rule"}));const every=Math.ceil(n*
 24/Math.max(24,step*n));stacks.forEach((stack,i)=>{let y=top2+height;for(const{name,parameters,active}of stack){for(const[count,opacity]of[[active,1],[parameters-active,.3]]){const tall=height*count/peak;
 y-=tall;if(tall>.05)columns.append(shape("rect",{x:left+i*step+step*.06,y,width:step*.88,height:tall,fill:color(name),opacity}))}}const label=i===0?"in":i===n+1?"out":(i-1)%every||step<24&&i+1>n?"":String(
-i-1);columns.append(shape("text",{x:left+(i+.5)*step,y:top2+height+14,"text-anchor":"middle",class:"quiet"},label))})}addKnobs();const silence=listen(model,{"change:message":draw});const rest=onWidth(
-el,draw);return()=>(silence(),rest())}var view_default={render};export{view_default as default};
+i-1);columns.append(shape("text",{x:left+(i+.5)*step,y:top2+height+14,"text-anchor":"middle",class:"quiet"},label))})}addKnobs();return follow(model,el,["message"],draw)}var view_default={render};export{view_default as default};

@@ -1,4 +1,5 @@
-import { element, shape, openView, onFrame, onWidth, listen, messageLine } from "../shared/common.js";
+import { element, shape, openView, onFrame, messageLine } from "../shared/common.js";
+import { arrow, debounce, follow } from "../shared/habits.js";
 
 const MOST_CHIPS = 3000;
 
@@ -24,17 +25,6 @@ export function describeToken(answer, index) {
   const bytes = answer.bytes[index];
   const n = bytes ? bytes.split(" ").length : 0;
   return `token ${index + 1} of ${answer.ids.length}: id ${answer.ids[index]}, ${n} byte${n === 1 ? "" : "s"}: ${bytes}`;
-}
-
-/** Call `action` once typing has paused for `wait` milliseconds. */
-export function debounce(action, wait) {
-  let timer;
-  const later = (...values) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => action(...values), wait);
-  };
-  later.cancel = () => clearTimeout(timer);
-  return later;
 }
 
 function render({ model, el }) {
@@ -68,9 +58,8 @@ function render({ model, el }) {
   };
   strip.addEventListener("pointerover", (event) => event.target.dataset.index && mark(Number(event.target.dataset.index)));
   strip.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const step = arrow(event);
     if (!step) return;
-    event.preventDefault();
     mark(Math.max(0, Math.min(strip.children.length - 1, current + step)));
     strip.children[current]?.scrollIntoView({ block: "nearest" });
   });
@@ -119,14 +108,13 @@ function render({ model, el }) {
       );
     });
   });
-  const follow = () => {
+  const take = () => {
     // The kernel's own change of the text, not the echo of what was typed here.
     if (model.get("text") !== sent) sent = box.value = model.get("text");
   };
-  const silence = listen(model, { "change:answer": draw, "change:message": draw, "change:text": follow, "change:domains": drawChart });
-  const rest = onWidth(el, drawChart);
+  const rest = follow(model, el, ["domains"], drawChart, { "change:answer": draw, "change:message": draw, "change:text": take });
   draw();
-  return () => (silence(), rest(), later.cancel());
+  return () => (rest(), later.cancel());
 }
 
 export default { render };

@@ -1,4 +1,6 @@
-import { element, shape, openView, onFrame, onWidth, listen, choice, messageLine } from "../shared/common.js";
+import { board } from "../shared/board.js";
+import { element, shape, openView, onFrame, choice, messageLine } from "../shared/common.js";
+import { follow, putter } from "../shared/habits.js";
 import { smooth, ticks, short, path, spread } from "../shared/chart.js";
 
 const [STEP, SECONDS, LOSS, TOKENS, LR] = [0, 1, 2, 3, 4]; // the columns of a point
@@ -29,10 +31,11 @@ export function clock(seconds) {
 function render({ model, el }, store) {
   openView(el, "moe-training", "Training board");
   const palette = model.get("palette");
+  const put = putter(model);
   const xs = ["steps", "tokens", "seconds"];
   const title = element("b", { class: "moe-title" }, model.get("title"));
   const pick = choice({
-    label: "over", names: xs, value: xs.indexOf(model.get("x")), change: (i) => (model.set("x", xs[i]), model.save_changes()),
+    label: "over", names: xs, value: xs.indexOf(model.get("x")), change: (i) => put("x", xs[i]),
   });
   const { line, say } = messageLine();
   const status = element("div", { class: "moe-status", role: "status" });
@@ -157,21 +160,8 @@ function render({ model, el }, store) {
   }
 
   store.views.add(draw);
-  const silence = listen(model, { "change:x": draw, "change:message": draw, "change:title": () => (title.textContent = model.get("title")) });
-  const rest = onWidth(el, draw);
-  return () => (store.views.delete(draw), silence(), rest());
+  const rest = follow(model, el, ["x", "message"], draw, { "change:title": () => (title.textContent = model.get("title")) });
+  return () => (store.views.delete(draw), rest());
 }
 
-// One store for each model: it listens from the start, also before a view is on the page.
-export default () => {
-  const store = { runs: [], views: new Set() };
-  const redraw = () => store.views.forEach((draw) => draw());
-  return {
-    initialize({ model }) {
-      const whole = () => ((store.runs = structuredClone(model.get("history"))), redraw());
-      whole();
-      return listen(model, { "change:history": whole, "change:news": () => merge(store.runs, model.get("news")) && redraw() });
-    },
-    render: (context) => render(context, store),
-  };
-};
+export default board(structuredClone, merge, render);

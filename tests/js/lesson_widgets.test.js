@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { habit, headOf, pixels, rgb, topKeys } from "../../moe_lessons/widgets/attention_view/view.js";
+import { habit, headOf, pixels, topKeys } from "../../moe_lessons/widgets/attention_view/view.js";
 import { spread, ticks } from "../../moe_lessons/widgets/shared/chart.js";
 import { choices, numbers, onFrame, visible } from "../../moe_lessons/widgets/shared/common.js";
+import { channels } from "../../moe_lessons/widgets/shared/expert_colors.js";
+import { debounce } from "../../moe_lessons/widgets/shared/habits.js";
 import { entropy, ranking } from "../../moe_lessons/widgets/sampling_view/view.js";
-import { chipText, counts, debounce, describeToken } from "../../moe_lessons/widgets/token_view/view.js";
+import { chipText, counts, describeToken } from "../../moe_lessons/widgets/token_view/view.js";
 import { clock, merge, speed } from "../../moe_lessons/widgets/training_board/view.js";
 
 const always = (key) => ({ time: 6, at: (query, k) => (k === key(query) ? 1 : 0) });
@@ -36,7 +38,7 @@ test("keys after the query are left without color, keys before it are not", () =
   const alpha = (query, key) => data[4 * (query * 3 + key) + 3];
   assert.equal(alpha(0, 1), 0);
   assert.ok(alpha(1, 0) > 0);
-  assert.deepEqual(rgb("#0072B2"), [0, 114, 178]);
+  assert.deepEqual(channels("#0072B2"), [0, 114, 178]);
 });
 
 test("a preset's size is among the choices of its slider", () => {

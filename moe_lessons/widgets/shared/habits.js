@@ -1,0 +1,82 @@
+// What hands do in several widgets: a knob's value on its way to the kernel, a film that plays, keys that walk.
+
+import { element, listen, onWidth } from "./common.js";
+
+/** Call `action` once it has not been asked for during `wait` milliseconds. */
+export function debounce(action, wait) {
+  let timer;
+  const later = (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => action(...values), wait);
+  };
+  later.cancel = () => clearTimeout(timer);
+  return later;
+}
+
+/** A function that changes a trait: at once on the page, and in the kernel when the hand has rested for `wait` ms. */
+export function putter(model, wait = 0) {
+  const save = () => model.save_changes();
+  const later = wait ? debounce(save, wait) : save;
+  const put = (name, value) => {
+    model.set(name, value);
+    later();
+  };
+  put.cancel = later.cancel ?? (() => {});
+  return put;
+}
+
+/** Call `draw` when one of these traits or the width of `el` changes; returns what ends it. `others` have handlers of their own. */
+export function follow(model, el, names, draw, others = {}) {
+  const silence = listen(model, { ...Object.fromEntries(names.map((name) => [`change:${name}`, draw])), ...others });
+  const rest = onWidth(el, draw);
+  return () => (silence(), rest());
+}
+
+/**
+ * A button that plays and pauses. At each start `begin` gives a function that is called with the milliseconds played so
+ * far, first after `wait`, and says when to call it again: 0 for the next frame, undefined at the end.
+ */
+export function player(begin, { wait = 0, ...attributes } = {}) {
+  const button = element("button", { type: "button", class: "moe-play", onclick: () => toggle(), ...attributes });
+  let cancel; // what is waited for; none while it stands still
+  const soon = (ms, run) => {
+    const waiting = ms ? setTimeout(run, ms) : requestAnimationFrame(run);
+    cancel = () => (ms ? clearTimeout(waiting) : cancelAnimationFrame(waiting));
+  };
+  const stop = () => {
+    cancel?.();
+    cancel = undefined;
+    button.textContent = "▶ Play";
+  };
+  const start = () => {
+    const [step, begun] = [begin(), performance.now()];
+    const run = () => {
+      const next = step(performance.now() - begun);
+      if (!cancel || next === undefined) stop(); // it may have been stopped in between
+      else soon(next, run);
+    };
+    button.textContent = "❚❚ Pause";
+    soon(wait, run);
+  };
+  const toggle = () => (cancel ? stop() : start());
+  stop();
+  return { button, stop, toggle };
+}
+
+/** Which way an arrow key goes, 1 to the right or down and -1 back, and the page stays where it is; 0 for any other key. */
+export function arrow(event) {
+  const way = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key] ?? 0;
+  if (way) event.preventDefault();
+  return way;
+}
+
+/** Arrow keys in a group of radio buttons pick the next one, around its ends; `present` says which one is picked. */
+export function walkRadios(group, buttons, present, pick) {
+  group.addEventListener("keydown", (event) => {
+    const way = arrow(event);
+    if (!way) return;
+    const next = (present() + way + buttons.length) % buttons.length;
+    pick(next);
+    buttons[next].focus();
+  });
+}
