@@ -37,6 +37,7 @@ test: .venv/ready-test lint  ## every check: style, package, browser, all notebo
 lint: .venv/ready-test  ## style alone
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet moe_lessons tests
+	@test ! -e node_modules/.bin/biome || npm run --silent lint
 
 widgets: node_modules/.package-lock.json  ## build the widgets' front ends anew from their sources; needs npm
 	@npm run --silent build

@@ -38,7 +38,10 @@ test("a value is on the page at once and in the kernel when the hand rests", (t)
   later(99);
   put("a", 2);
   later(99);
-  assert.deepEqual(model.seen, [["a", 1], ["a", 2]]);
+  assert.deepEqual(model.seen, [
+    ["a", 1],
+    ["a", 2],
+  ]);
   later(1);
   assert.deepEqual(model.seen.slice(2), ["saved"]);
   put("a", 3);
@@ -58,17 +61,32 @@ test("arrow keys go one way each and keep the page where it is; other keys do no
     const event = press(key);
     return [arrow(event), event.defaultPrevented];
   });
-  assert.deepEqual(ways, [[1, true], [1, true], [-1, true], [-1, true], [0, false], [0, false]]);
+  assert.deepEqual(ways, [
+    [1, true],
+    [1, true],
+    [-1, true],
+    [-1, true],
+    [0, false],
+    [0, false],
+  ]);
 });
 
 test("arrows in a group of radio buttons walk around its ends", () => {
   const group = new EventTarget();
   const focus = mock.fn();
   let picked = 2;
-  walkRadios(group, [0, 1, 2].map((i) => ({ focus: () => focus(i) })), () => picked, (i) => (picked = i));
+  walkRadios(
+    group,
+    [0, 1, 2].map((i) => ({ focus: () => focus(i) })),
+    () => picked,
+    (i) => (picked = i),
+  );
   for (const key of ["ArrowRight", "ArrowLeft", "x"]) group.dispatchEvent(press(key));
   assert.equal(picked, 2);
-  assert.deepEqual(focus.mock.calls.map((call) => call.arguments[0]), [0, 2]);
+  assert.deepEqual(
+    focus.mock.calls.map((call) => call.arguments[0]),
+    [0, 2],
+  );
 });
 
 test("a film runs until its step says so, and its button pauses it", (t) => {

@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { habit, headOf, pixels, topKeys } from "../../moe_lessons/widgets/attention_view/view.js";
+import { entropy, ranking } from "../../moe_lessons/widgets/sampling_view/view.js";
 import { spread, ticks } from "../../moe_lessons/widgets/shared/chart.js";
 import { choices, numbers, onFrame, visible } from "../../moe_lessons/widgets/shared/common.js";
 import { channels } from "../../moe_lessons/widgets/shared/expert_colors.js";
 import { debounce } from "../../moe_lessons/widgets/shared/habits.js";
-import { entropy, ranking } from "../../moe_lessons/widgets/sampling_view/view.js";
 import { chipText, counts, describeToken } from "../../moe_lessons/widgets/token_view/view.js";
 import { clock, merge, speed } from "../../moe_lessons/widgets/training_board/view.js";
 
@@ -29,8 +29,15 @@ test("a head's habit is named by what it looks at most", () => {
 
 test("the largest weights come first, and ties go to the earlier key", () => {
   const head = { time: 4, at: (_, key) => [0.1, 0.4, 0.4, 0.1][key] };
-  assert.deepEqual(topKeys(head, 3, 3), [[1, 0.4], [2, 0.4], [0, 0.1]]);
-  assert.deepEqual(topKeys(head, 1, 3).map(([key]) => key), [1, 0]);
+  assert.deepEqual(topKeys(head, 3, 3), [
+    [1, 0.4],
+    [2, 0.4],
+    [0, 0.1],
+  ]);
+  assert.deepEqual(
+    topKeys(head, 1, 3).map(([key]) => key),
+    [1, 0],
+  );
 });
 
 test("keys after the query are left without color, keys before it are not", () => {
@@ -76,9 +83,15 @@ test("blanks are visible", () => {
 });
 
 test("an empty text has counts but no ratios", () => {
-  assert.deepEqual(counts({}).map(([n]) => n), ["0", "0", "0", "–", "–"]);
+  assert.deepEqual(
+    counts({}).map(([n]) => n),
+    ["0", "0", "0", "–", "–"],
+  );
   const answer = { n_bytes: 9, n_words: 2, ids: [7, 8, 9], bytes: ["61", "62 63", ""] };
-  assert.deepEqual(counts(answer).map(([n]) => n), ["9", "2", "3", "3.00", "1.50"]);
+  assert.deepEqual(
+    counts(answer).map(([n]) => n),
+    ["9", "2", "3", "3.00", "1.50"],
+  );
   assert.equal(describeToken(answer, 1), "token 2 of 3: id 8, 2 bytes: 62 63");
 });
 

@@ -1,4 +1,4 @@
-import { element, openView, onFrame, slider, choice, messageLine, numbers, visible } from "../shared/common.js";
+import { choice, element, messageLine, numbers, onFrame, openView, slider, visible } from "../shared/common.js";
 import { channels } from "../shared/expert_colors.js";
 import { follow, putter, walkRadios } from "../shared/habits.js";
 
@@ -22,8 +22,14 @@ export function habit({ time, at }) {
     }
   }
   if (!mass) return "";
-  const [share, name] = [[self, "itself"], [previous, "previous"], [first, "first"]].sort((a, b) => b[0] - a[0])[0];
-  return share / mass >= 0.4 ? `${name} ${Math.round((100 * share) / mass)}%` : `mean ${(distance / mass).toFixed(1)} back`;
+  const [share, name] = [
+    [self, "itself"],
+    [previous, "previous"],
+    [first, "first"],
+  ].sort((a, b) => b[0] - a[0])[0];
+  return share / mass >= 0.4
+    ? `${name} ${Math.round((100 * share) / mass)}%`
+    : `mean ${(distance / mass).toFixed(1)} back`;
 }
 
 /** The keys with the largest weights for a query, largest first; ties go to the earlier key. */
@@ -59,7 +65,11 @@ function render({ model, el }) {
     change: (i) => put("layer", i),
   });
   const query = slider({
-    label: "Query position", min: 0, max: time - 1, value: model.get("query"), change: (i) => put("query", i),
+    label: "Query position",
+    min: 0,
+    max: time - 1,
+    value: model.get("query"),
+    change: (i) => put("query", i),
     show: (i) => `${i + 1} of ${time}`,
   });
   const { line, say } = messageLine();
@@ -71,7 +81,12 @@ function render({ model, el }) {
     return { canvas, label, pick };
   });
   small.append(...thumbs.map((thumb) => thumb.pick));
-  walkRadios(small, thumbs.map((thumb) => thumb.pick), () => model.get("head"), (i) => put("head", i));
+  walkRadios(
+    small,
+    thumbs.map((thumb) => thumb.pick),
+    () => model.get("head"),
+    (i) => put("head", i),
+  );
 
   const map = element("canvas", { width: time, height: time });
   const row = element("div", { class: "moe-row-mark" });
@@ -84,8 +99,17 @@ function render({ model, el }) {
   strip.append(...chips);
   const note = element("div", { class: "moe-note", "aria-live": "polite" });
   const side = element("div", { class: "moe-side" }, note, strip);
-  el.append(element("div", { class: "moe-row" }, layer.root, query.root), line, small, element("div", { class: "moe-pair" },
-    element("div", { class: "moe-axes" }, element("span", {}, "key →"), large, element("span", {}, "query ↓")), side));
+  el.append(
+    element("div", { class: "moe-row" }, layer.root, query.root),
+    line,
+    small,
+    element(
+      "div",
+      { class: "moe-pair" },
+      element("div", { class: "moe-axes" }, element("span", {}, "key →"), large, element("span", {}, "query ↓")),
+      side,
+    ),
+  );
 
   const cell = (event) => {
     const box = large.getBoundingClientRect();
@@ -93,7 +117,10 @@ function render({ model, el }) {
     return [at(event.clientY - box.top, box.height), at(event.clientX - box.left, box.width)];
   };
   let pointed = -1;
-  large.addEventListener("pointerdown", (event) => (large.setPointerCapture(event.pointerId), put("query", cell(event)[0])));
+  large.addEventListener(
+    "pointerdown",
+    (event) => (large.setPointerCapture(event.pointerId), put("query", cell(event)[0])),
+  );
   large.addEventListener("pointermove", (event) => {
     const [at, key] = cell(event);
     pointed = key;
@@ -133,8 +160,13 @@ function render({ model, el }) {
       chip.className = key === q ? "query" : key > q ? "later" : key === pointed ? "pointed" : "";
       chip.title = key > q ? "later than the query: hidden" : `${(100 * head.at(q, key)).toFixed(1)}%`;
     });
-    const says = topKeys(head, q, 3).filter(([, weight], i) => !i || weight >= 0.01).map(([key, weight]) => `${visible(pieces[key])} ${(100 * weight).toFixed(0)}%`);
-    const here = pointed >= 0 && pointed <= q ? `; pointed at ${visible(pieces[pointed])}: ${(100 * head.at(q, pointed)).toFixed(1)}%` : "";
+    const says = topKeys(head, q, 3)
+      .filter(([, weight], i) => !i || weight >= 0.01)
+      .map(([key, weight]) => `${visible(pieces[key])} ${(100 * weight).toFixed(0)}%`);
+    const here =
+      pointed >= 0 && pointed <= q
+        ? `; pointed at ${visible(pieces[pointed])}: ${(100 * head.at(q, pointed)).toFixed(1)}%`
+        : "";
     note.replaceChildren(element("b", {}, visible(pieces[q])), ` looks at ${says.join(", ")}${here}`);
     say(model.get("message"));
   });

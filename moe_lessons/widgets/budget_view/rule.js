@@ -7,7 +7,10 @@ export function problem(config) {
   if (!Number.isInteger(dim)) {
     return `dim is ${config.dim}, which n_heads = ${n_heads} does not divide; choose a multiple of ${n_heads}.`;
   }
-  if (dim % 2) return `Each head has ${dim} dimensions, but rotary positions turn pairs; change dim or n_heads so that it is even.`;
+  if (dim % 2) {
+    const remedy = "change dim or n_heads so that it is even";
+    return `Each head has ${dim} dimensions, but rotary positions turn pairs; ${remedy}.`;
+  }
   if (n_kv_heads && n_heads % n_kv_heads) {
     return `n_heads is ${n_heads} and n_kv_heads is ${n_kv_heads}; n_heads must be a multiple of n_kv_heads.`;
   }
@@ -18,10 +21,12 @@ export function problem(config) {
   const groups = moe?.n_groups ?? 1;
   const members = moe ? moe.n_routed_experts / groups : 0;
   if (!Number.isInteger(members) || (groups > 1 && moe.group_score === "top2" && members < 2)) {
-    return `n_routed_experts is ${moe.n_routed_experts}, but must be a multiple of n_groups = ${groups}, at least twice as many.`;
+    const least = `a multiple of n_groups = ${groups}, at least twice as many`;
+    return `n_routed_experts is ${moe.n_routed_experts}, but must be ${least}.`;
   }
   if (moe && moe.top_k > (moe.top_groups ?? 1) * members) {
-    return `top_k is ${moe.top_k}, but the best groups hold only ${(moe.top_groups ?? 1) * members} experts; lower top_k.`;
+    const most = (moe.top_groups ?? 1) * members;
+    return `top_k is ${moe.top_k}, but the best groups hold only ${most} experts; lower top_k.`;
   }
   return "";
 }
@@ -90,7 +95,8 @@ export function flopsPerToken(config, context) {
   const add = (name, products) => (byPart[name] = (byPart[name] ?? 0) + 2 * products);
   for (const { name, active } of parts(config)) {
     if (name === "embedding" || name === "norms") continue; // a table look-up; no matrix product
-    if (name === "router") add(name, active - (moe.expert_bias ? moe.n_routed_experts : 0)); // the bias is added
+    if (name === "router")
+      add(name, active - (moe.expert_bias ? moe.n_routed_experts : 0)); // the bias is added
     else add(name, name === "head" ? vocab_size * dim : active);
     // Scores for all pairs, masked ones included, then their weighted sum of values.
     if (name === "attention") add("scores", attentionSizes(config).pairs * context);

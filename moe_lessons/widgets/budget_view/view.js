@@ -1,6 +1,6 @@
-import { element, shape, openView, onFrame, slider, choice, choices, messageLine, brief } from "../shared/common.js";
+import { brief, choice, choices, element, messageLine, onFrame, openView, shape, slider } from "../shared/common.js";
 import { follow } from "../shared/habits.js";
-import { problem, parts, countParameters, flopsPerToken, isLatent, headDim } from "./rule.js";
+import { countParameters, flopsPerToken, headDim, isLatent, parts, problem } from "./rule.js";
 
 // Every part in drawing order: index into the palette, and what it is called.
 const PARTS = {
@@ -16,14 +16,25 @@ const PARTS = {
   multi_token: [3, "multi-token modules"],
 };
 const COUNTS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 61, 64, 80, 96, 128];
-const SIZES = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 5120, 6144, 7168, 8192, 12288, 14336, 16384];
+const SIZES = [
+  32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 5120, 6144, 7168, 8192, 12288, 14336,
+  16384,
+];
 const WORDS = [256, 512, 1024, 2048, 4096, 8192, 16384, 32000, 50257, 65536, 102400, 128256, 151936, 200064, 262144];
 const LENGTHS = Array.from({ length: 18 }, (_, i) => 2 ** i);
 const KNOBS = [
-  ["dim", SIZES], ["n_layers", COUNTS], ["attention.n_heads", COUNTS], ["attention.n_kv_heads", COUNTS],
-  ["attention.q_lora_rank", SIZES], ["attention.kv_lora_rank", SIZES],
-  ["hidden_dim", [...SIZES, 28672, 53248]], ["vocab_size", WORDS], ["context", LENGTHS],
-  ["moe.n_routed_experts", [...COUNTS, 160, 256, 384, 512]], ["moe.top_k", COUNTS], ["moe.hidden_dim", SIZES],
+  ["dim", SIZES],
+  ["n_layers", COUNTS],
+  ["attention.n_heads", COUNTS],
+  ["attention.n_kv_heads", COUNTS],
+  ["attention.q_lora_rank", SIZES],
+  ["attention.kv_lora_rank", SIZES],
+  ["hidden_dim", [...SIZES, 28672, 53248]],
+  ["vocab_size", WORDS],
+  ["context", LENGTHS],
+  ["moe.n_routed_experts", [...COUNTS, 160, 256, 384, 512]],
+  ["moe.top_k", COUNTS],
+  ["moe.hidden_dim", SIZES],
 ];
 
 function render({ model, el }) {
@@ -35,9 +46,19 @@ function render({ model, el }) {
   const totals = element("div", { class: "moe-counts", role: "status" });
   const [bars, columns] = [shape("svg", { role: "img" }), shape("svg", { role: "img" })];
   const names = Object.keys(presets);
-  const pick = choice({ label: "Model", names, value: names.indexOf(model.get("preset")), change: (i) => use(names[i]) });
+  const pick = choice({
+    label: "Model",
+    names,
+    value: names.indexOf(model.get("preset")),
+    change: (i) => use(names[i]),
+  });
   const tie = element("input", { type: "checkbox", onchange: () => turn("tie_embeddings", tie.checked) });
-  const top = element("div", { class: "moe-row" }, pick.root, element("label", { class: "moe-knob" }, tie, "tie embeddings"));
+  const top = element(
+    "div",
+    { class: "moe-row" },
+    pick.root,
+    element("label", { class: "moe-knob" }, tie, "tie embeddings"),
+  );
   el.append(top, knobs, line, totals, bars, columns);
 
   let [config, context] = [structuredClone(model.get("config")), model.get("context")];
@@ -75,12 +96,21 @@ function render({ model, el }) {
     tie.checked = config.tie_embeddings;
     const present = (path) => (path === "context" ? context : path.split(".").reduce((o, key) => o?.[key], config));
     knobs.replaceChildren(
-      ...KNOBS.filter(([path]) => present(path) != null && !(path === "hidden_dim" && isSparse(config))).map(([path, values]) => {
-        const list = choices(values, present(path));
-        const label = path.startsWith("moe.hidden") ? "expert hidden_dim" : path.split(".").at(-1);
-        const show = (i) => list[i].toLocaleString("en-US");
-        return slider({ label, max: list.length - 1, min: 0, value: list.indexOf(present(path)), show, change: (i) => turn(path, list[i]) }).root;
-      }),
+      ...KNOBS.filter(([path]) => present(path) != null && !(path === "hidden_dim" && isSparse(config))).map(
+        ([path, values]) => {
+          const list = choices(values, present(path));
+          const label = path.startsWith("moe.hidden") ? "expert hidden_dim" : path.split(".").at(-1);
+          const show = (i) => list[i].toLocaleString("en-US");
+          return slider({
+            label,
+            max: list.length - 1,
+            min: 0,
+            value: list.indexOf(present(path)),
+            show,
+            change: (i) => turn(path, list[i]),
+          }).root;
+        },
+      ),
     );
   }
 
@@ -91,9 +121,12 @@ function render({ model, el }) {
     if (wrong) return;
     const counted = countParameters(config);
     const flops = flopsPerToken(config, context);
-    const words = [[brief(counted.total), "parameters"], [brief(flops.total, "kMGT"), "FLOPs per token"]];
+    const words = [
+      [brief(counted.total), "parameters"],
+      [brief(flops.total, "kMGT"), "FLOPs per token"],
+    ];
     if (counted.active < counted.total) words.splice(1, 0, [brief(counted.active), "at work on one token"]);
-    totals.replaceChildren(...words.map(([n, name]) => element("span", {}, element("b", {}, n), " " + name)));
+    totals.replaceChildren(...words.map(([n, name]) => element("span", {}, element("b", {}, n), ` ${name}`)));
     drawBars(counted, flops);
     drawColumns();
   });
@@ -104,7 +137,10 @@ function render({ model, el }) {
     const [row, left, width] = [24, 132, el.clientWidth];
     const half = (width - left) / 2;
     bars.setAttribute("height", row * (shown.length + 1));
-    const head = [["parameters", 0], ["FLOPs per token", half]].map(([text, x]) => shape("text", { x: left + x, y: 12, class: "quiet" }, text));
+    const head = [
+      ["parameters", 0],
+      ["FLOPs per token", half],
+    ].map(([text, x]) => shape("text", { x: left + x, y: 12, class: "quiet" }, text));
     bars.replaceChildren(...head);
     const words = [];
     shown.forEach((name, i) => {
@@ -136,7 +172,11 @@ function render({ model, el }) {
     columns.setAttribute("height", top + height + 22);
     columns.setAttribute("aria-label", `Parameters by layer, from embedding to head; the most is ${brief(peak)}`);
     columns.replaceChildren(
-      shape("text", { x: left, y: 13, class: "quiet" }, "parameters by layer" + (config.moe ? " (pale: idle for one token)" : "")),
+      shape(
+        "text",
+        { x: left, y: 13, class: "quiet" },
+        `parameters by layer${config.moe ? " (pale: idle for one token)" : ""}`,
+      ),
       shape("text", { x: left - 6, y: top + 8, "text-anchor": "end", class: "quiet" }, brief(peak)),
       shape("line", { x1: left, x2: left + step * (n + 2), y1: top + height, y2: top + height, class: "rule" }),
     );
@@ -144,14 +184,34 @@ function render({ model, el }) {
     stacks.forEach((stack, i) => {
       let y = top + height;
       for (const { name, parameters, active } of stack) {
-        for (const [count, opacity] of [[active, 1], [parameters - active, 0.3]]) {
+        for (const [count, opacity] of [
+          [active, 1],
+          [parameters - active, 0.3],
+        ]) {
           const tall = (height * count) / peak;
           y -= tall;
-          if (tall > 0.05) columns.append(shape("rect", { x: left + i * step + step * 0.06, y, width: step * 0.88, height: tall, fill: color(name), opacity }));
+          if (tall > 0.05)
+            columns.append(
+              shape("rect", {
+                x: left + i * step + step * 0.06,
+                y,
+                width: step * 0.88,
+                height: tall,
+                fill: color(name),
+                opacity,
+              }),
+            );
         }
       }
-      const label = i === 0 ? "in" : i === n + 1 ? "out" : (i - 1) % every || (step < 24 && i + 1 > n) ? "" : String(i - 1);
-      columns.append(shape("text", { x: left + (i + 0.5) * step, y: top + height + 14, "text-anchor": "middle", class: "quiet" }, label));
+      const label =
+        i === 0 ? "in" : i === n + 1 ? "out" : (i - 1) % every || (step < 24 && i + 1 > n) ? "" : String(i - 1);
+      columns.append(
+        shape(
+          "text",
+          { x: left + (i + 0.5) * step, y: top + height + 14, "text-anchor": "middle", class: "quiet" },
+          label,
+        ),
+      );
     });
   }
 

@@ -23,10 +23,16 @@ export function kept({ n_heads, head_dim, numbers }, asked, latentHeads) {
 export function curves({ models, shown, rebuilt, kv_heads, latent_heads, bits, weight_bits }) {
   const one = models.find(({ name }) => name === rebuilt);
   const curve = (name, { n_layers, parameters, max_length }, numbers, whatIf) => ({
-    name, perToken: (n_layers * numbers * bits) / 8, weights: (parameters * weight_bits) / 8, longest: max_length, whatIf,
+    name,
+    perToken: (n_layers * numbers * bits) / 8,
+    weights: (parameters * weight_bits) / 8,
+    longest: max_length,
+    whatIf,
   });
   if (one) return kept(one, kv_heads, latent_heads).map(([name, numbers], i) => curve(name, one, numbers, i > 0));
-  return models.filter(({ name }) => shown.includes(name)).map((model) => curve(model.name, model, model.numbers, false));
+  return models
+    .filter(({ name }) => shown.includes(name))
+    .map((model) => curve(model.name, model, model.numbers, false));
 }
 
 /** How many conversations of `context` tokens fit into memory beside the weights; -1 where the weights do not fit. */
@@ -48,7 +54,8 @@ export function inK(tokens) {
 
 /** One sentence about a state that cannot be drawn; empty when it can. */
 export function problem({ models, shown, rebuilt, context }) {
-  if (rebuilt && !models.some(({ name }) => name === rebuilt)) return `There is no model ${rebuilt} here; choose another one.`;
+  if (rebuilt && !models.some(({ name }) => name === rebuilt))
+    return `There is no model ${rebuilt} here; choose another one.`;
   if (!rebuilt && !shown.length) return "No model is chosen; press the name of one.";
   return context >= 1 ? "" : `The context is ${context} tokens, but must be at least 1.`;
 }

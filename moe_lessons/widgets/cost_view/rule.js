@@ -6,9 +6,11 @@ export const PRECISIONS = { fp32: 4, bf16: 2, fp8: 1, fp4: 0.5 };
 /** One sentence about numbers that make no model or no run; empty when they do. */
 export function problem(model, { context }) {
   if (model.active > model.total) {
-    return `More parameters work on a token (${model.active.toLocaleString("en-US")}) than there are (${model.total.toLocaleString("en-US")}); move one of the two.`;
+    const [active, total] = [model.active, model.total].map((count) => count.toLocaleString("en-US"));
+    return `More parameters work on a token (${active}) than there are (${total}); move one of the two.`;
   }
-  if (context > model.longest) return `The model reads at most ${model.longest.toLocaleString("en-US")} tokens; shorten the context.`;
+  if (context > model.longest)
+    return `The model reads at most ${model.longest.toLocaleString("en-US")} tokens; shorten the context.`;
   return "";
 }
 
@@ -42,11 +44,18 @@ const all = ({ weights, cache }) => weights + cache;
 /** A step that writes one token in each text: its seconds of arithmetic and of reading, and tokens a second. */
 export function generationSpeed(model, device, { devices, precision, batch, context, utilization }) {
   const touched = 1 - (1 - shareOf(model)) ** batch;
-  const read = PRECISIONS[precision] * (model.total - routed(model) * (1 - touched)) + memory(model, precision, batch, context).cache;
+  const read =
+    PRECISIONS[precision] * (model.total - routed(model) * (1 - touched)) +
+    memory(model, precision, batch, context).cache;
   const peak = device.peak[precision] ?? device.peak.bf16;
   const arithmetic = (batch * flopsPerToken(model, context).generation) / (devices * peak * utilization);
   const waiting = read / (devices * device.bandwidth * utilization);
-  return { arithmetic, memory: waiting, tokensPerSecond: batch / Math.max(arithmetic, waiting), bound: waiting > arithmetic ? "memory" : "arithmetic" };
+  return {
+    arithmetic,
+    memory: waiting,
+    tokensPerSecond: batch / Math.max(arithmetic, waiting),
+    bound: waiting > arithmetic ? "memory" : "arithmetic",
+  };
 }
 
 /** All that the calculator shows; `devices` 0 is as few as hold weights and caches. */

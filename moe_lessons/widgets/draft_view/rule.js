@@ -39,7 +39,14 @@ export function chipsOf({ prompt, first, steps }, at) {
     const judged = Math.min(at - done - 1, step.wanted.length);
     const over = at - done >= 2 + step.wanted.length;
     step.drafts.forEach((piece, place) => {
-      const kind = place < Math.min(judged, step.accepted) ? "kept" : judged <= step.accepted ? "open" : place === step.accepted ? "refused" : "unread";
+      const kind =
+        place < Math.min(judged, step.accepted)
+          ? "kept"
+          : judged <= step.accepted
+            ? "open"
+            : place === step.accepted
+              ? "refused"
+              : "unread";
       chips.push({ kind, piece, at: done + 2 + Math.min(place, step.wanted.length - 1) });
     });
     const free = step.drafts.length && step.accepted === step.drafts.length;
@@ -49,7 +56,16 @@ export function chipsOf({ prompt, first, steps }, at) {
   return chips;
 }
 
-const share = (p) => (p >= 0.9995 ? "100%" : p >= 0.0995 ? `${(100 * p).toFixed(0)}%` : p >= 0.0005 ? `${(100 * p).toFixed(1)}%` : p > 0 ? "under 0.1%" : "0%");
+const share = (p) =>
+  p >= 0.9995
+    ? "100%"
+    : p >= 0.0995
+      ? `${(100 * p).toFixed(0)}%`
+      : p >= 0.0005
+        ? `${(100 * p).toFixed(1)}%`
+        : p > 0
+          ? "under 0.1%"
+          : "0%";
 
 /** The last event in words, with the pieces in quotes as `show` writes them. */
 export function story(record, at, show = (piece) => piece) {
@@ -60,21 +76,24 @@ export function story(record, at, show = (piece) => piece) {
   const quote = (piece) => `“${show(piece)}”`;
   if (kind === "drafts") {
     if (!step.drafts.length) return `Pass ${pass + 1}: the text is nearly full, so nothing is guessed.`;
-    return `Pass ${pass + 1}: the modules guess ${step.drafts.map(quote).join(" ")}. The main model now reads ${step.drafts.length === 1 ? "it" : "all of them"} at once.`;
+    const [guesses, them] = [step.drafts.map(quote).join(" "), step.drafts.length === 1 ? "it" : "all of them"];
+    return `Pass ${pass + 1}: the modules guess ${guesses}. The main model now reads ${them} at once.`;
   }
   if (kind === "verdict") {
     const [p, q] = [step.wanted[place], step.drafted[place]];
-    const words = `Draft ${place + 1}, ${quote(step.drafts[place])}: the main model gives it ${share(p)}, it was drawn with ${share(q)}, so it is kept with ${share(Math.min(1, p / q))}.`;
+    const odds = `it was drawn with ${share(q)}, so it is kept with ${share(Math.min(1, p / q))}`;
+    const words = `Draft ${place + 1}, ${quote(step.drafts[place])}: the main model gives it ${share(p)}, ${odds}.`;
     return `${words} ${place < step.accepted ? "Kept." : "Refused, and whatever was guessed behind it falls with it."}`;
   }
   if (!step.drafts.length) return `${quote(step.token)} comes from the main model alone.`;
-  if (step.accepted === step.drafts.length) return `All kept, and ${quote(step.token)} comes for free: the main model has read that far anyway.`;
+  if (step.accepted === step.drafts.length)
+    return `All kept, and ${quote(step.token)} comes for free: the main model has read that far anyway.`;
   return `${quote(step.token)} takes its place, drawn from what the main model has left over.`;
 }
 
 /** The recording with the wanted knob that shares most other knobs with the present one. */
 export function nearest(records, present, knob, value) {
   const shared = ({ knobs }) => knobs.filter((one, i) => one === records[present].knobs[i]).length;
-  const fitting = records.map((record, i) => i).filter((i) => records[i].knobs[knob] === value);
+  const fitting = [...records.keys()].filter((i) => records[i].knobs[knob] === value);
   return fitting.reduce((best, i) => (shared(records[i]) > shared(records[best]) ? i : best), fitting[0]);
 }

@@ -1,12 +1,21 @@
-import { element, openView, onFrame, listen, slider, choice, messageLine, visible } from "../shared/common.js";
+import { choice, element, listen, messageLine, onFrame, openView, slider, visible } from "../shared/common.js";
 import { arrow, player, putter } from "../shared/habits.js";
-import { eventsOf, endOf, totalsOf, chipsOf, story, nearest } from "./rule.js";
+import { chipsOf, endOf, eventsOf, nearest, story, totalsOf } from "./rule.js";
 
-const PACES = [["slow", 900], ["walking", 350], ["fast", 70]];
+const PACES = [
+  ["slow", 900],
+  ["walking", 350],
+  ["fast", 70],
+];
 const KNOBS = ["Text", "Temperature", "Drafts a pass"];
 const WORDS = {
-  prompt: "prompt", main: "the main model's own token", kept: "accepted draft", refused: "refused draft",
-  unread: "fell with it, unread", bonus: "for free behind accepted drafts", open: "guessed, not judged yet",
+  prompt: "prompt",
+  main: "the main model's own token",
+  kept: "accepted draft",
+  refused: "refused draft",
+  unread: "fell with it, unread",
+  bonus: "for free behind accepted drafts",
+  open: "guessed, not judged yet",
 };
 
 function render({ model, el }) {
@@ -18,9 +27,13 @@ function render({ model, el }) {
 
   // ---- knobs
   const values = KNOBS.map((_, knob) => [...new Set(records.map(({ knobs }) => knobs[knob]))]);
-  const selects = KNOBS.map((label, knob) => choice({
-    label, names: values[knob].map(String), change: (i) => (film.stop(), choose(nearest(records, model.get("record"), knob, values[knob][i]))),
-  }));
+  const selects = KNOBS.map((label, knob) =>
+    choice({
+      label,
+      names: values[knob].map(String),
+      change: (i) => (film.stop(), choose(nearest(records, model.get("record"), knob, values[knob][i]))),
+    }),
+  );
   selects.forEach(({ root }, knob) => (root.hidden = values[knob].length < 2));
   const choose = (to) => {
     // A text that was at its end is shown at its end, another from the beginning.
@@ -31,37 +44,71 @@ function render({ model, el }) {
   };
   const move = (to) => (film.stop(), put("at", Math.max(0, Math.min(last(), to))));
   const passOf = (at) => eventsOf(record().steps)[at - 1]?.pass ?? -1;
-  const button = (label, words, onclick) => element("button", { type: "button", "aria-label": words, title: words, onclick }, label);
+  const button = (label, words, onclick) =>
+    element("button", { type: "button", "aria-label": words, title: words, onclick }, label);
   const [back, step] = [
     button("◀ Back", "One event back (left arrow)", () => move(model.get("at") - 1)),
     button("Step ▶", "One event on (right arrow)", () => move(model.get("at") + 1)),
   ];
-  const time = slider({ label: "Pass", min: 0, max: 1, value: 0, change: (passes) => move(endOf(record().steps, passes)) });
+  const time = slider({
+    label: "Pass",
+    min: 0,
+    max: 1,
+    value: 0,
+    change: (passes) => move(endOf(record().steps, passes)),
+  });
   const pace = choice({ label: "Pace", names: PACES.map(([name]) => name), value: 1, change: () => {} });
   const plain = element("input", { type: "checkbox", onchange: () => el.classList.toggle("plain", plain.checked) });
 
-  const film = player(() => {
-    if (model.get("at") >= last()) put("at", 0);
-    return () => {
-      const at = model.get("at");
-      if (at >= last()) return undefined;
-      put("at", at + 1);
-      return PACES[pace.select.selectedIndex][1];
-    };
-  }, { wait: 150, "aria-label": "Play or pause (space)", title: "Play or pause (space)" });
+  const film = player(
+    () => {
+      if (model.get("at") >= last()) put("at", 0);
+      return () => {
+        const at = model.get("at");
+        if (at >= last()) return undefined;
+        put("at", at + 1);
+        return PACES[pace.select.selectedIndex][1];
+      };
+    },
+    { wait: 150, "aria-label": "Play or pause (space)", title: "Play or pause (space)" },
+  );
 
   // ---- what is seen
   const { line, say } = messageLine();
   const totals = element("div", { class: "moe-counts" });
-  const strip = element("div", { class: "moe-draft-text", tabindex: 0, role: "group", "aria-label": "The text; arrow keys step through the events, space plays, Home and End jump" });
+  const strip = element("div", {
+    class: "moe-draft-text",
+    tabindex: 0,
+    role: "group",
+    "aria-label": "The text; arrow keys step through the events, space plays, Home and End jump",
+  });
   const words = element("div", { class: "moe-note", "aria-live": "polite" });
   const bars = element("div", { class: "moe-odds", role: "img" });
-  const legend = element("div", { class: "moe-draft-legend" }, ...["kept", "refused", "unread", "main", "bonus"].map((kind) =>
-    element("span", {}, element("i", { class: `moe-chip ${kind}` }, "ab"), WORDS[kind])));
+  const legend = element(
+    "div",
+    { class: "moe-draft-legend" },
+    ...["kept", "refused", "unread", "main", "bonus"].map((kind) =>
+      element("span", {}, element("i", { class: `moe-chip ${kind}` }, "ab"), WORDS[kind]),
+    ),
+  );
   el.append(
-    element("div", { class: "moe-row" }, ...selects.map(({ root }) => root)), line,
-    element("div", { class: "moe-row moe-drive" }, back, film.button, step, time.root, pace.root, element("label", { class: "moe-knob" }, plain, "only what stays")),
-    totals, strip, words, bars, legend,
+    element("div", { class: "moe-row" }, ...selects.map(({ root }) => root)),
+    line,
+    element(
+      "div",
+      { class: "moe-row moe-drive" },
+      back,
+      film.button,
+      step,
+      time.root,
+      pace.root,
+      element("label", { class: "moe-knob" }, plain, "only what stays"),
+    ),
+    totals,
+    strip,
+    words,
+    bars,
+    legend,
   );
   strip.addEventListener("keydown", (event) => {
     const at = model.get("at");
@@ -100,10 +147,12 @@ function render({ model, el }) {
       [ratio(over.tokens - 1, passes, (x) => x.toFixed(2)), "tokens a pass"],
       [`${accepted} of ${judged}`, `drafts accepted (${ratio(accepted, judged, (x) => `${(100 * x).toFixed(0)}%`)})`],
     ];
-    totals.replaceChildren(...numbers.map(([number, name]) => element("span", {}, element("b", {}, String(number)), " " + name)));
+    totals.replaceChildren(
+      ...numbers.map(([number, name]) => element("span", {}, element("b", {}, String(number)), ` ${name}`)),
+    );
   }
 
-  let nodes = []; // chips are made once and dressed anew
+  const nodes = []; // chips are made once and dressed anew
   function drawText(at) {
     const chips = chipsOf(record(), at);
     while (nodes.length < chips.length) nodes.push(element("span"));
@@ -124,11 +173,22 @@ function render({ model, el }) {
     const event = eventsOf(record().steps)[at - 1];
     const judged = event?.kind === "verdict" ? event.place : -1;
     const { wanted = [], drafted = [] } = record().steps[event?.pass ?? 0] ?? {};
-    const bar = (label, p, kind) => [element("span", {}, label), element("div", {}, element("b", { class: kind, style: `width: ${100 * Math.max(0, p)}%` }))];
+    const bar = (label, p, kind) => [
+      element("span", {}, label),
+      element("div", {}, element("b", { class: kind, style: `width: ${100 * Math.max(0, p)}%` })),
+    ];
     const known = judged >= 0;
     bars.classList.toggle("blank", !known);
-    bars.setAttribute("aria-label", known ? `Main model ${(100 * wanted[judged]).toFixed(1)}%, draft ${(100 * drafted[judged]).toFixed(1)}%` : "No draft is being judged");
-    bars.replaceChildren(...bar("main model", known ? wanted[judged] : 0, "main"), ...bar("draft", known ? drafted[judged] : 0, "draft"));
+    bars.setAttribute(
+      "aria-label",
+      known
+        ? `Main model ${(100 * wanted[judged]).toFixed(1)}%, draft ${(100 * drafted[judged]).toFixed(1)}%`
+        : "No draft is being judged",
+    );
+    bars.replaceChildren(
+      ...bar("main model", known ? wanted[judged] : 0, "main"),
+      ...bar("draft", known ? drafted[judged] : 0, "draft"),
+    );
   }
 
   const silence = listen(model, { "change:record": draw, "change:at": draw, "change:message": draw });

@@ -33,7 +33,13 @@ export function countsOf(lines, fates, batch, topK, slots) {
   const dropped = lines.reduce((sum, line) => sum + Math.max(0, line.length - slots), 0);
   const padded = lines.reduce((sum, line) => sum + Math.max(0, slots - line.length), 0);
   const gone = (token) => Array.from({ length: topK }, (_, rank) => fates[token * topK + rank] < 0).every(Boolean);
-  return { choices: batch.length * topK, dropped, lost: batch.filter(gone).length, slots: slots * lines.length, padded };
+  return {
+    choices: batch.length * topK,
+    dropped,
+    lost: batch.filter(gone).length,
+    slots: slots * lines.length,
+    padded,
+  };
 }
 
 /** Choices that are in both batches and served in only one of them: [lost a slot, found one]. */
@@ -60,7 +66,9 @@ export function story({ experts, weights, topK }, fates, token, slots) {
     const [expert, fate] = [`expert ${experts[at]} (weight ${weights[at].toFixed(2)})`, fates[at]];
     if (Number.isNaN(fate)) return `${expert}: not in the batch`;
     if (slots === Infinity) return `${expert}: a place of its own`;
-    return fate >= 0 ? `${expert}: slot ${fate + 1} of ${slots}` : `${expert}: dropped, ${ordinal(-fate)} in line for ${many(slots, "slot")}`;
+    return fate >= 0
+      ? `${expert}: slot ${fate + 1} of ${slots}`
+      : `${expert}: dropped, ${ordinal(-fate)} in line for ${many(slots, "slot")}`;
   });
   return parts.join("; ");
 }
@@ -69,4 +77,4 @@ export function story({ experts, weights, topK }, fates, token, slots) {
 export const wholePercent = (part, whole) => (whole ? `${Math.round((100 * part) / whole)}%` : "0%");
 
 /** A count with its noun. */
-export const many = (count, one, more = one + "s") => `${count} ${count === 1 ? one : more}`;
+export const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;

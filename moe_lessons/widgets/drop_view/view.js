@@ -1,7 +1,7 @@
-import { element, shape, openView, onFrame, slider, choice, messageLine, numbers, visible } from "../shared/common.js";
-import { arrow, follow, putter } from "../shared/habits.js";
+import { choice, element, messageLine, numbers, onFrame, openView, shape, slider, visible } from "../shared/common.js";
 import { expertColors, inkOn } from "../shared/expert_colors.js";
-import { RULES, slotsFor, linesOf, fatesOf, countsOf, changedFates, story, wholePercent, many } from "./rule.js";
+import { arrow, follow, putter } from "../shared/habits.js";
+import { changedFates, countsOf, fatesOf, linesOf, many, RULES, slotsFor, story, wholePercent } from "./rule.js";
 
 const NARROW = 30; // pixels: a narrower column has no room for text
 
@@ -10,7 +10,10 @@ function render({ model, el }) {
   const facts = model.get("facts");
   const { pieces, sequence, names, layers, top_k: topK, experts: n } = facts;
   const size = pieces.length * topK;
-  const all = { experts: numbers(model.get("experts"), Uint16Array), weights: numbers(model.get("weights"), Float32Array) };
+  const all = {
+    experts: numbers(model.get("experts"), Uint16Array),
+    weights: numbers(model.get("weights"), Float32Array),
+  };
   const colors = expertColors(model.get("palette"), n);
   const members = names.map((_, which) => sequence.flatMap((s, token) => (s === which ? [token] : [])));
   const id = `moe-drop-${Math.random().toString(36).slice(2)}`;
@@ -23,40 +26,107 @@ function render({ model, el }) {
 
   // ---- what is turned
   const knobs = {
-    factor: slider({ label: "Capacity factor", min: 0.25, max: 3, step: 0.05, value: 1, show: (x) => x.toFixed(2), change: (x) => put("factor", x) }),
+    factor: slider({
+      label: "Capacity factor",
+      min: 0.25,
+      max: 3,
+      step: 0.05,
+      value: 1,
+      show: (x) => x.toFixed(2),
+      change: (x) => put("factor", x),
+    }),
     rule: choice({ label: "Rule", names: RULES, change: (i) => put("rule", RULES[i]) }),
-    layer: slider({ label: "Layer", min: 0, max: layers.length - 1, value: 0, show: (i) => String(layers[i]), change: (i) => put("layer", layers[i]) }),
+    layer: slider({
+      label: "Layer",
+      min: 0,
+      max: layers.length - 1,
+      value: 0,
+      show: (i) => String(layers[i]),
+      change: (i) => put("layer", layers[i]),
+    }),
   };
   knobs.layer.root.hidden = layers.length < 2;
   const turned = (batch) => [...batch.slice(1), batch[0]];
-  const rotate = element("button", { type: "button", onclick: () => put("batch", turned(model.get("batch"))) }, "Another text first");
+  const rotate = element(
+    "button",
+    { type: "button", onclick: () => put("batch", turned(model.get("batch"))) },
+    "Another text first",
+  );
   const { line, say } = messageLine();
   const totals = element("div", { class: "moe-counts", role: "status" });
-  const texts = element("div", { class: "moe-texts", tabindex: 0, role: "listbox", "aria-label": "Tokens in the order of the batch; arrow keys walk" });
+  const texts = element("div", {
+    class: "moe-texts",
+    tabindex: 0,
+    role: "listbox",
+    "aria-label": "Tokens in the order of the batch; arrow keys walk",
+  });
   const note = element("div", { class: "moe-note", "aria-live": "polite" });
   const grid = element("div", { class: "moe-slots", role: "img" });
   const threads = shape("svg", { class: "moe-threads", "aria-hidden": "true" });
-  const legend = element("div", { class: "moe-legend" }, ...[
-    ["served", "in a slot"], ["empty", "empty slot: padding"], ["over", "dropped"], ["moved", "another fate than in the batch as given"],
-  ].map(([kind, words]) => element("span", {}, element("i", { class: `moe-cell ${kind}`, style: `--tint: ${colors[0]}` }, kind === "over" ? "ab" : ""), words)),
-  ...[["part", "a token that lost some of its choices"], ["gone", "one that lost all"]].slice(topK > 1 ? 0 : 1)
-    .map(([kind, words]) => element("span", {}, element("i", { class: `moe-chip ${kind}` }, element("span", {}, "ab")), words)));
+  const legend = element(
+    "div",
+    { class: "moe-legend" },
+    ...[
+      ["served", "in a slot"],
+      ["empty", "empty slot: padding"],
+      ["over", "dropped"],
+      ["moved", "another fate than in the batch as given"],
+    ].map(([kind, words]) =>
+      element(
+        "span",
+        {},
+        element("i", { class: `moe-cell ${kind}`, style: `--tint: ${colors[0]}` }, kind === "over" ? "ab" : ""),
+        words,
+      ),
+    ),
+    ...[
+      ["part", "a token that lost some of its choices"],
+      ["gone", "one that lost all"],
+    ]
+      .slice(topK > 1 ? 0 : 1)
+      .map(([kind, words]) =>
+        element("span", {}, element("i", { class: `moe-chip ${kind}` }, element("span", {}, "ab")), words),
+      ),
+  );
   const body = element("div", { class: "moe-drop-body" }, texts, note, grid, threads);
-  el.append(element("div", { class: "moe-row" }, knobs.factor.root, knobs.rule.root, knobs.layer.root, rotate), line, totals, body, legend);
+  el.append(
+    element("div", { class: "moe-row" }, knobs.factor.root, knobs.rule.root, knobs.layer.root, rotate),
+    line,
+    totals,
+    body,
+    legend,
+  );
 
   // ---- the texts: one line each, in the order of the batch, then those that are left out
   const lines = names.map((name, which) => {
     const box = element("input", {
-      type: "checkbox", "aria-label": `${name} is in the batch`, onchange: () => {
+      type: "checkbox",
+      "aria-label": `${name} is in the batch`,
+      onchange: () => {
         const batch = model.get("batch");
         put("batch", box.checked ? [...batch, which] : batch.filter((other) => other !== which));
       },
     });
-    const chips = members[which].map((token) => element("span", {
-      class: "moe-chip", role: "option", id: `${id}-${token}`, "data-token": token, title: visible(pieces[token]),
-    }, element("span", {}, visible(pieces[token])), ...Array.from({ length: topK }, () => element("b"))));
+    const chips = members[which].map((token) =>
+      element(
+        "span",
+        {
+          class: "moe-chip",
+          role: "option",
+          id: `${id}-${token}`,
+          "data-token": token,
+          title: visible(pieces[token]),
+        },
+        element("span", {}, visible(pieces[token])),
+        ...Array.from({ length: topK }, () => element("b")),
+      ),
+    );
     const strip = element("div", { class: "moe-strip" }, ...chips);
-    return { box, chips, root: element("div", { class: "moe-text" }, element("label", { class: "moe-knob" }, box, name), strip) };
+    return {
+      box,
+      chips,
+      root: element("div", { class: "moe-text" }, element("label", { class: "moe-knob" }, box, name), strip),
+    };
   });
   const chipOf = new Map(lines.flatMap(({ chips }) => chips.map((chip) => [Number(chip.dataset.token), chip])));
 
@@ -75,8 +145,12 @@ function render({ model, el }) {
   });
 
   // ---- drawing
-  const cells = Array.from({ length: size }, (_, at) => element("div", { "data-token": Math.floor(at / topK) }, visible(pieces[Math.floor(at / topK)])));
-  const heads = colors.map((color, expert) => element("div", { class: "moe-expert", style: `background: ${color}; color: ${inkOn(color)}` }, String(expert)));
+  const cells = Array.from({ length: size }, (_, at) =>
+    element("div", { "data-token": Math.floor(at / topK) }, visible(pieces[Math.floor(at / topK)])),
+  );
+  const heads = colors.map((color, expert) =>
+    element("div", { class: "moe-expert", style: `background: ${color}; color: ${inkOn(color)}` }, String(expert)),
+  );
   heads.forEach((head, expert) => (head.style.gridArea = `1 / ${expert + 1}`));
   const limit = element("div", { class: "moe-limit" });
   const empty = []; // made as they are needed, and used again
@@ -117,11 +191,23 @@ function render({ model, el }) {
       [`${counts.dropped} of ${counts.choices}`, `choices dropped (${wholePercent(counts.dropped, counts.choices)})`],
       [String(counts.lost), `${counts.lost === 1 ? "token" : "tokens"} with nothing left`],
     ];
-    if (slots !== Infinity) words.push([`${counts.padded} of ${counts.slots}`, `slots empty (${wholePercent(counts.padded, counts.slots)})`]);
-    totals.replaceChildren(...words.map(([number, name]) => element("span", {}, element("b", {}, number), " " + name)));
+    if (slots !== Infinity)
+      words.push([`${counts.padded} of ${counts.slots}`, `slots empty (${wholePercent(counts.padded, counts.slots)})`]);
+    totals.replaceChildren(...words.map(([number, name]) => element("span", {}, element("b", {}, number), ` ${name}`)));
     const same = batch.length === names.length && batch.every((which, i) => which === i);
-    const change = lost + found ? `Against the batch as given, ${many(lost, "choice loses its slot", "choices lose their slots")} and ${many(found, "choice finds one", "choices find one")}, though the router wants the same.` : "Every choice has the fate that it has in the batch as given.";
-    totals.append(element("div", { class: "moe-change" }, same ? "This is the batch as given. Put another text first, or leave one out." : change));
+    const losers = many(lost, "choice loses its slot", "choices lose their slots");
+    const finders = many(found, "choice finds one", "choices find one");
+    const change =
+      lost + found
+        ? `Against the batch as given, ${losers} and ${finders}, though the router wants the same.`
+        : "Every choice has the fate that it has in the batch as given.";
+    totals.append(
+      element(
+        "div",
+        { class: "moe-change" },
+        same ? "This is the batch as given. Put another text first, or leave one out." : change,
+      ),
+    );
   }
 
   // A frame changes what differs from the last one and leaves the rest of the page alone.
@@ -130,7 +216,8 @@ function render({ model, el }) {
 
   function drawTexts(fates, batch, isMoved) {
     const order = [...batch, ...names.keys()].filter((which, i, list) => list.indexOf(which) === i);
-    if (order.some((which, i) => texts.children[i] !== lines[which].root)) texts.replaceChildren(...order.map((which) => lines[which].root));
+    if (order.some((which, i) => texts.children[i] !== lines[which].root))
+      texts.replaceChildren(...order.map((which) => lines[which].root));
     lines.forEach(({ box, chips, root }, which) => {
       const inside = batch.includes(which);
       root.classList.toggle("out", !inside);
@@ -166,7 +253,10 @@ function render({ model, el }) {
     queues.forEach((queue, expert) => {
       queue.forEach((choice, turn) => {
         const over = turn >= slots;
-        dress(cells[choice], `moe-cell ${over ? "over" : "served"}${choice % topK ? " later" : ""}${isMoved(choice) ? " moved" : ""}`);
+        dress(
+          cells[choice],
+          `moe-cell ${over ? "over" : "served"}${choice % topK ? " later" : ""}${isMoved(choice) ? " moved" : ""}`,
+        );
         place(cells[choice], `${turn + 2 + over} / ${expert + 1}`);
       });
       for (let turn = queue.length; turn < slots && slots < Infinity; turn++) {
@@ -178,7 +268,10 @@ function render({ model, el }) {
     limit.hidden = slots === Infinity;
     limit.style.gridRow = limit.hidden ? 1 : slots + 2;
     const full = queues.flatMap((queue, expert) => (queue.length > slots ? [expert] : []));
-    grid.setAttribute("aria-label", `Slots of ${n} experts; experts that more tokens want than have room: ${full.join(", ") || "none"}`);
+    grid.setAttribute(
+      "aria-label",
+      `Slots of ${n} experts; experts that more tokens want than have room: ${full.join(", ") || "none"}`,
+    );
   }
 
   /** From the token under the pointer, or the pinned one, a thread to each of its places. */
@@ -204,10 +297,13 @@ function render({ model, el }) {
       const to = cell.getBoundingClientRect();
       const [tx, ty] = [to.left + to.width / 2 - base.left, to.top - base.top];
       const bend = Math.max(24, (ty - y) / 2);
-      paths.push(shape("path", {
-        d: `M${x},${y} C${x},${y + bend} ${tx},${ty - bend} ${tx},${ty}`,
-        class: fates[token * topK + rank] < 0 ? "off" : "", style: `--tint: ${colors[layer.experts[token * topK + rank]]}`,
-      }));
+      paths.push(
+        shape("path", {
+          d: `M${x},${y} C${x},${y + bend} ${tx},${ty - bend} ${tx},${ty}`,
+          class: fates[token * topK + rank] < 0 ? "off" : "",
+          style: `--tint: ${colors[layer.experts[token * topK + rank]]}`,
+        }),
+      );
     }
     threads.replaceChildren(...paths);
   }

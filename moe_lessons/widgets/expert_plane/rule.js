@@ -13,7 +13,10 @@ export function unpackRuns(runs, all) {
 
 /** A number between 0 and 1 from whole numbers, the same each time: noise that can be drawn again. */
 function hashed(a, b, c) {
-  let h = Math.imul(a ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(b + 0x7f4a7c15, 0xc2b2ae35) ^ Math.imul(c + 0x165667b1, 0x27d4eb2f);
+  let h =
+    Math.imul(a ^ 0x9e3779b9, 0x85ebca6b) ^
+    Math.imul(b + 0x7f4a7c15, 0xc2b2ae35) ^
+    Math.imul(c + 0x165667b1, 0x27d4eb2f);
   h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
   h = Math.imul(h ^ (h >>> 12), 0x297a2d39);
   return ((h ^ (h >>> 15)) >>> 0) / 4294967296;
@@ -21,7 +24,10 @@ function hashed(a, b, c) {
 
 /** A draw from the normal distribution; `roll`, `place` and `expert` say which. */
 export function normal(roll, place, expert) {
-  return Math.sqrt(-2 * Math.log(1 - hashed(roll, place, 2 * expert))) * Math.cos(2 * Math.PI * hashed(roll, place, 2 * expert + 1));
+  return (
+    Math.sqrt(-2 * Math.log(1 - hashed(roll, place, 2 * expert))) *
+    Math.cos(2 * Math.PI * hashed(roll, place, 2 * expert + 1))
+  );
 }
 
 /**
@@ -32,7 +38,13 @@ export function mixture(run, moment, roll = 0) {
   const { experts: n, top_k: k, router, planes, noise } = run;
   const softmax = run.score_function === "softmax";
   const base = moment * n * 3;
-  const found = { scores: new Float64Array(n), answers: new Float64Array(n), order: new Int32Array(k), weights: new Float64Array(k), value: 0 };
+  const found = {
+    scores: new Float64Array(n),
+    answers: new Float64Array(n),
+    order: new Int32Array(k),
+    weights: new Float64Array(k),
+    value: 0,
+  };
   const { scores, answers, order, weights } = found;
   const taken = new Uint8Array(n);
   return (x, y, place = 0) => {
@@ -49,7 +61,8 @@ export function mixture(run, moment, roll = 0) {
       taken[e] = 0;
     }
     let total = 0;
-    for (let e = 0; e < n; e++) total += scores[e] = softmax ? Math.exp(scores[e] - highest) : 1 / (1 + Math.exp(-scores[e]));
+    for (let e = 0; e < n; e++)
+      total += scores[e] = softmax ? Math.exp(scores[e] - highest) : 1 / (1 + Math.exp(-scores[e]));
     if (softmax) for (let e = 0; e < n; e++) scores[e] /= total;
     let sum = 0;
     for (let i = 0; i < k; i++) {
@@ -114,7 +127,11 @@ export function seams(truth, extent) {
 export function survey(run, moment, size, extent, roll = 0) {
   const n = run.experts;
   const at = mixture(run, moment, roll);
-  const seen = { first: new Uint8Array(size * size), weight: new Float32Array(size * size), value: new Float32Array(size * size) };
+  const seen = {
+    first: new Uint8Array(size * size),
+    weight: new Float32Array(size * size),
+    value: new Float32Array(size * size),
+  };
   const [load, leads, sumX, sumY] = [0, 1, 2, 3].map(() => new Float64Array(n));
   const step = (2 * extent) / size;
   for (let row = 0, place = 0; row < size; row++) {
@@ -160,7 +177,8 @@ export function heightPixels(values, size, [low, high], [red, green, blue], line
     data[4 * place] = red;
     data[4 * place + 1] = green;
     data[4 * place + 2] = blue;
-    data[4 * place + 3] = 255 * Math.min(1, 0.06 + 0.74 * share + (line && (right !== band || below !== band) ? 0.22 : 0));
+    data[4 * place + 3] =
+      255 * Math.min(1, 0.06 + 0.74 * share + (line && (right !== band || below !== band) ? 0.22 : 0));
   }
   return data;
 }

@@ -19,7 +19,7 @@ export function windowed({ points, loads, layers, experts }, layer, window) {
   return means;
 }
 
-/** The busiest expert over the mean, the entropy as a share of the largest, and how many have under a tenth of the mean. */
+/** The busiest expert over the mean, the entropy over the largest, and how many have under a tenth of the mean. */
 export function measures(load) {
   const total = load.reduce((sum, one) => sum + one, 0);
   let nats = 0;

@@ -5,7 +5,10 @@ import { arrow, putter } from "../shared/habits.js";
 
 /** Split a text at backticks: [{text, code}], where code marks what stood between two of them. */
 export function spans(text) {
-  return text.split("`").map((part, i) => ({ text: part, code: i % 2 === 1 })).filter((span) => span.text !== "");
+  return text
+    .split("`")
+    .map((part, i) => ({ text: part, code: i % 2 === 1 }))
+    .filter((span) => span.text !== "");
 }
 
 /** How the quiz stands: {answered, right, rightAtFirst, total}, from the latest and the first choices (-1: none). */
@@ -48,7 +51,12 @@ function render({ model, el }) {
   const pips = element("div", { class: "moe-quiz-pips" });
   pips.setAttribute("role", "group");
   pips.setAttribute("aria-label", "Questions");
-  const head = element("div", { class: "moe-quiz-head" }, element("span", { class: "moe-quiz-title" }, ...marked(model.get("title"))), pips);
+  const head = element(
+    "div",
+    { class: "moe-quiz-head" },
+    element("span", { class: "moe-quiz-title" }, ...marked(model.get("title"))),
+    pips,
+  );
   const card = element("div", { class: "moe-quiz-card" });
   const back = element("button", { class: "moe-quiz-step" }, "Back");
   const next = element("button", { class: "moe-quiz-step" }, "Next");
@@ -76,7 +84,10 @@ function render({ model, el }) {
         const pip = element("button", { class: `moe-quiz-pip ${state}` }, sign);
         pip.type = "button";
         if (i === position) pip.setAttribute("aria-current", "step");
-        pip.setAttribute("aria-label", `Question ${i + 1}: ${{ open: "not answered", right: "right", wrong: "not right" }[state]}`);
+        pip.setAttribute(
+          "aria-label",
+          `Question ${i + 1}: ${{ open: "not answered", right: "right", wrong: "not right" }[state]}`,
+        );
         pip.addEventListener("click", () => go(i));
         return pip;
       }),
@@ -102,7 +113,15 @@ function render({ model, el }) {
       radio.type = "radio";
       radio.name = `${group}-${i}`;
       radio.addEventListener("change", () => answer(o));
-      options.append(element("label", { class: "moe-quiz-option" }, radio, element("span", {}, ...marked(option.text)), element("b", { class: "moe-quiz-sign" })));
+      options.append(
+        element(
+          "label",
+          { class: "moe-quiz-option" },
+          radio,
+          element("span", {}, ...marked(option.text)),
+          element("b", { class: "moe-quiz-sign" }),
+        ),
+      );
       return radio;
     });
 

@@ -1,10 +1,10 @@
-// RouterView's two rows of bars, one bar per expert: a layer's load, and one token's scores with the bias apart from them.
+// RouterView's two rows of bars, one per expert: a layer's load, and one token's scores with the bias apart from them.
 // A bar is dragged up and down, or moved by arrow keys, to bias its expert; a click highlights the expert.
 
 import { element, shape } from "../shared/common.js";
 import { loadOf } from "../shared/routing_rule.js";
-import { niceEnd, quoted, signed } from "./words.js";
 import { heading, set, write } from "./heading.js";
+import { niceEnd, quoted, signed } from "./words.js";
 
 const TALL = 140;
 const [TOP, FOOT] = [20, 30]; // room above the bars, and below them for numbers and biases
@@ -34,12 +34,23 @@ export function makeBars(view) {
     const limited = Number.isFinite(now.slots);
     const ghost = !other ? "" : `, ▬ ${other.name ?? "as it was"}`;
     const lost = limited ? `, ${asked.reduce((sum, count, e) => sum + count - kept[e], 0)} dropped` : "";
-    load.say(`Load in layer ${trace.numbers[row]}`, `max/mean ${(most / mean).toFixed(2)}${lost}${ghost}${lost ? "" : "; tokens per expert"}`);
+    load.say(
+      `Load in layer ${trace.numbers[row]}`,
+      `max/mean ${(most / mean).toFixed(2)}${lost}${ghost}${lost ? "" : "; tokens per expert"}`,
+    );
     load.draw({
-      values: asked, kept, low: 0, high: Math.max(most, ...before, limited ? Math.min(now.slots, 2 * most) : 1, 1), ghosts: before,
+      values: asked,
+      kept,
+      low: 0,
+      high: Math.max(most, ...before, limited ? Math.min(now.slots, 2 * most) : 1, 1),
+      ghosts: before,
       line: limited ? now.slots : mean,
-      lineLabel: limited ? `${now.slots} slot${now.slots === 1 ? "" : "s"}` : `mean ${mean < 10 ? mean.toFixed(1) : Math.round(mean)}`,
-      strong: () => true, text: (e) => String(asked[e]), axis: "",
+      lineLabel: limited
+        ? `${now.slots} slot${now.slots === 1 ? "" : "s"}`
+        : `mean ${mean < 10 ? mean.toFixed(1) : Math.round(mean)}`,
+      strong: () => true,
+      text: (e) => String(asked[e]),
+      axis: "",
       words: (e) => `${asked[e]} tokens${asked[e] > kept[e] ? `, ${asked[e] - kept[e]} of them dropped` : ""}`,
     });
   };
@@ -67,11 +78,22 @@ export function makeBars(view) {
       low = Math.min(low, values[e] + biases[e]);
       high = Math.max(high, values[e], values[e] + biases[e]);
     }
-    scores.say(`Scores of ${quoted(pieces[focus])}`, biased ? "filled: chosen, × its weight; dashed: the bias" : "filled: chosen, × its weight");
+    scores.say(
+      `Scores of ${quoted(pieces[focus])}`,
+      biased ? "filled: chosen, × its weight; dashed: the bias" : "filled: chosen, × its weight",
+    );
+    const inWords = (sign) => sign.replace("✕", "dropped").replace("×", "weight ");
     scores.draw({
-      values, offsets: biased ? biases : undefined, low, high: niceEnd(high), line: bound, lineLabel: `top ${now.topK}`,
-      strong: (e) => chosen.has(e), text: (e) => chosen.get(e) ?? "", axis: String(niceEnd(high)),
-      words: (e) => `score ${values[e].toFixed(3)}${chosen.has(e) ? `, chosen, ${chosen.get(e).replace("✕", "dropped").replace("×", "weight ")}` : ""}`,
+      values,
+      offsets: biased ? biases : undefined,
+      low,
+      high: niceEnd(high),
+      line: bound,
+      lineLabel: `top ${now.topK}`,
+      strong: (e) => chosen.has(e),
+      text: (e) => chosen.get(e) ?? "",
+      axis: String(niceEnd(high)),
+      words: (e) => `score ${values[e].toFixed(3)}${chosen.has(e) ? `, chosen, ${inWords(chosen.get(e))}` : ""}`,
     });
   };
 
@@ -86,7 +108,10 @@ export function makeBars(view) {
 /** One column per expert; its nodes are made once and then only moved. */
 function columns(view, name, label, biasPerPixel) {
   const { title, say } = heading();
-  const svg = shape("svg", { role: "group", "aria-label": `${label}; left and right walk, up and down change the bias, Enter highlights, Delete switches off` });
+  const svg = shape("svg", {
+    role: "group",
+    "aria-label": `${label}; left and right walk, up and down change the bias, Enter highlights, Delete switches off`,
+  });
   const root = element("div", { class: name }, title, svg);
   let [parts, base, bound, boundLabel, top] = [[]];
   let [wide, tabbed, focused, drag, scale] = [380, -1, -1, undefined, 0];
@@ -95,15 +120,37 @@ function columns(view, name, label, biasPerPixel) {
     parts = Array.from({ length: experts }, (_, e) => {
       const part = {
         hit: shape("rect", { class: "hit", y: 0, height: TALL }),
-        bar: shape("rect", { class: "bar", fill: colors[e] }), late: shape("rect", { class: "late", fill: colors[e] }),
-        bias: shape("rect", { class: "bias" }), ghost: shape("line", { class: "ghost" }),
-        text: shape("text", { class: "value" }), number: shape("text", { class: "number", y: TALL - 18 }, String(e)),
+        bar: shape("rect", { class: "bar", fill: colors[e] }),
+        late: shape("rect", { class: "late", fill: colors[e] }),
+        bias: shape("rect", { class: "bias" }),
+        ghost: shape("line", { class: "ghost" }),
+        text: shape("text", { class: "value" }),
+        number: shape("text", { class: "number", y: TALL - 18 }, String(e)),
         added: shape("text", { class: "added", y: TALL - 4 }),
       };
-      part.group = shape("g", {
-        class: "column", "data-expert": e, style: `--tint: ${colors[e]}`, tabindex: -1, role: "slider", "aria-orientation": "vertical",
-        "aria-label": `expert ${e}, bias`, "aria-valuemin": -MOST_BIAS, "aria-valuemax": MOST_BIAS, "aria-valuenow": 0,
-      }, part.hit, part.bar, part.late, part.bias, part.ghost, part.text, part.number, part.added);
+      part.group = shape(
+        "g",
+        {
+          class: "column",
+          "data-expert": e,
+          style: `--tint: ${colors[e]}`,
+          tabindex: -1,
+          role: "slider",
+          "aria-orientation": "vertical",
+          "aria-label": `expert ${e}, bias`,
+          "aria-valuemin": -MOST_BIAS,
+          "aria-valuemax": MOST_BIAS,
+          "aria-valuenow": 0,
+        },
+        part.hit,
+        part.bar,
+        part.late,
+        part.bias,
+        part.ghost,
+        part.text,
+        part.number,
+        part.added,
+      );
       return part;
     });
     [base, bound] = [shape("line", { class: "rule" }), shape("line", { class: "bound" })];
@@ -141,7 +188,9 @@ function columns(view, name, label, biasPerPixel) {
   svg.addEventListener("pointercancel", release);
   svg.addEventListener("dblclick", (event) => {
     // Capture makes the picture the target: ask where the hand is.
-    const expert = Number(svg.ownerDocument.elementFromPoint(event.clientX, event.clientY)?.closest(".column")?.dataset.expert ?? -1);
+    const expert = Number(
+      svg.ownerDocument.elementFromPoint(event.clientX, event.clientY)?.closest(".column")?.dataset.expert ?? -1,
+    );
     if (expert >= 0) view.putBias(expert, 0);
   });
 
@@ -181,37 +230,76 @@ function columns(view, name, label, biasPerPixel) {
       const value = values[e];
       const here = kept ? kept[e] : value;
       const [isStrong, isPicked, isOff] = [strong(e), picked === e, off.has(e)];
-      set(part.group, { class: `column${isStrong ? " strong" : ""}${lit >= 0 && lit !== e ? " dim" : ""}${isOff ? " off" : ""}${isPicked ? " picked" : ""}` });
+      const look = `${isStrong ? " strong" : ""}${lit >= 0 && lit !== e ? " dim" : ""}`;
+      set(part.group, {
+        class: `column${look}${isOff ? " off" : ""}${isPicked ? " picked" : ""}`,
+      });
       set(part.hit, { x: x - step / 2, width: step });
       set(part.bar, { x: x - thick / 2, width: thick, y: y(here), height: Math.max(0, y(0) - y(here)) });
       const late = here !== value;
-      set(part.late, late ? { x: x - thick / 2 + 0.5, width: thick - 1, y: y(value), height: y(here) - y(value), display: "inline" } : { display: "none" });
+      set(
+        part.late,
+        late
+          ? { x: x - thick / 2 + 0.5, width: thick - 1, y: y(value), height: y(here) - y(value), display: "inline" }
+          : { display: "none" },
+      );
       const end = offsets ? value + offsets[e] : value;
-      set(part.bias, end === value ? { display: "none" } : {
-        x: x - thick / 2, width: thick, y: y(Math.max(value, end)), height: Math.abs(y(end) - y(value)), display: "inline",
-      });
+      set(
+        part.bias,
+        end === value
+          ? { display: "none" }
+          : {
+              x: x - thick / 2,
+              width: thick,
+              y: y(Math.max(value, end)),
+              height: Math.abs(y(end) - y(value)),
+              display: "inline",
+            },
+      );
       const ghost = ghosts && ghosts[e] !== value;
-      set(part.ghost, ghost ? { x1: x - thick / 2 - 2, x2: x + thick / 2 + 2, y1: y(ghosts[e]), y2: y(ghosts[e]), display: "inline" } : { display: "none" });
+      set(
+        part.ghost,
+        ghost
+          ? { x1: x - thick / 2 - 2, x2: x + thick / 2 + 2, y1: y(ghosts[e]), y2: y(ghosts[e]), display: "inline" }
+          : { display: "none" },
+      );
       const shown = step >= 22 || isPicked || (axis && isStrong) ? text(e) : "";
       write(part.text, shown);
       if (shown) {
         const crossed = ghost && Math.abs(y(ghosts[e]) - y(value) + 8) < 9; // the line would strike the number out
         const over = y(Math.max(value, end, crossed ? ghosts[e] : value)) - 4;
         const turned = axis && step < 20;
-        set(part.text, turned ? { x: x + 3, y: over + 3, transform: `rotate(-90 ${x.toFixed(1)} ${over.toFixed(1)})`, "text-anchor": "start" } : { x, y: over, transform: "", "text-anchor": "middle" });
+        set(
+          part.text,
+          turned
+            ? {
+                x: x + 3,
+                y: over + 3,
+                transform: `rotate(-90 ${x.toFixed(1)} ${over.toFixed(1)})`,
+                "text-anchor": "start",
+              }
+            : { x, y: over, transform: "", "text-anchor": "middle" },
+        );
       }
       const numbered = e % every === 0 || isPicked || (axis && isStrong);
       set(part.number, { x, display: numbered ? "inline" : "none" });
       const bias = added[e] ? signed(added[e]) : "";
       write(part.added, step >= 34 || isPicked || e === focused || drag?.expert === e ? bias : bias ? "•" : "");
       set(part.added, { x });
-      if (e === focused) set(part.group, { "aria-valuenow": String(added[e] ?? 0), "aria-valuetext": `${bias || "0"}; ${words(e)}${isOff ? ", switched off" : ""}` });
+      if (e === focused)
+        set(part.group, {
+          "aria-valuenow": String(added[e] ?? 0),
+          "aria-valuetext": `${bias || "0"}; ${words(e)}${isOff ? ", switched off" : ""}`,
+        });
       if ((e === tab) !== (e === tabbed)) set(part.group, { tabindex: e === tab ? 0 : -1 });
     }
     tabbed = tab;
     set(base, { x1: left, x2: wide - right, y1: y(0) + 0.5, y2: y(0) + 0.5 });
     const drawn = Number.isFinite(line) && line <= high * 1.05;
-    set(bound, drawn ? { x1: left, x2: wide - right, y1: y(line), y2: y(line), display: "inline" } : { display: "none" });
+    set(
+      bound,
+      drawn ? { x1: left, x2: wide - right, y1: y(line), y2: y(line), display: "inline" } : { display: "none" },
+    );
     write(boundLabel, lineLabel);
     set(boundLabel, { x: wide - right + 4, y: (drawn ? y(line) : above - 8) + 3.5 });
     write(top, axis);

@@ -1,4 +1,5 @@
-// RouterView's grid: one row per layer, one column per token, painted as pixels. Nothing is measured while a knob moves.
+// RouterView's grid: a row for each layer, a column for each token, painted as pixels. While a knob moves, nothing is
+// measured.
 
 import { element } from "../shared/common.js";
 import { channels } from "../shared/expert_colors.js";
@@ -13,11 +14,22 @@ export function makeGrid(view) {
   const { title, say } = heading();
   const labels = element("div", { class: "moe-router-layers" });
   const canvas = element("canvas");
-  const [rowMark, columnMark, hoverMark] = ["row", "column", "column hovered"].map((name) => element("div", { class: `moe-router-${name}` }));
-  const field = element("div", {
-    class: "moe-router-cells", tabindex: 0, role: "application",
-    "aria-label": "Layers by tokens; left and right move the pinned token, up and down the layer",
-  }, canvas, rowMark, columnMark, hoverMark);
+  const [rowMark, columnMark, hoverMark] = ["row", "column", "column hovered"].map((name) =>
+    element("div", { class: `moe-router-${name}` }),
+  );
+  const field = element(
+    "div",
+    {
+      class: "moe-router-cells",
+      tabindex: 0,
+      role: "application",
+      "aria-label": "Layers by tokens; left and right move the pinned token, up and down the layer",
+    },
+    canvas,
+    rowMark,
+    columnMark,
+    hoverMark,
+  );
   const scroller = element("div", { class: "moe-router-scroller" }, field);
   const root = element("div", { class: "moe-router-grid" }, labels, scroller);
   const pen = canvas.getContext("2d");
@@ -49,7 +61,12 @@ export function makeGrid(view) {
     labels.classList.toggle("compared", compared);
     rowLabels = numbers.map((number, row) => {
       const share = element("small");
-      const label = element("button", { type: "button", tabindex: -1, "data-layer": number, onclick: () => view.putLayer(row) }, `layer ${number}`, share);
+      const label = element(
+        "button",
+        { type: "button", tabindex: -1, "data-layer": number, onclick: () => view.putLayer(row) },
+        `layer ${number}`,
+        share,
+      );
       return { label, share };
     });
     labels.replaceChildren(...rowLabels.map(({ label }) => label));
@@ -97,9 +114,14 @@ export function makeGrid(view) {
       const changed = partner >= 0 && isChanged(now, other.layer, token, partner);
       const [lost, lostToo] = dropped ? [dropped[at], topK > 1 ? dropped[at + 1] : 0] : [0, 0];
       const look =
-        (experts[at] & 1023) | ((topK > 1 ? experts[at + 1] & 1023 : 1023) << 10) | ((topK > 1) << 20) | (inside << 21) |
-        (changed << 22) | (lost << 23) | (lostToo << 24);
-      if (looks[token] !== look) ((looks[token] = look), (same = false));
+        (experts[at] & 1023) |
+        ((topK > 1 ? experts[at + 1] & 1023 : 1023) << 10) |
+        ((topK > 1) << 20) |
+        (inside << 21) |
+        (changed << 22) |
+        (lost << 23) |
+        (lostToo << 24);
+      if (looks[token] !== look) (looks[token] = look), (same = false);
     }
     if (!same) fill(row, looks);
   };
@@ -117,7 +139,7 @@ export function makeGrid(view) {
       const look = looks[token];
       const [left, right] = [px(token * width), px((token + 1) * width) - gap];
       const alpha = look & (1 << 21) ? 255 : FADED;
-      const color = (lost) => ((lost ? Math.min(alpha, DROPPED) : alpha) << 24);
+      const color = (lost) => (lost ? Math.min(alpha, DROPPED) : alpha) << 24;
       const main = words[look & 1023] | color(look & (1 << 23));
       const two = look & (1 << 20);
       const below = two ? words[(look >> 10) & 1023] | color(look & (1 << 24)) : main;
@@ -157,7 +179,8 @@ export function makeGrid(view) {
     const { tokens } = view.trace;
     const { width, height } = size;
     const style = (node, text) => node.said !== text && (node.style.cssText = node.said = text);
-    const place = (node, token) => style(node, token < 0 ? "display: none" : `left: ${token * width - 1}px; width: ${Math.max(4, width + 1)}px`);
+    const place = (node, token) =>
+      style(node, token < 0 ? "display: none" : `left: ${token * width - 1}px; width: ${Math.max(4, width + 1)}px`);
     style(rowMark, `top: ${row * height}px; height: ${height}px; width: ${tokens * width}px`);
     place(columnMark, pinned);
     place(hoverMark, view.hovered);

@@ -1,11 +1,22 @@
 // RouterView's knobs, in a grid: what is looked at, how experts are chosen, what disturbs them, and where knobs act.
 
-import { element, slider, choice } from "../shared/common.js";
+import { choice, element, slider } from "../shared/common.js";
 import { MOST_BIAS, tidyBias } from "./bars.js";
 import { signed } from "./words.js";
 
 export const KNOBS = [
-  "top_k", "temperature", "score_function", "normalize", "noise", "seed", "capacity", "dropping", "bias", "off", "top_groups", "acts_on",
+  "top_k",
+  "temperature",
+  "score_function",
+  "normalize",
+  "noise",
+  "seed",
+  "capacity",
+  "dropping",
+  "bias",
+  "off",
+  "top_groups",
+  "acts_on",
 ];
 const MOST_CHOSEN = 16; // where the top-k slider ends, unless the model itself uses more
 const UNLIMITED = 3.05; // the capacity slider's last place
@@ -15,46 +26,107 @@ const RULES = ["first come", "priority"];
 export function makeKnobs(view) {
   const { model, put } = view;
   const root = element("div", { class: "moe-router-knobs", role: "group", "aria-label": "Knobs" });
-  const apply = element("button", { type: "button", class: "moe-router-apply", onclick: () => view.apply() }, "Apply to the model");
+  const apply = element(
+    "button",
+    { type: "button", class: "moe-router-apply", onclick: () => view.apply() },
+    "Apply to the model",
+  );
   const reset = element("button", { type: "button", class: "moe-router-reset", onclick: () => view.reset() }, "Reset");
   let [knobs, shown] = [{}, ""];
 
   const build = (trace) => {
     const named = (label, input) => element("label", { class: "moe-knob" }, element("span", {}, label), input);
-    const normalize = element("input", { type: "checkbox", "aria-label": "Normalize weights", onchange: () => put("normalize", normalize.checked) });
-    const seed = element("button", {
-      type: "button", title: "Draw other noise", "aria-label": "Draw other noise", onclick: () => put("seed", (model.get("seed") + 1) % 2 ** 32),
+    const normalize = element("input", {
+      type: "checkbox",
+      "aria-label": "Normalize weights",
+      onchange: () => put("normalize", normalize.checked),
     });
-    const switchOff = element("button", { type: "button", class: "moe-router-off", onclick: () => view.toggleOff(model.get("highlight")) });
+    const seed = element("button", {
+      type: "button",
+      title: "Draw other noise",
+      "aria-label": "Draw other noise",
+      onclick: () => put("seed", (model.get("seed") + 1) % 2 ** 32),
+    });
+    const switchOff = element("button", {
+      type: "button",
+      class: "moe-router-off",
+      onclick: () => view.toggleOff(model.get("highlight")),
+    });
     const layers = trace.numbers.map((number) => `layer ${number}`);
     knobs = {
-      layer: slider({ label: "Layer", min: 0, max: trace.layers - 1, value: 0, show: (row) => String(trace.numbers[row]), change: view.putLayer }),
+      layer: slider({
+        label: "Layer",
+        min: 0,
+        max: trace.layers - 1,
+        value: 0,
+        show: (row) => String(trace.numbers[row]),
+        change: view.putLayer,
+      }),
       topK: slider({
-        label: "Top-k", min: 1, max: Math.min(trace.experts, Math.max(MOST_CHOSEN, trace.ownKnobs.topK)), value: 1,
+        label: "Top-k",
+        min: 1,
+        max: Math.min(trace.experts, Math.max(MOST_CHOSEN, trace.ownKnobs.topK)),
+        value: 1,
         change: (k) => put("top_k", Math.min(k, view.mostChosen())),
       }),
       groups: slider({
-        label: "Groups", min: 1, max: trace.ownKnobs.nGroups, value: 1, show: (k) => `${k} of ${trace.ownKnobs.nGroups}`,
-        change: (k) => put("top_groups", Math.max(k, Math.ceil((model.get("top_k") * trace.ownKnobs.nGroups) / trace.experts))),
+        label: "Groups",
+        min: 1,
+        max: trace.ownKnobs.nGroups,
+        value: 1,
+        show: (k) => `${k} of ${trace.ownKnobs.nGroups}`,
+        change: (k) =>
+          put("top_groups", Math.max(k, Math.ceil((model.get("top_k") * trace.ownKnobs.nGroups) / trace.experts))),
       }),
       score: choice({ label: "Score", names: SCORES, change: (i) => put("score_function", SCORES[i]) }),
       temperature: slider({
-        label: "Temperature", min: -1, max: 1, step: 0.02, value: 0, show: (x) => (10 ** x).toFixed(2),
+        label: "Temperature",
+        min: -1,
+        max: 1,
+        step: 0.02,
+        value: 0,
+        show: (x) => (10 ** x).toFixed(2),
         change: (x) => put("temperature", x === 0 ? 1 : Number((10 ** x).toPrecision(4))),
       }),
       normalize: { root: named("Normalize", normalize), input: normalize, set: (on) => (normalize.checked = on) },
-      noise: slider({ label: "Noise", min: 0, max: 3, step: 0.05, value: 0, show: (x) => (x ? x.toFixed(2) : "none"), change: (x) => put("noise", x) }),
+      noise: slider({
+        label: "Noise",
+        min: 0,
+        max: 3,
+        step: 0.05,
+        value: 0,
+        show: (x) => (x ? x.toFixed(2) : "none"),
+        change: (x) => put("noise", x),
+      }),
       capacity: slider({
-        label: "Capacity", min: 0.25, max: UNLIMITED, step: 0.05, value: UNLIMITED, show: (x) => (x > 3 ? "no limit" : x.toFixed(2)),
+        label: "Capacity",
+        min: 0.25,
+        max: UNLIMITED,
+        step: 0.05,
+        value: UNLIMITED,
+        show: (x) => (x > 3 ? "no limit" : x.toFixed(2)),
         change: (x) => put("capacity", x > 3 ? 0 : Number(x.toFixed(2))),
       }),
       dropping: choice({ label: "Dropping", names: RULES, change: (i) => put("dropping", RULES[i]) }),
-      highlight: choice({ label: "Expert", names: ["none", ...trace.colors.keys()], change: (i) => put("highlight", i - 1) }),
+      highlight: choice({
+        label: "Expert",
+        names: ["none", ...trace.colors.keys()],
+        change: (i) => put("highlight", i - 1),
+      }),
       bias: slider({
-        label: "Bias", min: -MOST_BIAS, max: MOST_BIAS, step: 0.005, value: 0, show: signed,
+        label: "Bias",
+        min: -MOST_BIAS,
+        max: MOST_BIAS,
+        step: 0.005,
+        value: 0,
+        show: signed,
         change: (x) => view.putBias(model.get("highlight"), tidyBias(x)),
       }),
-      actsOn: choice({ label: "Act on", names: ["every layer", ...layers], change: (i) => put("acts_on", i ? trace.numbers[i - 1] : -1) }),
+      actsOn: choice({
+        label: "Act on",
+        names: ["every layer", ...layers],
+        change: (i) => put("acts_on", i ? trace.numbers[i - 1] : -1),
+      }),
     };
     for (const [name, knob] of Object.entries(knobs)) (knob.input ?? knob.select).dataset.knob = name;
     knobs.layer.root.hidden = knobs.actsOn.root.hidden = trace.layers < 2;
@@ -64,14 +136,34 @@ export function makeKnobs(view) {
     Object.assign(knobs, { seed, switchOff });
     shown = "";
     root.replaceChildren(
-      ...["layer", "topK", "groups", "temperature", "score", "normalize", "noise", "capacity", "dropping", "actsOn", "highlight", "bias"].map((name) => knobs[name].root),
+      ...[
+        "layer",
+        "topK",
+        "groups",
+        "temperature",
+        "score",
+        "normalize",
+        "noise",
+        "capacity",
+        "dropping",
+        "actsOn",
+        "highlight",
+        "bias",
+      ].map((name) => knobs[name].root),
       element("div", { class: "moe-router-actions" }, reset, apply),
     );
   };
 
   const draw = () => {
     const get = (name) => model.get(name);
-    const state = JSON.stringify([...KNOBS, "layer", "highlight", "can_apply", "other_facts"].map((name) => (name === "other_facts" ? !!get(name).tokens : get(name)))) + view.busy + view.isApplied;
+    const state =
+      JSON.stringify(
+        [...KNOBS, "layer", "highlight", "can_apply", "other_facts"].map((name) =>
+          name === "other_facts" ? !!get(name).tokens : get(name),
+        ),
+      ) +
+      view.busy +
+      view.isApplied;
     if (state === shown) return;
     shown = state;
     knobs.layer.set(view.row);

@@ -1,20 +1,30 @@
 // RouterView's prompt box: a text for the kernel to route, and which of two traces is shown.
 
-import { element, choice } from "../shared/common.js";
+import { choice, element } from "../shared/common.js";
 import { write } from "./heading.js";
 
 const PATIENCE = 4000; // ms until a silent kernel is mentioned
 
 export function makePrompt(view) {
   const { model, put } = view;
-  const field = element("input", { type: "text", "aria-label": "Your text", placeholder: "Type a text and press Enter", spellcheck: "false" });
+  const field = element("input", {
+    type: "text",
+    "aria-label": "Your text",
+    placeholder: "Type a text and press Enter",
+    spellcheck: "false",
+  });
   const send = element("button", { type: "submit" }, "Route it");
-  const keep = element("button", { type: "button", class: "moe-router-keep", onclick: () => tell({ keep: !compared() }, "keeping…") });
+  const keep = element("button", {
+    type: "button",
+    class: "moe-router-keep",
+    onclick: () => tell({ keep: !compared() }, "keeping…"),
+  });
   const state = element("span", { class: "moe-router-state", role: "status" });
   const names = Object.keys(model.get("prompts"));
   const compared = () => Boolean(model.get("other_facts").tokens);
   const examples = choice({
-    label: "Prompt", names: ["Choose…", ...names.map((name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name))],
+    label: "Prompt",
+    names: ["Choose…", ...names.map((name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name))],
     change: (i) => {
       if (!i) return;
       field.value = model.get("prompts")[names[i - 1]];
@@ -25,7 +35,10 @@ export function makePrompt(view) {
   const ask = () => {
     // The input turns line ends into nothing: a chosen prompt keeps its own.
     const chosen = model.get("prompts")[names[examples.select.selectedIndex - 1]];
-    tell({ ask: chosen !== undefined && chosen.replace(/[\r\n]/g, "") === field.value ? chosen : field.value }, "routing…");
+    tell(
+      { ask: chosen !== undefined && chosen.replace(/[\r\n]/g, "") === field.value ? chosen : field.value },
+      "routing…",
+    );
   };
 
   let waiting = 0;
@@ -52,10 +65,26 @@ export function makePrompt(view) {
     state.textContent = "";
   };
 
-  const form = element("form", { class: "moe-row moe-router-prompt", onsubmit: (event) => (event.preventDefault(), ask()) }, examples.root, field, send, keep);
+  const form = element(
+    "form",
+    { class: "moe-row moe-router-prompt", onsubmit: (event) => (event.preventDefault(), ask()) },
+    examples.root,
+    field,
+    send,
+    keep,
+  );
   form.hidden = !model.get("can_ask");
   const sides = [0, 1].map((side) => element("button", { type: "button", onclick: () => put("side", side) }));
-  const toggle = element("div", { class: "moe-router-sides", role: "group", "aria-label": "Which of the two is shown; the key c changes", title: "or press c" }, ...sides);
+  const toggle = element(
+    "div",
+    {
+      class: "moe-router-sides",
+      role: "group",
+      "aria-label": "Which of the two is shown; the key c changes",
+      title: "or press c",
+    },
+    ...sides,
+  );
   const root = element("div", {}, form, state, toggle);
 
   const draw = () => {

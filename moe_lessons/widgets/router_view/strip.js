@@ -2,15 +2,17 @@
 
 import { element } from "../shared/common.js";
 import { isChanged } from "../shared/routing_rule.js";
-import { destination } from "./words.js";
 import { heading } from "./heading.js";
+import { destination } from "./words.js";
 
 const STEPS = 22; // shades of a chip: a change too small to see costs nothing
 
 export function makeStrip(view) {
   const { title, say } = heading();
   const strip = element("div", {
-    class: "moe-router-strip", role: "group", "aria-label": "Tokens; arrow keys move the pinned one, up and down the layer",
+    class: "moe-router-strip",
+    role: "group",
+    "aria-label": "Tokens; arrow keys move the pinned one, up and down the layer",
   });
   let [chips, blank, painted, tabbed] = [[], [], [], -1];
   const tokenOf = (event) => Number(event.target.closest?.(".moe-token")?.dataset.token ?? -1);
@@ -31,7 +33,9 @@ export function makeStrip(view) {
     [painted, tabbed] = [new Int32Array(chips.length).fill(-1), -1];
     strip.replaceChildren(
       ...chips.flatMap((chip, token) => [
-        ...(starts.has(token) ? [element("hr")] : []), chip, ...(pieces[token].endsWith("\n") ? [element("br")] : []),
+        ...(starts.has(token) ? [element("hr")] : []),
+        chip,
+        ...(pieces[token].endsWith("\n") ? [element("br")] : []),
       ]),
     );
   };
@@ -54,16 +58,23 @@ export function makeStrip(view) {
       const changed = partner >= 0 && isChanged(trace.now[row], other.layer, token, partner);
       const fate = !lost ? 0 : lost === topK ? 1 : topK > 1 && dropped[at + 1] ? 2 : 0;
       const looks =
-        (experts[at] & 1023) | ((second & 1023) << 10) | (step << 20) | (inside << 25) | (changed << 26) | (fate << 27) |
-        ((token === pinned) << 29) | ((token === hovered) << 30);
+        (experts[at] & 1023) |
+        ((second & 1023) << 10) |
+        (step << 20) |
+        (inside << 25) |
+        (changed << 26) |
+        (fate << 27) |
+        ((token === pinned) << 29) |
+        ((token === hovered) << 30);
       if (painted[token] === looks) continue;
       painted[token] = looks;
       const chip = chips[token];
       const shade = (blank[token] ? 0.55 : 1) * (0.16 + (0.44 * step) / STEPS);
       chip.style.backgroundColor = inside ? `rgb(${trace.parts[experts[at]]} / ${shade.toFixed(2)})` : "";
       chip.style.borderBottomColor = inside && topK > 1 && fate !== 1 ? trace.colors[second] : "transparent";
-      chip.className = `moe-token${inside ? "" : " dim"}${changed ? " changed" : ""}${["", " dropped", " halved"][fate]}${
-        token === pinned ? " pinned" : ""}${token === hovered ? " hovered" : ""}`;
+      const hand = `${token === pinned ? " pinned" : ""}${token === hovered ? " hovered" : ""}`;
+      const lot = `${changed ? " changed" : ""}${["", " dropped", " halved"][fate]}`;
+      chip.className = `moe-token${inside ? "" : " dim"}${lot}${hand}`;
     }
     if (tabbed !== pinned) {
       chips[tabbed]?.setAttribute("tabindex", -1);

@@ -1,6 +1,6 @@
 // One trace as RouterView works with it: its arrays, its colors, and each layer's routing as the knobs ask for it.
 
-import { expertColors, inkOn, channels } from "../shared/expert_colors.js";
+import { channels, expertColors, inkOn } from "../shared/expert_colors.js";
 import { routeLayer } from "../shared/routing_rule.js";
 
 /** A trace from its facts and its bytes: float32 logits, bias and weights, then uint16 experts. */
@@ -18,13 +18,26 @@ export function readTrace(facts, view, palette) {
   const [logits, bias] = [next(Float32Array, layers * tokens * n), next(Float32Array, layers * n)];
   const [weights, experts] = [next(Float32Array, layers * size), next(Uint16Array, layers * size)];
   const own = Array.from({ length: layers }, (_, row) => ({
-    topK, dropped: null, slots: Infinity,
-    experts: experts.subarray(row * size, (row + 1) * size), weights: weights.subarray(row * size, (row + 1) * size),
+    topK,
+    dropped: null,
+    slots: Infinity,
+    experts: experts.subarray(row * size, (row + 1) * size),
+    weights: weights.subarray(row * size, (row + 1) * size),
   }));
   const ownKnobs = {
-    topK, temperature: 1, scoreFunction: facts.score_function, normalize: facts.normalize, noise: 0, seed: 0,
-    capacity: 0, dropping: "first come", bias: [], off: [],
-    nGroups: facts.n_groups, topGroups: facts.top_groups, groupScore: facts.group_score,
+    topK,
+    temperature: 1,
+    scoreFunction: facts.score_function,
+    normalize: facts.normalize,
+    noise: 0,
+    seed: 0,
+    capacity: 0,
+    dropping: "first come",
+    bias: [],
+    off: [],
+    nGroups: facts.n_groups,
+    topGroups: facts.top_groups,
+    groupScore: facts.group_score,
   };
   return { ...traceOf(facts, logits, bias, own, ownKnobs), ...look(expertColors(palette, n)) };
 }
@@ -39,10 +52,22 @@ export function withLogits(trace, view) {
 
 function traceOf(facts, logits, bias, own, ownKnobs) {
   return {
-    layers: facts.layers.length, tokens: facts.tokens, experts: facts.experts, numbers: facts.layers,
-    pieces: facts.pieces, starts: new Set(facts.starts), routeScale: facts.route_scale,
-    nats: facts.nats, guesses: facts.guesses, logits, bias, own, ownKnobs,
-    now: [], rooms: [], done: [], // each layer's present routing, its arrays, and the knobs that it is for
+    layers: facts.layers.length,
+    tokens: facts.tokens,
+    experts: facts.experts,
+    numbers: facts.layers,
+    pieces: facts.pieces,
+    starts: new Set(facts.starts),
+    routeScale: facts.route_scale,
+    nats: facts.nats,
+    guesses: facts.guesses,
+    logits,
+    bias,
+    own,
+    ownKnobs,
+    now: [],
+    rooms: [],
+    done: [], // each layer's present routing, its arrays, and the knobs that it is for
   };
 }
 

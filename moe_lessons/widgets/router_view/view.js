@@ -1,15 +1,15 @@
-import { element, openView, onFrame, onWidth, onTheme, listen, messageLine, numbers } from "../shared/common.js";
+import { element, listen, messageLine, numbers, onFrame, onTheme, onWidth, openView } from "../shared/common.js";
 import { putter } from "../shared/habits.js";
 import { difference, isChanged, isMoved } from "../shared/routing_rule.js";
-import { destination, percent, quoted, verdict } from "./words.js";
-import { readTrace, routeRow, withLogits } from "./trace.js";
-import { write } from "./heading.js";
-import { makeStrip } from "./strip.js";
-import { makeGrid } from "./grid.js";
+import { makeAnswer } from "./answer.js";
 import { makeBars } from "./bars.js";
+import { makeGrid } from "./grid.js";
+import { write } from "./heading.js";
 import { KNOBS, makeKnobs } from "./knobs.js";
 import { makePrompt } from "./prompt.js";
-import { makeAnswer } from "./answer.js";
+import { makeStrip } from "./strip.js";
+import { readTrace, routeRow, withLogits } from "./trace.js";
+import { destination, percent, quoted, verdict } from "./words.js";
 
 const BUDGET = 6; // ms of a frame for layers that are not the selected one; the others wait for the next frame
 const OTHER_TRAITS = ["layer", "pinned", "highlight", "message", "side"];
@@ -25,7 +25,14 @@ function render({ model, el }) {
 
   /** What the parts share: what is seen, and what may be done to it. */
   const view = {
-    model, hovered: -1, busy: false, isApplied: false, moved: false, trace: undefined, row: 0, off: new Set(),
+    model,
+    hovered: -1,
+    busy: false,
+    isApplied: false,
+    moved: false,
+    trace: undefined,
+    row: 0,
+    off: new Set(),
     put: putter(model, 120),
     putLayer: (row) => view.put("layer", view.trace.numbers[Math.min(view.trace.layers - 1, Math.max(0, row))]),
     putToken: (token) => view.put("pinned", Math.min(sides[0].tokens - 1, Math.max(0, toFirst(token)))),
@@ -43,8 +50,16 @@ function render({ model, el }) {
     toggleOff(expert) {
       const off = get("off");
       if (expert < 0 || !inScope(view.row)) return;
-      if (off.includes(expert)) view.put("off", off.filter((other) => other !== expert));
-      else if (view.canSwitchOff(expert)) view.put("off", [...off, expert].sort((a, b) => a - b));
+      if (off.includes(expert))
+        view.put(
+          "off",
+          off.filter((other) => other !== expert),
+        );
+      else if (view.canSwitchOff(expert))
+        view.put(
+          "off",
+          [...off, expert].sort((a, b) => a - b),
+        );
     },
     canSwitchOff: (expert) => atLeast([...get("off"), expert]) >= get("top_k"),
     mostChosen: () => atLeast(get("off")),
@@ -58,7 +73,8 @@ function render({ model, el }) {
       return view.moved && (view.isApplied || inScope(row)) ? { layer: sides[0].own[row] } : null;
     },
     steer(event) {
-      const [tokens, layers] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [];
+      const [tokens, layers] =
+        { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [];
       if (event.key === "Home") view.putToken(0);
       else if (event.key === "End") view.putToken(view.trace.tokens - 1);
       else if (tokens) view.putToken(pinned() + tokens);
@@ -70,13 +86,26 @@ function render({ model, el }) {
     reset() {
       const { topK, scoreFunction, normalize, topGroups } = sides[0].ownKnobs;
       const rest = {
-        top_k: topK, temperature: 1, score_function: scoreFunction, normalize, noise: 0, seed: 0, capacity: 0,
-        dropping: "first come", bias: [], off: [], top_groups: topGroups, acts_on: -1,
+        top_k: topK,
+        temperature: 1,
+        score_function: scoreFunction,
+        normalize,
+        noise: 0,
+        seed: 0,
+        capacity: 0,
+        dropping: "first come",
+        bias: [],
+        off: [],
+        top_groups: topGroups,
+        acts_on: -1,
       };
       Object.entries(rest).forEach(([name, value]) => view.put(name, value));
     },
     apply() {
-      view.busy = prompt.tell({ apply: Object.fromEntries(KNOBS.map((name) => [name, get(name)])) }, "the model reads the text with these knobs…");
+      view.busy = prompt.tell(
+        { apply: Object.fromEntries(KNOBS.map((name) => [name, get(name)])) },
+        "the model reads the text with these knobs…",
+      );
       draw();
     },
     draw: () => draw(),
@@ -87,7 +116,10 @@ function render({ model, el }) {
     const { nGroups } = view.trace.ownKnobs;
     const on = new Array(nGroups).fill(view.trace.experts / nGroups);
     for (const expert of off) on[Math.floor((expert * nGroups) / view.trace.experts)]--;
-    return on.sort((a, b) => a - b).slice(0, get("top_groups")).reduce((sum, count) => sum + count, 0);
+    return on
+      .sort((a, b) => a - b)
+      .slice(0, get("top_groups"))
+      .reduce((sum, count) => sum + count, 0);
   };
   // `pinned` counts the first trace's tokens; the second one shows its partner, or the place that is as far along.
   const toFirst = (token) => (get("side") && sides.length > 1 ? across(token, 1) : token);
@@ -108,8 +140,11 @@ function render({ model, el }) {
   const sentence = element("p", { class: "moe-router-sentence" }, badge, words);
   const spoken = element("div", { class: "moe-router-spoken", "aria-live": "polite" });
   const [strip, grid, bars, answer] = [makeStrip(view), makeGrid(view), makeBars(view), makeAnswer(view)];
-  const hint = element("p", { class: "moe-router-hint" },
-    "Drag a bar up or down to bias its expert, double-click to let go; click it to see its tokens alone.");
+  const hint = element(
+    "p",
+    { class: "moe-router-hint" },
+    "Drag a bar up or down to bias its expert, double-click to let go; click it to see its tokens alone.",
+  );
   const title = element("h3", { class: "moe-router-head" }, get("title"));
   title.hidden = !get("title");
 
@@ -125,13 +160,27 @@ function render({ model, el }) {
     asked = JSON.stringify(KNOBS.map(get));
     scope = get("acts_on");
     knobs = {
-      topK: get("top_k"), temperature: get("temperature"), scoreFunction: get("score_function"), normalize: get("normalize"),
-      noise: get("noise"), seed: get("seed"), capacity: get("capacity"), dropping: get("dropping"), bias: get("bias"),
-      off: get("off"), topGroups: get("top_groups"), nGroups: sides[0].ownKnobs.nGroups, groupScore: sides[0].ownKnobs.groupScore,
+      topK: get("top_k"),
+      temperature: get("temperature"),
+      scoreFunction: get("score_function"),
+      normalize: get("normalize"),
+      noise: get("noise"),
+      seed: get("seed"),
+      capacity: get("capacity"),
+      dropping: get("dropping"),
+      bias: get("bias"),
+      off: get("off"),
+      topGroups: get("top_groups"),
+      nGroups: sides[0].ownKnobs.nGroups,
+      groupScore: sides[0].ownKnobs.groupScore,
     };
     view.moved = isMoved(knobs, sides[0].ownKnobs);
     const { knobs: applied } = get("applied");
-    view.isApplied = sides.length < 2 && view.moved && Boolean(applied) && asked === JSON.stringify(KNOBS.map((name) => applied[name]));
+    view.isApplied =
+      sides.length < 2 &&
+      view.moved &&
+      Boolean(applied) &&
+      asked === JSON.stringify(KNOBS.map((name) => applied[name]));
     if (view.isApplied) turned ??= withLogits(sides[0], get("applied_logits"));
     view.trace = view.isApplied ? turned : sides[sides.length > 1 ? get("side") : 0];
     view.row = Math.max(0, view.trace.numbers.indexOf(get("layer")));
@@ -160,7 +209,7 @@ function render({ model, el }) {
     for (let other = 0; other < trace.layers; other++) {
       if (other === row) continue;
       if (trace.done[other] !== asked && performance.now() > end) waiting++;
-      else (settle(other), grid.paint(other));
+      else settle(other), grid.paint(other);
     }
     const rows = [...Array(trace.layers).keys()];
     const shares = waiting ? undefined : rows.map((l) => shareOf(l));
@@ -169,7 +218,7 @@ function render({ model, el }) {
     tell(row, focus);
     answer.draw(waiting ? undefined : pairOf(focus, rows, shares));
     say(get("message"));
-    if (follow) (strip.follow(at), grid.follow(at));
+    if (follow) strip.follow(at), grid.follow(at);
     follow = false;
     if (waiting) draw();
   });
@@ -197,20 +246,32 @@ function render({ model, el }) {
     if (two) {
       const other = view.reference(row);
       const partner = other.partners[focus];
-      const there = partner < 0 ? `has no counterpart in ${other.name}` : isChanged(now, other.layer, focus, partner) || now.topK !== other.layer.topK
-        ? `in ${other.name} to ${destination(other.layer, partner)}` : `as in ${other.name}`;
+      const there =
+        partner < 0
+          ? `has no counterpart in ${other.name}`
+          : isChanged(now, other.layer, focus, partner) || now.topK !== other.layer.topK
+            ? `in ${other.name} to ${destination(other.layer, partner)}`
+            : `as in ${other.name}`;
       const matched = other.partners.reduce((sum, one) => sum + (one >= 0), 0);
-      const over = matched === trace.tokens ? "" : ` for the ${matched} token${matched === 1 ? "" : "s"} that both have`;
-      rest = `${there}. ${percent(1 - (shares[row] ?? 0))} of this layer’s choices${over} agree.${lost ? ` ${lost} of ${now.experts.length} found no slot.` : ""}`;
+      const over =
+        matched === trace.tokens ? "" : ` for the ${matched} token${matched === 1 ? "" : "s"} that both have`;
+      const drops = lost ? ` ${lost} of ${now.experts.length} found no slot.` : "";
+      rest = `${there}. ${percent(1 - (shares[row] ?? 0))} of this layer’s choices${over} agree.${drops}`;
     }
     const number = trace.numbers[row];
-    write(words, `Layer ${number}: ${quoted(trace.pieces[focus])} goes to ${destination(now, focus)}${two ? ", " : ". "}${rest}`);
+    write(
+      words,
+      `Layer ${number}: ${quoted(trace.pieces[focus])} goes to ${destination(now, focus)}${two ? ", " : ". "}${rest}`,
+    );
     clearTimeout(speaking);
     speaking = setTimeout(() => write(spoken, words.said), 500);
     const legend = now.topK > 1 ? "first expert, underlined by its second" : "expert";
     const marks = two ? "; dotted above: other experts than in the other" : moved ? "; dotted above: changed" : "";
     strip.say(`The text in layer ${number}`, `colored by each token’s ${legend}${marks}`);
-    grid.say("Every layer", `one column per token, one row per layer${two || moved ? "; an edge above: other experts" : ""}`);
+    grid.say(
+      "Every layer",
+      `one column per token, one row per layer${two || moved ? "; an edge above: other experts" : ""}`,
+    );
   };
 
   /** What the last part compares: two traces, the model before and after its knobs were turned, or nothing. */
@@ -223,17 +284,47 @@ function render({ model, el }) {
       const which = get("side");
       const at = [focus, partners[which][focus]];
       const [a, b] = which ? at.reverse() : at;
-      return { key, piece, names: ["A", "B"], guesses: [base.guesses?.[a], other.guesses?.[b]], nats: [base.nats, other.nats], words: ", A → B" };
+      return {
+        key,
+        piece,
+        names: ["A", "B"],
+        guesses: [base.guesses?.[a], other.guesses?.[b]],
+        nats: [base.nats, other.nats],
+        words: ", A → B",
+      };
     }
     if (view.isApplied) {
       const { before, after } = get("applied");
-      const layers = rows.map((l) => [`layer ${base.numbers[l]}`, shares[l], `what if: ${percent(difference(base.now[l], base.own[l], base.tokens))}`]);
+      const layers = rows.map((l) => [
+        `layer ${base.numbers[l]}`,
+        shares[l],
+        `what if: ${percent(difference(base.now[l], base.own[l], base.tokens))}`,
+      ]);
       const words = ": the loss on this text";
-      return { key, piece, names: ["as it was", "applied"], guesses: [before.guesses[focus], after.guesses[focus]], nats: [before.nats, after.nats], layers, words };
+      return {
+        key,
+        piece,
+        names: ["as it was", "applied"],
+        guesses: [before.guesses[focus], after.guesses[focus]],
+        nats: [before.nats, after.nats],
+        layers,
+        words,
+      };
     }
     if (!base.guesses) return undefined;
-    const note = view.moved && get("can_apply") ? "The knobs above only pretend: apply them to see what the model makes of them." : "";
-    return { key, piece, names: [""], guesses: [base.guesses[focus]], nats: [base.nats], words: ": the loss on this text", note };
+    const note =
+      view.moved && get("can_apply")
+        ? "The knobs above only pretend: apply them to see what the model makes of them."
+        : "";
+    return {
+      key,
+      piece,
+      names: [""],
+      guesses: [base.guesses[focus]],
+      nats: [base.nats],
+      words: ": the loss on this text",
+      note,
+    };
   };
 
   // ---- another trace, another width, another theme
@@ -266,7 +357,19 @@ function render({ model, el }) {
     measure();
   };
 
-  el.append(title, prompt.root, line, knobBox.root, sentence, spoken, ...strip.nodes, ...grid.nodes, bars.root, hint, answer.root);
+  el.append(
+    title,
+    prompt.root,
+    line,
+    knobBox.root,
+    sentence,
+    spoken,
+    ...strip.nodes,
+    ...grid.nodes,
+    bars.root,
+    hint,
+    answer.root,
+  );
   take();
   const silence = listen(model, {
     ...Object.fromEntries([...KNOBS, ...OTHER_TRAITS].map((name) => [`change:${name}`, draw])),

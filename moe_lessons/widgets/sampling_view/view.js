@@ -1,4 +1,4 @@
-import { element, shape, openView, onFrame, slider, choice, messageLine, numbers, visible } from "../shared/common.js";
+import { choice, element, messageLine, numbers, onFrame, openView, shape, slider, visible } from "../shared/common.js";
 import { follow, putter } from "../shared/habits.js";
 
 /** Token ids by falling logit; ties go to the lower id. */
@@ -6,7 +6,7 @@ export function ranking(logits) {
   return Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
 }
 
-/** Probabilities after temperature, then the topK likeliest (0: all), then the nucleus of topP; temperature 0 is greedy. */
+/** Probabilities after temperature, the topK likeliest (0: all), then the nucleus of topP; temperature 0 is greedy. */
 export function sampleDistribution(logits, { temperature = 1, topK = 0, topP = 1 } = {}, order = ranking(logits)) {
   const kept = new Float64Array(logits.length);
   if (temperature === 0) {
@@ -79,32 +79,60 @@ function render({ model, el }) {
 
   const put = putter(model);
   const context = choice({
-    label: "After", names: model.get("contexts"), value: model.get("context"), change: (i) => put("context", i),
+    label: "After",
+    names: model.get("contexts"),
+    value: model.get("context"),
+    change: (i) => put("context", i),
   });
   context.root.hidden = model.get("contexts").length < 2;
   const temperature = slider({
-    label: "Temperature", min: 0, max: Math.max(2, model.get("temperature")), step: 0.05, value: model.get("temperature"),
-    show: (t) => (t === 0 ? "0: greedy" : t.toFixed(2)), change: (t) => put("temperature", t),
+    label: "Temperature",
+    min: 0,
+    max: Math.max(2, model.get("temperature")),
+    step: 0.05,
+    value: model.get("temperature"),
+    show: (t) => (t === 0 ? "0: greedy" : t.toFixed(2)),
+    change: (t) => put("temperature", t),
   });
   const topK = slider({
-    label: "Top-k", min: 0, max: steps.length - 1, value: steps.indexOf(model.get("top_k")),
-    show: (i) => (steps[i] ? String(steps[i]) : "off"), change: (i) => put("top_k", steps[i]),
+    label: "Top-k",
+    min: 0,
+    max: steps.length - 1,
+    value: steps.indexOf(model.get("top_k")),
+    show: (i) => (steps[i] ? String(steps[i]) : "off"),
+    change: (i) => put("top_k", steps[i]),
   });
   const topP = slider({
-    label: "Top-p", min: 0.01, max: 1, step: 0.01, value: model.get("top_p"),
-    show: (p) => (p < 1 ? p.toFixed(2) : "off"), change: (p) => put("top_p", p),
+    label: "Top-p",
+    min: 0.01,
+    max: 1,
+    step: 0.01,
+    value: model.get("top_p"),
+    show: (p) => (p < 1 ? p.toFixed(2) : "off"),
+    change: (p) => put("top_p", p),
   });
   const draws = (n) => put("n_drawn", Math.min(10000, model.get("n_drawn") + n));
   const button = (label, onclick) => element("button", { type: "button", onclick }, label);
-  const buttons = element("div", { class: "moe-row moe-draws" },
-    button("Draw 1", () => draws(1)), button("Draw 100", () => draws(100)), button("Clear", () => put("n_drawn", 0)));
+  const buttons = element(
+    "div",
+    { class: "moe-row moe-draws" },
+    button("Draw 1", () => draws(1)),
+    button("Draw 100", () => draws(100)),
+    button("Clear", () => put("n_drawn", 0)),
+  );
   const note = element("div", { class: "moe-note", "aria-live": "polite" });
   const chart = shape("svg", { role: "img" });
   const { line, say } = messageLine();
-  el.append(element("div", { class: "moe-row" }, context.root), element("div", { class: "moe-row" }, temperature.root, topK.root, topP.root),
-    buttons, line, note, chart);
+  el.append(
+    element("div", { class: "moe-row" }, context.root),
+    element("div", { class: "moe-row" }, temperature.root, topK.root, topP.root),
+    buttons,
+    line,
+    note,
+    chart,
+  );
 
-  let orders = [];
+  const orders = [];
   const draw = onFrame(() => {
     const [row, t, k, p, n] = ["context", "temperature", "top_k", "top_p", "n_drawn"].map((name) => model.get(name));
     const logits = all.subarray(row * vocab, (row + 1) * vocab);
@@ -117,8 +145,10 @@ function render({ model, el }) {
     topP.set(p);
     context.select.selectedIndex = row;
     note.replaceChildren(
-      element("b", {}, String(kept.filter((q) => q > 0).length)), ` of ${vocab} tokens kept, entropy `,
-      element("b", {}, `${entropy(kept).toFixed(2)} nats`), n ? `; dots: ${n} draw${n > 1 ? "s" : ""}` : "",
+      element("b", {}, String(kept.filter((q) => q > 0).length)),
+      ` of ${vocab} tokens kept, entropy `,
+      element("b", {}, `${entropy(kept).toFixed(2)} nats`),
+      n ? `; dots: ${n} draw${n > 1 ? "s" : ""}` : "",
       k || p < 1 ? "; outline: before top-k and top-p" : "",
     );
     say(model.get("message"));
@@ -131,22 +161,41 @@ function render({ model, el }) {
     const peak = Math.max(...shown.map((id) => Math.max(kept[id], before[id], n ? counts[id] / n : 0)));
     const y = (value) => top + height * (1 - value / peak);
     chart.setAttribute("height", top + height + 74);
-    const best = shown.slice(0, 3).map((id) => `${visible(pieces[id])} ${percent(kept[id])}`).join(", ");
+    const best = shown
+      .slice(0, 3)
+      .map((id) => `${visible(pieces[id])} ${percent(kept[id])}`)
+      .join(", ");
     chart.setAttribute("aria-label", `Likeliest next tokens: ${best}`);
     const parts = [0, 0.5, 1].flatMap((share) => [
       shape("line", { x1: left, x2: width, y1: y(peak * share), y2: y(peak * share), class: "rule" }),
-      shape("text", { x: left - 5, y: y(peak * share) + 4, "text-anchor": "end", class: "quiet" }, percent(peak * share).replace("<0.1%", "0")),
+      shape(
+        "text",
+        { x: left - 5, y: y(peak * share) + 4, "text-anchor": "end", class: "quiet" },
+        percent(peak * share).replace("<0.1%", "0"),
+      ),
     ]);
     shown.forEach((id, i) => {
       const [x, wide, middle] = [left + i * step + 1, Math.max(2, step - 3), left + (i + 0.5) * step];
       const gone = kept[id] === 0;
-      const bar = (value, name, fill) => shape("rect", { x, y: y(value), width: wide, height: top + height - y(value), class: name, fill });
+      const bar = (value, name, fill) =>
+        shape("rect", { x, y: y(value), width: wide, height: top + height - y(value), class: name, fill });
       const piece = visible(pieces[id]);
-      const label = shape("text", { class: gone ? "mono quiet" : "mono", transform: `translate(${middle + 4} ${top + height + 7}) rotate(90)` },
-        piece.length > 9 ? piece.slice(0, 8) + "…" : piece);
-      const words = `${piece} (id ${id}): ${percent(before[id])} before, ${gone ? "cut off" : percent(kept[id])}${n ? `, drawn ${counts[id]} of ${n}` : ""}`;
-      const group = shape("g", { "data-token": id, class: gone ? "cut" : "kept" }, shape("title", {}, words),
-        gone ? bar(before[id], "gone", "none") : bar(kept[id], "kept", palette[0]), bar(gone ? 0 : before[id], "before", "none"), label);
+      const label = shape(
+        "text",
+        { class: gone ? "mono quiet" : "mono", transform: `translate(${middle + 4} ${top + height + 7}) rotate(90)` },
+        piece.length > 9 ? `${piece.slice(0, 8)}…` : piece,
+      );
+      const fate = gone ? "cut off" : percent(kept[id]);
+      const drawn = n ? `, drawn ${counts[id]} of ${n}` : "";
+      const words = `${piece} (id ${id}): ${percent(before[id])} before, ${fate}${drawn}`;
+      const group = shape(
+        "g",
+        { "data-token": id, class: gone ? "cut" : "kept" },
+        shape("title", {}, words),
+        gone ? bar(before[id], "gone", "none") : bar(kept[id], "kept", palette[0]),
+        bar(gone ? 0 : before[id], "before", "none"),
+        label,
+      );
       if (n && counts[id]) group.append(shape("circle", { cx: middle, cy: y(counts[id] / n), r: 4, fill: palette[3] }));
       parts.push(group);
     });

@@ -15,7 +15,10 @@ export function board(read, merge, render) {
       initialize({ model }) {
         const whole = () => ((store.runs = read(model.get("history"))), redraw());
         whole();
-        return listen(model, { "change:history": whole, "change:news": () => merge(store.runs, model.get("news")) && redraw() });
+        return listen(model, {
+          "change:history": whole,
+          "change:news": () => merge(store.runs, model.get("news")) && redraw(),
+        });
       },
       render: (context) => render(context, store),
     };

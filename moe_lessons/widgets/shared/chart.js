@@ -15,7 +15,12 @@ export function ticks(most, count) {
 }
 
 /** A number on an axis. */
-export const short = (value) => (value >= 1e6 ? `${+(value / 1e6).toFixed(2)}M` : value >= 1e4 ? `${+(value / 1e3).toFixed(1)}k` : String(+value.toFixed(3)));
+export const short = (value) =>
+  value >= 1e6
+    ? `${+(value / 1e6).toFixed(2)}M`
+    : value >= 1e4
+      ? `${+(value / 1e3).toFixed(1)}k`
+      : String(+value.toFixed(3));
 
 /** A line through points, for the attribute `d`. */
 export const path = (xs, ys) => xs.map((x, i) => `${i ? "L" : "M"}${x.toFixed(1)} ${ys[i].toFixed(1)}`).join("");

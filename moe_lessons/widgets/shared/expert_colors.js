@@ -16,7 +16,9 @@ export function expertColors(palette, n) {
 
 /** The text color that reads on a background: near black or white. */
 export function inkOn(color) {
-  const [r, g, b] = channels(color).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  const [r, g, b] = channels(color).map((c) =>
+    c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4,
+  );
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.3 ? "#1b1b1b" : "#ffffff";
 }
 

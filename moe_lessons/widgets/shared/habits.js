@@ -25,7 +25,7 @@ export function putter(model, wait = 0) {
   return put;
 }
 
-/** Call `draw` when one of these traits or the width of `el` changes; returns what ends it. `others` have handlers of their own. */
+/** Call `draw` when one of these traits or the width of `el` changes, and what `others` name; returns what ends it. */
 export function follow(model, el, names, draw, others = {}) {
   const silence = listen(model, { ...Object.fromEntries(names.map((name) => [`change:${name}`, draw])), ...others });
   const rest = onWidth(el, draw);
@@ -52,7 +52,8 @@ export function player(begin, { wait = 0, ...attributes } = {}) {
     const [step, begun] = [begin(), performance.now()];
     const run = () => {
       const next = step(performance.now() - begun);
-      if (!cancel || next === undefined) stop(); // it may have been stopped in between
+      if (!cancel || next === undefined)
+        stop(); // it may have been stopped in between
       else soon(next, run);
     };
     button.textContent = "❚❚ Pause";
@@ -63,7 +64,7 @@ export function player(begin, { wait = 0, ...attributes } = {}) {
   return { button, stop, toggle };
 }
 
-/** Which way an arrow key goes, 1 to the right or down and -1 back, and the page stays where it is; 0 for any other key. */
+/** Which way an arrow key goes, 1 to the right or down and -1 back, while the page stands still; 0 for other keys. */
 export function arrow(event) {
   const way = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key] ?? 0;
   if (way) event.preventDefault();

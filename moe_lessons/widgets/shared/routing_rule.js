@@ -1,5 +1,5 @@
-// The routing rule on typed arrays. tracing/rule.py and tracing/noise.py are its twins in numpy; a test runs both on the
-// same cases. Nothing here touches the page.
+// The routing rule on typed arrays. tracing/rule.py and tracing/noise.py are its twins in numpy; a test runs both on
+// the same cases. Nothing here touches the page.
 
 /**
  * Route the tokens of one layer: choose by score plus bias, weigh by score alone; a tie goes to the lower index.
@@ -14,7 +14,12 @@ export function routeLayer(trace, row, knobs, room = {}) {
   const { topK, normalize, off = [], capacity = 0, nGroups = 1 } = knobs;
   const asked = `${knobs.scoreFunction} ${knobs.temperature} ${knobs.noise ? `${knobs.noise} ${knobs.seed}` : ""}`;
   if (room.asked !== asked || room.trace !== trace) {
-    room.scores = scoresOf(trace, row, knobs, room.scores?.length === tokens * n ? room.scores : new Float64Array(tokens * n));
+    room.scores = scoresOf(
+      trace,
+      row,
+      knobs,
+      room.scores?.length === tokens * n ? room.scores : new Float64Array(tokens * n),
+    );
     Object.assign(room, { asked, trace });
   }
   if (room.topK !== topK || room.experts?.length !== tokens * topK) {
@@ -40,7 +45,8 @@ export function routeLayer(trace, row, knobs, room = {}) {
     let found = 0;
     for (let e = 0; e < n; e++) {
       const value = wanted[e];
-      if (!open[e] || (nGroups > 1 && !chosen[Math.floor(e / size)]) || (found === topK && !(value > best[topK - 1]))) continue;
+      if (!open[e] || (nGroups > 1 && !chosen[Math.floor(e / size)]) || (found === topK && !(value > best[topK - 1])))
+        continue;
       let place = found < topK ? found++ : topK - 1;
       for (; place > 0 && value > best[place - 1]; place--) {
         best[place] = best[place - 1];
@@ -127,7 +133,7 @@ function dropLate({ topK, experts, weights, slots }, tokens, n, dropping) {
     }
     for (let i = 0; i < tokens; i++) {
       const choice = (turn[i] % 2 ** 20) * topK + rank;
-      if (taken[experts[choice]]++ >= slots) ((dropped[choice] = 1), (weights[choice] = 0));
+      if (taken[experts[choice]]++ >= slots) (dropped[choice] = 1), (weights[choice] = 0);
     }
   }
   return dropped;
@@ -172,7 +178,7 @@ function mixed(x) {
 /** How many choices of a layer fell on each expert, and how many of them found a slot. */
 export function loadOf({ experts, dropped }, n) {
   const [asked, kept] = [new Int32Array(n), new Int32Array(n)];
-  for (let i = 0; i < experts.length; i++) (asked[experts[i]]++, (kept[experts[i]] += dropped?.[i] ? 0 : 1));
+  for (let i = 0; i < experts.length; i++) asked[experts[i]]++, (kept[experts[i]] += dropped?.[i] ? 0 : 1);
   return { asked, kept };
 }
 
@@ -180,7 +186,8 @@ export function loadOf({ experts, dropped }, n) {
 export function shared(now, other, token, partner = token) {
   let count = 0;
   for (let i = token * now.topK; i < (token + 1) * now.topK; i++) {
-    for (let j = partner * other.topK; j < (partner + 1) * other.topK; j++) count += now.experts[i] === other.experts[j];
+    for (let j = partner * other.topK; j < (partner + 1) * other.topK; j++)
+      count += now.experts[i] === other.experts[j];
   }
   return count;
 }
@@ -190,7 +197,7 @@ export function isChanged(now, other, token, partner = token) {
   return shared(now, other, token, partner) < Math.min(now.topK, other.topK);
 }
 
-/** The share of a layer's choices that only one of two results made; `partners[token]` is -1 where there is no other. */
+/** The share of a layer's choices that only one of two results made; `partners[token]` is -1 where there is none. */
 export function difference(now, other, tokens, partners) {
   let [same, all] = [0, 0];
   for (let token = 0; token < tokens; token++) {
@@ -205,7 +212,10 @@ export function difference(now, other, tokens, partners) {
 /** Whether knobs ask for anything but what the model did; a seed without noise asks for nothing. */
 export function isMoved(knobs, own) {
   return (
-    knobs.off.length > 0 || knobs.bias.some((b) => b !== 0) || knobs.noise > 0 || knobs.capacity > 0 ||
+    knobs.off.length > 0 ||
+    knobs.bias.some((b) => b !== 0) ||
+    knobs.noise > 0 ||
+    knobs.capacity > 0 ||
     ["topK", "temperature", "scoreFunction", "normalize", "topGroups"].some((name) => knobs[name] !== own[name])
   );
 }

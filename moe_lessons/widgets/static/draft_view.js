@@ -18,12 +18,13 @@ step.accepted)?"kept":judged<=step.accepted?"open":place===step.accepted?"refuse
 accepted===step.drafts.length;if(over)chips.push({kind:free?"bonus":"main",piece:step.token,at:done+2+step.wanted.length});done+=2+step.wanted.length});return chips}var share=p=>p>=.9995?"100%":p>=.0995?
 `${(100*p).toFixed(0)}%`:p>=5e-4?`${(100*p).toFixed(1)}%`:p>0?"under 0.1%":"0%";function story(record,at,show=piece=>piece){const event=eventsOf(record.steps)[at-1];if(!event)return"The main model has\
  read the prompt; that gave the first token. Step on to see the drafts.";const{pass,kind,place}=event;const step=record.steps[pass];const quote=piece=>`“${show(piece)}”`;if(kind==="drafts"){if(!step.
-drafts.length)return`Pass ${pass+1}: the text is nearly full, so nothing is guessed.`;return`Pass ${pass+1}: the modules guess ${step.drafts.map(quote).join(" ")}. The main model now reads ${step.drafts.
-length===1?"it":"all of them"} at once.`}if(kind==="verdict"){const[p,q]=[step.wanted[place],step.drafted[place]];const words=`Draft ${place+1}, ${quote(step.drafts[place])}: the main model gives it ${share(
-p)}, it was drawn with ${share(q)}, so it is kept with ${share(Math.min(1,p/q))}.`;return`${words} ${place<step.accepted?"Kept.":"Refused, and whatever was guessed behind it falls with it."}`}if(!step.
-drafts.length)return`${quote(step.token)} comes from the main model alone.`;if(step.accepted===step.drafts.length)return`All kept, and ${quote(step.token)} comes for free: the main model has read that\
- far anyway.`;return`${quote(step.token)} takes its place, drawn from what the main model has left over.`}function nearest(records,present,knob,value){const shared=({knobs})=>knobs.filter((one,i)=>one===
-records[present].knobs[i]).length;const fitting=records.map((record,i)=>i).filter(i=>records[i].knobs[knob]===value);return fitting.reduce((best,i)=>shared(records[i])>shared(records[best])?i:best,fitting[0])}var PACES=[["slow",900],["walking",350],["fast",70]];var KNOBS=["Text","Temperature","Drafts a pass"];var WORDS={prompt:"prompt",main:"the main model's own token",kept:"accepted draft",refused:"refuse\
+drafts.length)return`Pass ${pass+1}: the text is nearly full, so nothing is guessed.`;const[guesses,them]=[step.drafts.map(quote).join(" "),step.drafts.length===1?"it":"all of them"];return`Pass ${pass+
+1}: the modules guess ${guesses}. The main model now reads ${them} at once.`}if(kind==="verdict"){const[p,q]=[step.wanted[place],step.drafted[place]];const odds=`it was drawn with ${share(q)}, so it i\
+s kept with ${share(Math.min(1,p/q))}`;const words=`Draft ${place+1}, ${quote(step.drafts[place])}: the main model gives it ${share(p)}, ${odds}.`;return`${words} ${place<step.accepted?"Kept.":"Refuse\
+d, and whatever was guessed behind it falls with it."}`}if(!step.drafts.length)return`${quote(step.token)} comes from the main model alone.`;if(step.accepted===step.drafts.length)return`All kept, and ${quote(
+step.token)} comes for free: the main model has read that far anyway.`;return`${quote(step.token)} takes its place, drawn from what the main model has left over.`}function nearest(records,present,knob,value){
+const shared=({knobs})=>knobs.filter((one,i)=>one===records[present].knobs[i]).length;const fitting=[...records.keys()].filter(i=>records[i].knobs[knob]===value);return fitting.reduce((best,i)=>shared(
+records[i])>shared(records[best])?i:best,fitting[0])}var PACES=[["slow",900],["walking",350],["fast",70]];var KNOBS=["Text","Temperature","Drafts a pass"];var WORDS={prompt:"prompt",main:"the main model's own token",kept:"accepted draft",refused:"refuse\
 d draft",unread:"fell with it, unread",bonus:"for free behind accepted drafts",open:"guessed, not judged yet"};function render({model,el}){openView(el,"moe-drafts","Speculative decoding, draft by draf\
 t");const records=model.get("records");const record=()=>records[Math.min(model.get("record"),records.length-1)];const last=()=>eventsOf(record().steps).length;const put=putter(model);const values=KNOBS.
 map((_,knob)=>[...new Set(records.map(({knobs})=>knobs[knob]))]);const selects=KNOBS.map((label,knob)=>choice({label,names:values[knob].map(String),change:i=>(film.stop(),choose(nearest(records,model.
@@ -43,11 +44,11 @@ Math.min(model.get("at"),last()),record()];say(model.get("message"));selects.for
 at)+1);[back.disabled,step.disabled]=[at===0,at===last()];const totals2=totalsOf(steps,at);drawTotals(totals2,totalsOf(steps,endOf(steps,totals2.passes)));drawText(at);words.textContent=story(record(),
 at,visible);drawOdds(at)});function drawTotals({tokens,passes,judged,accepted},over){const ratio=(a,b,show)=>b?show(a/b):"–";const numbers=[[tokens,tokens===1?"token written":"tokens written"],[passes,
 passes===1?"pass":"passes"],[ratio(over.tokens-1,passes,x=>x.toFixed(2)),"tokens a pass"],[`${accepted} of ${judged}`,`drafts accepted (${ratio(accepted,judged,x=>`${(100*x).toFixed(0)}%`)})`]];totals.
-replaceChildren(...numbers.map(([number,name])=>element("span",{},element("b",{},String(number))," "+name)))}let nodes=[];function drawText(at){const chips=chipsOf(record(),at);while(nodes.length<chips.
-length)nodes.push(element("span"));chips.forEach(({kind,piece,at:made},i)=>{const[node,name,text]=[nodes[i],`moe-chip ${kind}${made===at&&at?" now":""}`,visible(piece)];if(node.className!==name)node.className=
-name;if(node.textContent!==text)node.textContent=text;node.dataset.at=made;node.title=`${text}: ${WORDS[kind]}`});if(strip.children.length!==chips.length)strip.replaceChildren(...nodes.slice(0,chips.length));
-strip.scrollTop=strip.scrollHeight}function drawOdds(at){const event=eventsOf(record().steps)[at-1];const judged=event?.kind==="verdict"?event.place:-1;const{wanted=[],drafted=[]}=record().steps[event?.
-pass??0]??{};const bar=(label,p,kind)=>[element("span",{},label),element("div",{},element("b",{class:kind,style:`width: ${100*Math.max(0,p)}%`}))];const known=judged>=0;bars.classList.toggle("blank",!known);
-bars.setAttribute("aria-label",known?`Main model ${(100*wanted[judged]).toFixed(1)}%, draft ${(100*drafted[judged]).toFixed(1)}%`:"No draft is being judged");bars.replaceChildren(...bar("main model",known?
-wanted[judged]:0,"main"),...bar("draft",known?drafted[judged]:0,"draft"))}const silence=listen(model,{"change:record":draw,"change:at":draw,"change:message":draw});draw();return()=>(film.stop(),silence())}
-var view_default={render};export{view_default as default};
+replaceChildren(...numbers.map(([number,name])=>element("span",{},element("b",{},String(number)),` ${name}`)))}const nodes=[];function drawText(at){const chips=chipsOf(record(),at);while(nodes.length<
+chips.length)nodes.push(element("span"));chips.forEach(({kind,piece,at:made},i)=>{const[node,name,text]=[nodes[i],`moe-chip ${kind}${made===at&&at?" now":""}`,visible(piece)];if(node.className!==name)
+node.className=name;if(node.textContent!==text)node.textContent=text;node.dataset.at=made;node.title=`${text}: ${WORDS[kind]}`});if(strip.children.length!==chips.length)strip.replaceChildren(...nodes.
+slice(0,chips.length));strip.scrollTop=strip.scrollHeight}function drawOdds(at){const event=eventsOf(record().steps)[at-1];const judged=event?.kind==="verdict"?event.place:-1;const{wanted=[],drafted=[]}=record().
+steps[event?.pass??0]??{};const bar=(label,p,kind)=>[element("span",{},label),element("div",{},element("b",{class:kind,style:`width: ${100*Math.max(0,p)}%`}))];const known=judged>=0;bars.classList.toggle(
+"blank",!known);bars.setAttribute("aria-label",known?`Main model ${(100*wanted[judged]).toFixed(1)}%, draft ${(100*drafted[judged]).toFixed(1)}%`:"No draft is being judged");bars.replaceChildren(...bar(
+"main model",known?wanted[judged]:0,"main"),...bar("draft",known?drafted[judged]:0,"draft"))}const silence=listen(model,{"change:record":draw,"change:at":draw,"change:message":draw});draw();return()=>(film.
+stop(),silence())}var view_default={render};export{view_default as default};

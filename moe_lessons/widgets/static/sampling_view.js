@@ -25,17 +25,17 @@ contexts").length<2;const temperature=slider({label:"Temperature",min:0,max:Math
 {label:"Top-p",min:.01,max:1,step:.01,value:model.get("top_p"),show:p=>p<1?p.toFixed(2):"off",change:p=>put("top_p",p)});const draws=n=>put("n_drawn",Math.min(1e4,model.get("n_drawn")+n));const button=(label,onclick)=>element(
 "button",{type:"button",onclick},label);const buttons=element("div",{class:"moe-row moe-draws"},button("Draw 1",()=>draws(1)),button("Draw 100",()=>draws(100)),button("Clear",()=>put("n_drawn",0)));const note=element(
 "div",{class:"moe-note","aria-live":"polite"});const chart=shape("svg",{role:"img"});const{line,say}=messageLine();el.append(element("div",{class:"moe-row"},context.root),element("div",{class:"moe-row"},
-temperature.root,topK.root,topP.root),buttons,line,note,chart);let orders=[];const draw=onFrame(()=>{const[row,t,k,p,n]=["context","temperature","top_k","top_p","n_drawn"].map(name=>model.get(name));const logits=all.
-subarray(row*vocab,(row+1)*vocab);const order=orders[row]??=ranking(logits);const before=sampleDistribution(logits,{temperature:t},order);const kept=sampleDistribution(logits,{temperature:t,topK:k,topP:p},
-order);const counts=drawCounts(kept,n,model.get("seed"));temperature.set(t);if(steps.includes(k))topK.set(steps.indexOf(k));topP.set(p);context.select.selectedIndex=row;note.replaceChildren(element("b",
-{},String(kept.filter(q=>q>0).length)),` of ${vocab} tokens kept, entropy `,element("b",{},`${entropy(kept).toFixed(2)} nats`),n?`; dots: ${n} draw${n>1?"s":""}`:"",k||p<1?"; outline: before top-k and\
- top-p":"");say(model.get("message"));bars(order.slice(0,SHOWN),before,kept,counts,n)});const bars=(shown,before,kept,counts,n)=>{const[left,top,height,width]=[36,8,190,el.clientWidth];const step=(width-
+temperature.root,topK.root,topP.root),buttons,line,note,chart);const orders=[];const draw=onFrame(()=>{const[row,t,k,p,n]=["context","temperature","top_k","top_p","n_drawn"].map(name=>model.get(name));
+const logits=all.subarray(row*vocab,(row+1)*vocab);const order=orders[row]??=ranking(logits);const before=sampleDistribution(logits,{temperature:t},order);const kept=sampleDistribution(logits,{temperature:t,
+topK:k,topP:p},order);const counts=drawCounts(kept,n,model.get("seed"));temperature.set(t);if(steps.includes(k))topK.set(steps.indexOf(k));topP.set(p);context.select.selectedIndex=row;note.replaceChildren(
+element("b",{},String(kept.filter(q=>q>0).length)),` of ${vocab} tokens kept, entropy `,element("b",{},`${entropy(kept).toFixed(2)} nats`),n?`; dots: ${n} draw${n>1?"s":""}`:"",k||p<1?"; outline: befo\
+re top-k and top-p":"");say(model.get("message"));bars(order.slice(0,SHOWN),before,kept,counts,n)});const bars=(shown,before,kept,counts,n)=>{const[left,top,height,width]=[36,8,190,el.clientWidth];const step=(width-
 left-10)/shown.length;const peak=Math.max(...shown.map(id=>Math.max(kept[id],before[id],n?counts[id]/n:0)));const y=value=>top+height*(1-value/peak);chart.setAttribute("height",top+height+74);const best=shown.
 slice(0,3).map(id=>`${visible(pieces[id])} ${percent(kept[id])}`).join(", ");chart.setAttribute("aria-label",`Likeliest next tokens: ${best}`);const parts=[0,.5,1].flatMap(share=>[shape("line",{x1:left,
 x2:width,y1:y(peak*share),y2:y(peak*share),class:"rule"}),shape("text",{x:left-5,y:y(peak*share)+4,"text-anchor":"end",class:"quiet"},percent(peak*share).replace("<0.1%","0"))]);shown.forEach((id,i)=>{
 const[x,wide,middle]=[left+i*step+1,Math.max(2,step-3),left+(i+.5)*step];const gone=kept[id]===0;const bar=(value,name,fill2)=>shape("rect",{x,y:y(value),width:wide,height:top+height-y(value),class:name,
-fill:fill2});const piece=visible(pieces[id]);const label=shape("text",{class:gone?"mono quiet":"mono",transform:`translate(${middle+4} ${top+height+7}) rotate(90)`},piece.length>9?piece.slice(0,8)+"…":
-piece);const words=`${piece} (id ${id}): ${percent(before[id])} before, ${gone?"cut off":percent(kept[id])}${n?`, drawn ${counts[id]} of ${n}`:""}`;const group=shape("g",{"data-token":id,class:gone?"c\
-ut":"kept"},shape("title",{},words),gone?bar(before[id],"gone","none"):bar(kept[id],"kept",palette[0]),bar(gone?0:before[id],"before","none"),label);if(n&&counts[id])group.append(shape("circle",{cx:middle,
-cy:y(counts[id]/n),r:4,fill:palette[3]}));parts.push(group)});chart.replaceChildren(...parts)};return follow(model,el,["context","temperature","top_k","top_p","n_drawn","seed","message"],draw)}var view_default={
-render};export{view_default as default,drawCounts,entropy,ranking,sampleDistribution,uniforms};
+fill:fill2});const piece=visible(pieces[id]);const label=shape("text",{class:gone?"mono quiet":"mono",transform:`translate(${middle+4} ${top+height+7}) rotate(90)`},piece.length>9?`${piece.slice(0,8)}\
+…`:piece);const fate=gone?"cut off":percent(kept[id]);const drawn=n?`, drawn ${counts[id]} of ${n}`:"";const words=`${piece} (id ${id}): ${percent(before[id])} before, ${fate}${drawn}`;const group=shape(
+"g",{"data-token":id,class:gone?"cut":"kept"},shape("title",{},words),gone?bar(before[id],"gone","none"):bar(kept[id],"kept",palette[0]),bar(gone?0:before[id],"before","none"),label);if(n&&counts[id])
+group.append(shape("circle",{cx:middle,cy:y(counts[id]/n),r:4,fill:palette[3]}));parts.push(group)});chart.replaceChildren(...parts)};return follow(model,el,["context","temperature","top_k","top_p","n\
+_drawn","seed","message"],draw)}var view_default={render};export{view_default as default,drawCounts,entropy,ranking,sampleDistribution,uniforms};

@@ -1,4 +1,4 @@
-import { element, shape, openView, onFrame, messageLine } from "../shared/common.js";
+import { element, messageLine, onFrame, openView, shape } from "../shared/common.js";
 import { arrow, debounce, follow } from "../shared/habits.js";
 
 const MOST_CHIPS = 3000;
@@ -24,7 +24,8 @@ export function chipText(piece) {
 export function describeToken(answer, index) {
   const bytes = answer.bytes[index];
   const n = bytes ? bytes.split(" ").length : 0;
-  return `token ${index + 1} of ${answer.ids.length}: id ${answer.ids[index]}, ${n} byte${n === 1 ? "" : "s"}: ${bytes}`;
+  const size = `${n} byte${n === 1 ? "" : "s"}`;
+  return `token ${index + 1} of ${answer.ids.length}: id ${answer.ids[index]}, ${size}: ${bytes}`;
 }
 
 function render({ model, el }) {
@@ -34,7 +35,12 @@ function render({ model, el }) {
   const samples = element("div", { class: "moe-row moe-samples" });
   const { line, say } = messageLine();
   const totals = element("div", { class: "moe-counts", role: "status" });
-  const strip = element("div", { class: "moe-chips", tabindex: 0, role: "listbox", "aria-label": "Tokens; arrow keys walk" });
+  const strip = element("div", {
+    class: "moe-chips",
+    tabindex: 0,
+    role: "listbox",
+    "aria-label": "Tokens; arrow keys walk",
+  });
   const note = element("div", { class: "moe-note", "aria-live": "polite" });
   const chart = shape("svg", { class: "moe-domains", role: "img" });
   el.append(samples, box, line, totals, strip, note, chart);
@@ -56,7 +62,10 @@ function render({ model, el }) {
     strip.children[current]?.setAttribute("aria-selected", "true");
     note.textContent = current < 0 ? "Point at a token for its id and bytes." : describeToken(answer, current);
   };
-  strip.addEventListener("pointerover", (event) => event.target.dataset.index && mark(Number(event.target.dataset.index)));
+  strip.addEventListener(
+    "pointerover",
+    (event) => event.target.dataset.index && mark(Number(event.target.dataset.index)),
+  );
   strip.addEventListener("keydown", (event) => {
     const step = arrow(event);
     if (!step) return;
@@ -68,11 +77,17 @@ function render({ model, el }) {
     const answer = model.get("answer");
     const pieces = answer.pieces ?? [];
     say(model.get("message"));
-    totals.replaceChildren(...counts(answer).map(([n, name]) => element("span", {}, element("b", {}, n), " " + name)));
+    totals.replaceChildren(...counts(answer).map(([n, name]) => element("span", {}, element("b", {}, n), ` ${name}`)));
     strip.replaceChildren(
-      ...pieces.slice(0, MOST_CHIPS).map((piece, i) =>
-        element("span", { "data-index": i, class: "moe-chip", role: "option", style: `--tint: ${palette[i % 5]}` }, chipText(piece)),
-      ),
+      ...pieces
+        .slice(0, MOST_CHIPS)
+        .map((piece, i) =>
+          element(
+            "span",
+            { "data-index": i, class: "moe-chip", role: "option", style: `--tint: ${palette[i % 5]}` },
+            chipText(piece),
+          ),
+        ),
     );
     if (pieces.length > MOST_CHIPS) strip.append(element("span", {}, ` and ${pieces.length - MOST_CHIPS} more`));
     mark(-1);
@@ -112,7 +127,11 @@ function render({ model, el }) {
     // The kernel's own change of the text, not the echo of what was typed here.
     if (model.get("text") !== sent) sent = box.value = model.get("text");
   };
-  const rest = follow(model, el, ["domains"], drawChart, { "change:answer": draw, "change:message": draw, "change:text": take });
+  const rest = follow(model, el, ["domains"], drawChart, {
+    "change:answer": draw,
+    "change:message": draw,
+    "change:text": take,
+  });
   draw();
   return () => (rest(), later.cancel());
 }

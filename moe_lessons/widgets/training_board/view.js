@@ -1,11 +1,13 @@
 import { board } from "../shared/board.js";
-import { element, shape, openView, onFrame, choice, messageLine } from "../shared/common.js";
+import { path, short, smooth, spread, ticks } from "../shared/chart.js";
+import { choice, element, messageLine, onFrame, openView, shape } from "../shared/common.js";
 import { follow, putter } from "../shared/habits.js";
-import { smooth, ticks, short, path, spread } from "../shared/chart.js";
 
 const [STEP, SECONDS, LOSS, TOKENS, LR] = [0, 1, 2, 3, 4]; // the columns of a point
 const COLUMN = { steps: STEP, seconds: SECONDS, tokens: TOKENS };
 const FIELD = { steps: "step", seconds: "seconds", tokens: "tokens" };
+
+const whole = (n) => n.toLocaleString("en-US");
 
 /** Add what one run gained to the runs; false where something before it is missing, and nothing is added. */
 export function merge(runs, { run: name, first, points, first_evaluation, evaluations }) {
@@ -20,7 +22,9 @@ export function merge(runs, { run: name, first, points, first_evaluation, evalua
 export function speed(points) {
   const last = points.at(-1);
   const before = points.findLast((point) => point[SECONDS] <= last[SECONDS] - 5) ?? points[0];
-  return last && last[SECONDS] > before[SECONDS] ? (last[TOKENS] - before[TOKENS]) / (last[SECONDS] - before[SECONDS]) : 0;
+  return last && last[SECONDS] > before[SECONDS]
+    ? (last[TOKENS] - before[TOKENS]) / (last[SECONDS] - before[SECONDS])
+    : 0;
 }
 
 /** 75 seconds are "1:15". */
@@ -35,7 +39,10 @@ function render({ model, el }, store) {
   const xs = ["steps", "tokens", "seconds"];
   const title = element("b", { class: "moe-title" }, model.get("title"));
   const pick = choice({
-    label: "over", names: xs, value: xs.indexOf(model.get("x")), change: (i) => put("x", xs[i]),
+    label: "over",
+    names: xs,
+    value: xs.indexOf(model.get("x")),
+    change: (i) => put("x", xs[i]),
   });
   const { line, say } = messageLine();
   const status = element("div", { class: "moe-status", role: "status" });
@@ -52,12 +59,20 @@ function render({ model, el }, store) {
   const grid = (svg, [left, right, top, bottom], xMost, yMost, counts, yTop) => {
     for (const value of ticks(yMost, counts[1])) {
       const y = bottom - ((bottom - top) * value) / yTop;
-      svg.append(shape("line", { x1: left, x2: right, y1: y, y2: y, class: "rule" }),
-        shape("text", { x: left - 5, y: y + 4, "text-anchor": "end", class: "quiet" }, short(value)));
+      svg.append(
+        shape("line", { x1: left, x2: right, y1: y, y2: y, class: "rule" }),
+        shape("text", { x: left - 5, y: y + 4, "text-anchor": "end", class: "quiet" }, short(value)),
+      );
     }
     for (const value of ticks(xMost, counts[0])) {
       const x = left + ((right - left) * value) / xMost;
-      svg.append(shape("text", { x, y: bottom + 14, "text-anchor": x > right - 14 ? "end" : "middle", class: "quiet" }, short(value)));
+      svg.append(
+        shape(
+          "text",
+          { x, y: bottom + 14, "text-anchor": x > right - 14 ? "end" : "middle", class: "quiet" },
+          short(value),
+        ),
+      );
     }
   };
   const floorLine = (y, left, right) => shape("line", { x1: left, x2: right, y1: y, y2: y, class: "floor" });
@@ -77,16 +92,34 @@ function render({ model, el }, store) {
       ...store.runs.map((run, i) => {
         const last = run.points.at(-1);
         const done = last && run.total ? Math.min(1, last[COLUMN[run.unit]] / run.total) : 0;
-        const bar = element("span", { class: "moe-progress", role: "progressbar", "aria-valuenow": Math.round(100 * done), "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": "Share of the run" },
-          element("span", { style: `width: ${100 * done}%; background: ${color(i)}` }));
-        const words = !last ? "waiting for the first step" : [
-          `step ${last[STEP].toLocaleString("en-US")}${run.unit === "steps" && run.total ? ` of ${run.total.toLocaleString("en-US")}` : ""}`,
-          `${clock(last[SECONDS])}${run.unit === "seconds" && run.total ? ` of ${clock(run.total)}` : ""}`,
-          `${Math.round(speed(run.points)).toLocaleString("en-US")} tokens per second`,
-          ...(last[LR] === null ? [] : [`learning rate ${Math.round(100 * last[LR])}% of its peak`]),
-          ...(run.finished ? ["finished"] : []),
-        ].join(" · ");
-        return element("div", {}, element("b", { style: `--run: ${color(i)}; min-width: ${widest}ch` }, run.name || "●"), bar, element("span", {}, words));
+        const bar = element(
+          "span",
+          {
+            class: "moe-progress",
+            role: "progressbar",
+            "aria-valuenow": Math.round(100 * done),
+            "aria-valuemin": 0,
+            "aria-valuemax": 100,
+            "aria-label": "Share of the run",
+          },
+          element("span", { style: `width: ${100 * done}%; background: ${color(i)}` }),
+        );
+        const words = !last
+          ? "waiting for the first step"
+          : [
+              `step ${whole(last[STEP])}${run.unit === "steps" && run.total ? ` of ${whole(run.total)}` : ""}`,
+              `${clock(last[SECONDS])}${run.unit === "seconds" && run.total ? ` of ${clock(run.total)}` : ""}`,
+              `${whole(Math.round(speed(run.points)))} tokens per second`,
+              ...(last[LR] === null ? [] : [`learning rate ${Math.round(100 * last[LR])}% of its peak`]),
+              ...(run.finished ? ["finished"] : []),
+            ].join(" · ");
+        return element(
+          "div",
+          {},
+          element("b", { style: `--run: ${color(i)}; min-width: ${widest}ch` }, run.name || "●"),
+          bar,
+          element("span", {}, words),
+        );
       }),
     );
   }
@@ -95,12 +128,15 @@ function render({ model, el }, store) {
     const floors = Object.entries(model.get("floors"));
     const [left, top, bottom] = [38, 18, 218];
     const right = el.clientWidth - 108;
-    const lines = store.runs.map((run, number) => {
-      const points = run.points.filter((point) => point[LOSS] !== null);
-      return { number, name: run.name, at: points.map((p) => p[COLUMN[x]]), raw: points.map((p) => p[LOSS]) };
-    }).filter((one) => one.raw.length);
+    const lines = store.runs
+      .map((run, number) => {
+        const points = run.points.filter((point) => point[LOSS] !== null);
+        return { number, name: run.name, at: points.map((p) => p[COLUMN[x]]), raw: points.map((p) => p[LOSS]) };
+      })
+      .filter((one) => one.raw.length);
     const xMost = extent(x);
-    const yMost = 1.04 * lines.reduce((most, one) => Math.max(most, ...one.raw), Math.max(1e-3, ...floors.map((f) => f[1])));
+    const yMost =
+      1.04 * lines.reduce((most, one) => Math.max(most, ...one.raw), Math.max(1e-3, ...floors.map((f) => f[1])));
     const toX = (value) => left + ((right - left) * value) / xMost;
     const toY = (value) => bottom - ((bottom - top) * value) / yMost;
     chart.replaceChildren(shape("text", { x: 0, y: 9, class: "quiet" }, `loss, ${model.get("unit")}`));
@@ -117,14 +153,26 @@ function render({ model, el }, store) {
         shape("path", { d: path(places, raw.map(toY)), class: "raw", stroke: color(number) }),
         shape("path", { d: path(places, smoothed.map(toY)), class: "line", stroke: color(number), "data-run": name }),
       );
-      labels.push({ text: `${name} ${smoothed.at(-1).toFixed(2)}`.trim(), y: toY(smoothed.at(-1)), fill: color(number) });
+      labels.push({
+        text: `${name} ${smoothed.at(-1).toFixed(2)}`.trim(),
+        y: toY(smoothed.at(-1)),
+        fill: color(number),
+      });
     }
-    spread(labels.map((one) => one.y), 13, top, bottom).forEach((y, i) => {
+    spread(
+      labels.map((one) => one.y),
+      13,
+      top,
+      bottom,
+    ).forEach((y, i) => {
       const { text, fill } = labels[i];
       chart.append(shape("text", { x: right + 6, y: y + 4, class: fill ? "named" : "quiet" }, text));
       if (fill) chart.lastChild.style.fill = `color-mix(in srgb, ${fill} 78%, var(--ink))`;
     });
-    const said = labels.filter((one) => one.fill).map((one) => one.text).join(", ");
+    const said = labels
+      .filter((one) => one.fill)
+      .map((one) => one.text)
+      .join(", ");
     chart.setAttribute("aria-label", `Training loss over ${x}: ${said || "no steps yet"}`);
   }
 
@@ -135,7 +183,8 @@ function render({ model, el }, store) {
     while (small.children.length > names.length) small.lastChild.remove();
     const xMost = extent(x);
     names.forEach((name, index) => {
-      if (!small.children[index]) small.append(element("figure", {}, element("figcaption"), shape("svg", { role: "img", height: 96 })));
+      if (!small.children[index])
+        small.append(element("figure", {}, element("figcaption"), shape("svg", { role: "img", height: 96 })));
       const [caption, svg] = small.children[index].children;
       const lines = store.runs.map((run) => run.evaluations.filter((one) => (one.values[name] ?? null) !== null));
       const last = lines.map((line) => line.at(-1)?.values[name]);
@@ -143,24 +192,34 @@ function render({ model, el }, store) {
       const [left, right, top, bottom] = [28, svg.clientWidth - 4, 4, 80];
       const toX = (value) => left + ((right - left) * value) / xMost;
       const toY = (value) => bottom - ((bottom - top) * value) / yMost;
-      const values = last.map((value, i) => value !== undefined && element("b", { style: `--run: ${color(i)}` }, value.toFixed(2))).filter(Boolean);
-      caption.replaceChildren(name.replace("_", " ") + " ", ...values);
+      const values = last
+        .map((value, i) => value !== undefined && element("b", { style: `--run: ${color(i)}` }, value.toFixed(2)))
+        .filter(Boolean);
+      caption.replaceChildren(`${name.replace("_", " ")} `, ...values);
       const floor = name in floors ? `floor ${floors[name].toFixed(2)}` : "";
       svg.setAttribute("aria-label", `Held-out loss on ${caption.textContent}, ${floor || "floor unknown"}`);
       svg.replaceChildren();
       grid(svg, [left, right, top, bottom], xMost, yMost, [2, 2], yMost);
       if (floor) {
-        svg.append(floorLine(toY(floors[name]), left, right), shape("text", { x: left + 3, y: toY(floors[name]) - 4, class: "quiet" }, floor));
+        svg.append(
+          floorLine(toY(floors[name]), left, right),
+          shape("text", { x: left + 3, y: toY(floors[name]) - 4, class: "quiet" }, floor),
+        );
       }
       lines.forEach((line, i) => {
         const [px, py] = [line.map((one) => toX(one[FIELD[x]])), line.map((one) => toY(one.values[name]))];
-        svg.append(shape("path", { d: path(px, py), class: "line", stroke: color(i) }), ...px.map((cx, k) => shape("circle", { cx, cy: py[k], r: 2.2, fill: color(i) })));
+        svg.append(
+          shape("path", { d: path(px, py), class: "line", stroke: color(i) }),
+          ...px.map((cx, k) => shape("circle", { cx, cy: py[k], r: 2.2, fill: color(i) })),
+        );
       });
     });
   }
 
   store.views.add(draw);
-  const rest = follow(model, el, ["x", "message"], draw, { "change:title": () => (title.textContent = model.get("title")) });
+  const rest = follow(model, el, ["x", "message"], draw, {
+    "change:title": () => (title.textContent = model.get("title")),
+  });
   return () => (store.views.delete(draw), rest());
 }
 
