@@ -22,11 +22,13 @@ export function habit({ time, at }) {
     }
   }
   if (!mass) return "";
-  const [share, name] = [
+  /** @type {[number, string][]} */
+  const shares = [
     [self, "itself"],
     [previous, "previous"],
     [first, "first"],
-  ].sort((a, b) => b[0] - a[0])[0];
+  ];
+  const [share, name] = shares.sort((a, b) => b[0] - a[0])[0];
   return share / mass >= 0.4
     ? `${name} ${Math.round((100 * share) / mass)}%`
     : `mean ${(distance / mass).toFixed(1)} back`;
@@ -50,6 +52,7 @@ export function pixels({ time, at }, [red, green, blue]) {
   return data;
 }
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-attention", "Attention weights, head by head");
   const shape = model.get("shape");

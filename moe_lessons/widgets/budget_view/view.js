@@ -22,6 +22,7 @@ const SIZES = [
 ];
 const WORDS = [256, 512, 1024, 2048, 4096, 8192, 16384, 32000, 50257, 65536, 102400, 128256, 151936, 200064, 262144];
 const LENGTHS = Array.from({ length: 18 }, (_, i) => 2 ** i);
+/** @type {[string, number[]][]} */
 const KNOBS = [
   ["dim", SIZES],
   ["n_layers", COUNTS],
@@ -37,6 +38,7 @@ const KNOBS = [
   ["moe.hidden_dim", SIZES],
 ];
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-budget", "Parameter and FLOP budget");
   const palette = model.get("palette");
@@ -136,11 +138,13 @@ function render({ model, el }) {
     const shown = Object.keys(PARTS).filter((name) => name in counted.byPart || name in flops.byPart);
     const [row, left, width] = [24, 132, el.clientWidth];
     const half = (width - left) / 2;
-    bars.setAttribute("height", row * (shown.length + 1));
-    const head = [
+    bars.setAttribute("height", String(row * (shown.length + 1)));
+    /** @type {[string, number][]} */
+    const halves = [
       ["parameters", 0],
       ["FLOPs per token", half],
-    ].map(([text, x]) => shape("text", { x: left + x, y: 12, class: "quiet" }, text));
+    ];
+    const head = halves.map(([text, x]) => shape("text", { x: left + x, y: 12, class: "quiet" }, text));
     bars.replaceChildren(...head);
     const words = [];
     shown.forEach((name, i) => {
@@ -169,7 +173,7 @@ function render({ model, el }) {
     const peak = Math.max(...stacks.map((stack) => stack.reduce((sum, part) => sum + part.parameters, 0)));
     const [top, height, left, width] = [24, 110, 56, el.clientWidth];
     const step = Math.min(96, (width - left) / (n + 2));
-    columns.setAttribute("height", top + height + 22);
+    columns.setAttribute("height", String(top + height + 22));
     columns.setAttribute("aria-label", `Parameters by layer, from embedding to head; the most is ${brief(peak)}`);
     columns.replaceChildren(
       shape(

@@ -24,6 +24,7 @@ export function inWords(number) {
   return number < 0 ? "not even the weights" : number >= 1e6 ? "over a million" : number.toLocaleString("en-US");
 }
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-context", "Memory of conversations");
   const palette = model.get("palette");
@@ -163,7 +164,7 @@ function render({ model, el }) {
     const high = Math.log10(Math.max(1.6 * Math.max(...sizes), LONGEST * Math.max(...costs)));
     const toX = (count) => left + ((right - left) * Math.log2(count / SHORTEST)) / Math.log2(LONGEST / SHORTEST);
     const toY = (size) => bottom - ((bottom - top) * (Math.log10(size) - low)) / (high - low);
-    chart.setAttribute("height", bottom + 34);
+    chart.setAttribute("height", String(bottom + 34));
     chart.replaceChildren();
     for (let power = Math.ceil(low); power <= high; power++) {
       const y = toY(10 ** power);
@@ -227,8 +228,8 @@ function render({ model, el }) {
       top,
       bottom,
     ).forEach((y, i) => {
-      chart.append(shape("text", { x: right + 7, y: y + 4, class: "named" }, labels[i].text));
-      chart.lastChild.style.fill = `color-mix(in srgb, ${labels[i].color} 78%, var(--ink))`;
+      const style = `fill: color-mix(in srgb, ${labels[i].color} 78%, var(--ink))`;
+      chart.append(shape("text", { x: right + 7, y: y + 4, class: "named", style }, labels[i].text));
     });
     const crowd = conversations > 1 ? `${conversations.toLocaleString("en-US")} conversations` : "one conversation";
     const said = drawn.map(({ name }, i) => `${name} ${bytes(context * costs[i])}`).join(", ");
@@ -236,6 +237,7 @@ function render({ model, el }) {
   }
 
   function drawTable(drawn, { context, conversations, memory }) {
+    /** @param {string} words @param {"td" | "th"} tag */
     const cell = (words, tag = "td") => element(tag, {}, words);
     const head = [
       "",

@@ -23,7 +23,7 @@ export const money = (dollars) =>
       ? `${dollars.toPrecision(3)} USD`
       : `${(100 * dollars).toPrecision(2)} cents`;
 /** Bytes in three digits. */
-export const bytes = (count) => `${brief(count, ["k", "M", "G", "T", "P"])}B`;
+export const bytes = (count) => `${brief(count, "kMGTP")}B`;
 /** A short time with its unit. */
 export const duration = (seconds) =>
   seconds >= 1
@@ -50,6 +50,7 @@ export function verdict(found, { batch, tokens }, device) {
   ];
 }
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-cost", "Cost calculator");
   const palette = model.get("palette");
@@ -159,7 +160,7 @@ function render({ model, el }) {
     const most = Math.max(...Object.values(found.memory).map(({ weights, cache }) => weights + cache));
     const scale = (width - left) / Math.max(most, device.memory);
     const [weightColor, cacheColor] = [palette[0], palette[1]];
-    bars.setAttribute("height", top + row * 4 + 14);
+    bars.setAttribute("height", String(top + row * 4 + 14));
     bars.replaceChildren(
       shape("text", { x: left, y: 11, class: "quiet" }, "memory: weights"),
       shape("rect", { x: left + 100, y: 3, width: 9, height: 9, fill: weightColor }),
@@ -222,7 +223,7 @@ function render({ model, el }) {
     const [low, high] = [Math.floor(Math.min(...logs)), Math.ceil(Math.max(...logs))];
     const x = (batch) => left + (width * Math.log2(batch)) / 12;
     const y = (rate) => top + height * (1 - (Math.log10(rate) - low) / (high - low || 1));
-    roofs.setAttribute("height", top + height + 32);
+    roofs.setAttribute("height", String(top + height + 32));
     const here = `${brief(found.speed.tokensPerSecond)} at ${turned.batch}, bound by ${found.speed.bound}`;
     roofs.setAttribute("aria-label", `Tokens a second over texts at once; ${here}`);
     const assumed = `${found.devices} devices, ${percent(turned.utilization)} of the peaks`;

@@ -19,8 +19,8 @@ export function totalsOf(steps, at) {
     const step = steps[pass];
     if (kind === "verdict") {
       totals.judged += 1;
-      totals.accepted += place < step.accepted;
-      totals.tokens += place < step.accepted;
+      totals.accepted += Number(place < step.accepted);
+      totals.tokens += Number(place < step.accepted);
     } else if (kind === "token") {
       totals.judged += step.drafts.length - step.wanted.length; // thrown away unread
       totals.passes += 1;

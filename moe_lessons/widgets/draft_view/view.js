@@ -2,6 +2,7 @@ import { choice, element, listen, messageLine, onFrame, openView, slider, visibl
 import { arrow, player, putter } from "../shared/habits.js";
 import { chipsOf, endOf, eventsOf, nearest, story, totalsOf } from "./rule.js";
 
+/** @type {[string, number][]} */
 const PACES = [
   ["slow", 900],
   ["walking", 350],
@@ -18,6 +19,7 @@ const WORDS = {
   open: "guessed, not judged yet",
 };
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-drafts", "Speculative decoding, draft by draft");
   const records = model.get("records");
@@ -120,7 +122,8 @@ function render({ model, el }) {
     event.preventDefault();
   });
   strip.addEventListener("click", (event) => {
-    const chip = event.target.closest("[data-at]");
+    /** @type {HTMLElement} */
+    const chip = /** @type {HTMLElement} */ (event.target).closest("[data-at]");
     if (chip) move(Number(chip.dataset.at));
   });
 

@@ -42,13 +42,16 @@ export function countsOf(lines, fates, batch, topK, slots) {
   };
 }
 
-/** Choices that are in both batches and served in only one of them: [lost a slot, found one]. */
+/**
+ * Choices that are in both batches and served in only one of them: [lost a slot, found one].
+ * @returns {[number, number]}
+ */
 export function changedFates(before, after) {
   let [lost, found] = [0, 0];
   before.forEach((old, at) => {
     if (Number.isNaN(old + after[at])) return;
-    lost += old >= 0 && after[at] < 0;
-    found += old < 0 && after[at] >= 0;
+    lost += Number(old >= 0 && after[at] < 0);
+    found += Number(old < 0 && after[at] >= 0);
   });
   return [lost, found];
 }

@@ -5,6 +5,7 @@ import { changedFates, countsOf, fatesOf, linesOf, many, RULES, slotsFor, story,
 
 const NARROW = 30; // pixels: a narrower column has no room for text
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-drop", "Which tokens find a slot, and which are dropped");
   const facts = model.get("facts");
@@ -156,7 +157,9 @@ function render({ model, el }) {
   const empty = []; // made as they are needed, and used again
   grid.style.gridTemplateColumns = `repeat(${n}, minmax(0, 1fr))`;
   grid.append(...heads, ...cells, limit);
-  let [shown, painted] = [{}, -1];
+  /** @type {{ layer?: any, fates?: Float64Array, slots?: number }} what the last frame showed */
+  let shown = {};
+  let painted = -1;
   const draw = onFrame(() => {
     say(model.get("message"));
     const [factor, rule, batch] = [model.get("factor"), model.get("rule"), model.get("batch")];
@@ -228,7 +231,7 @@ function render({ model, el }) {
         let [lost, moved] = [0, false];
         for (let rank = 0; rank < topK; rank++) {
           const dropped = fates[first + rank] < 0;
-          lost += dropped;
+          lost += Number(dropped);
           moved ||= isMoved(first + rank);
           dress(chip.children[rank + 1], dropped ? "off" : "");
         }

@@ -32,6 +32,7 @@ export function sentence({ order, weights, value }, right, x, y) {
   ];
 }
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-plane", "A mixture of experts on a plane, through training time");
   const extent = model.get("extent");
@@ -230,6 +231,7 @@ function render({ model, el }) {
   let painted = "";
   const large = Object.fromEntries([SIZE, NOISY].map((size) => [size, new ImageData(size, size)]));
   const sizes = heightRange();
+  /** @returns {[number, number]} */
   function heightRange() {
     const values = [-1, -0.5, 0, 0.5, 1].flatMap((x) =>
       [-1, -0.5, 0, 0.5, 1].map((y) =>

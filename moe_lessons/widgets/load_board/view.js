@@ -30,6 +30,7 @@ export function merge(runs, { run: name, first, points, loads }) {
   return true;
 }
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }, store) {
   openView(el, "moe-loads", "Experts' load in several runs, step by step");
   const palette = model.get("palette");
@@ -127,15 +128,15 @@ function render({ model, el }, store) {
           ...colors.map((color, e) => element("b", { style: `background: ${color}`, title: `expert ${e}` })),
         );
         const name = element("button", { type: "button", onclick: () => put("chosen", run.name) }, run.name || "●");
-        const panel = element(
+        const body = element("div", { class: "moe-load-body" }, heat, bars);
+        body.style.height = `${Math.min(176, Math.max(84, 8 * run.experts))}px`;
+        return element(
           "figure",
           { style: `--run: ${colorOf(i)}`, onpointerenter: () => mark(i), onpointerleave: () => mark(-1) },
           element("figcaption", {}, name),
-          element("div", { class: "moe-load-body" }, heat, bars),
+          body,
           element("small"),
         );
-        panel.children[1].style.height = `${Math.min(176, Math.max(84, 8 * run.experts))}px`;
-        return panel;
       }),
     );
     built = store.runs.map((run) => `${run.name} ${run.layers} ${run.experts}`).join("|");
@@ -213,7 +214,7 @@ function render({ model, el }, store) {
       { to: (v) => v / (1.05 * changed), marks: ticks(changed, 3), show: (v) => `${Math.round(100 * v)}%` },
     ];
     const count = lines.some((line) => line[3][0].length) ? 4 : 3;
-    charts.style.setProperty("--count", count);
+    charts.style.setProperty("--count", String(count));
     while (charts.children.length > count) charts.lastChild.remove();
     while (charts.children.length < count) {
       const svg = shape("svg", { role: "img", height: 128 });
@@ -279,7 +280,7 @@ function render({ model, el }, store) {
   const drawCursor = onFrame(() => {
     const step = at();
     time.set(step);
-    el.style.setProperty("--at", step / end());
+    el.style.setProperty("--at", String(step / end()));
     store.runs.forEach((run, i) => {
       const panel = panels.children[i];
       if (!panel || !run.means || !run.points.length) return; // not drawn yet
@@ -289,13 +290,15 @@ function render({ model, el }, store) {
       const { peak, evenness, idle } = measures(load);
       const mean = load.reduce((sum, one) => sum + one, 0) / load.length;
       const widest = Math.max(4 * mean, ...load) || 1;
-      const [line_, ...bars] = panel.querySelector(".moe-load-bars").children;
+      /** @type {NodeListOf<HTMLElement>} */
+      const inside = panel.querySelectorAll(".moe-load-bars > *");
+      const [line_, ...bars] = inside;
       line_.style.left = `${(100 * mean) / widest}%`;
       bars.forEach((bar, e) => (bar.style.width = `${(100 * load[e]) / widest}%`));
       words.textContent = !(mean > 0)
         ? "nobody worked"
         : `max/mean ${peak.toFixed(2)}, entropy ${evenness.toFixed(2)}, ${idle || "none"} idle`;
-      button.setAttribute("aria-pressed", run === shownText());
+      button.setAttribute("aria-pressed", String(run === shownText()));
       button.disabled = !run.text_steps.length;
       panel
         .querySelector("canvas")
@@ -338,7 +341,7 @@ function render({ model, el }, store) {
     if (strip.children.length !== pieces.length)
       strip.replaceChildren(...pieces.map((piece) => element("span", {}, visible(piece), element("sub"))));
     now.forEach((experts, token) => {
-      const span = strip.children[token];
+      const span = /** @type {HTMLElement} */ (strip.children[token]);
       const best = experts[0];
       const known = [...experts].filter((expert) => expert !== NOBODY);
       span.style.background = best === NOBODY ? "var(--wash)" : colors[best];
@@ -353,16 +356,12 @@ function render({ model, el }, store) {
   const draw = onFrame(() => {
     say(model.get("message"));
     title.textContent = model.get("title");
-    for (const [knob, name] of [
-      [window_, "window"],
-      [layer, "layer"],
-    ])
-      knob.set(model.get(name));
+    window_.set(model.get("window"));
     const deepest = Math.max(0, ...store.runs.map((run) => run.layers - 1));
-    layer.input.max = deepest;
+    layer.input.max = String(deepest);
     layer.root.hidden = !deepest;
     layer.set(Math.min(model.get("layer"), deepest));
-    time.input.max = end();
+    time.input.max = String(end());
     if (built !== store.runs.map((run) => `${run.name} ${run.layers} ${run.experts}`).join("|")) build();
     store.runs.forEach((run, i) => {
       run.steps = run.points.map((point) => point[0]);

@@ -39,6 +39,7 @@ function marked(text) {
   return spans(text).map((span) => (span.code ? element("code", {}, span.text) : span.text));
 }
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   const questions = model.get("questions");
   // Radio buttons need a group name of their own in every view of the quiz on the page.
@@ -174,7 +175,7 @@ function render({ model, el }) {
     const inside = head.contains(document.activeElement);
     drawAnswer = drawCard();
     drawPips();
-    if (inside) pips.children[model.get("position")].focus();
+    if (inside) /** @type {HTMLElement} */ (pips.children[model.get("position")]).focus();
   };
   const onChosen = () => {
     drawAnswer();

@@ -113,7 +113,8 @@ function columns(view, name, label, biasPerPixel) {
     "aria-label": `${label}; left and right walk, up and down change the bias, Enter highlights, Delete switches off`,
   });
   const root = element("div", { class: name }, title, svg);
-  let [parts, base, bound, boundLabel, top] = [[]];
+  let parts = [];
+  let base, bound, boundLabel, top;
   let [wide, tabbed, focused, drag, scale] = [380, -1, -1, undefined, 0];
 
   const build = ({ experts, colors }) => {
@@ -188,10 +189,9 @@ function columns(view, name, label, biasPerPixel) {
   svg.addEventListener("pointercancel", release);
   svg.addEventListener("dblclick", (event) => {
     // Capture makes the picture the target: ask where the hand is.
-    const expert = Number(
-      svg.ownerDocument.elementFromPoint(event.clientX, event.clientY)?.closest(".column")?.dataset.expert ?? -1,
-    );
-    if (expert >= 0) view.putBias(expert, 0);
+    /** @type {SVGElement} */
+    const column = svg.ownerDocument.elementFromPoint(event.clientX, event.clientY)?.closest(".column");
+    if (column) view.putBias(Number(column.dataset.expert), 0);
   });
 
   // ---- by keys
@@ -211,6 +211,7 @@ function columns(view, name, label, biasPerPixel) {
     event.preventDefault();
   });
 
+  /** @param {any} picture */
   const draw = ({ values, kept, offsets, low, high, ghosts, line, lineLabel, strong, text, axis, words }) => {
     const n = parts.length;
     if (drag?.far && scale) high = Math.max(high, low + scale * (TALL - TOP - FOOT)); // no shrinking under the hand

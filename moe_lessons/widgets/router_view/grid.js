@@ -81,7 +81,7 @@ export function makeGrid(view) {
     const { tokens, layers } = view.trace;
     const look = getComputedStyle(field);
     Object.assign(size, { room: scroller.clientWidth - 6, font: look.fontFamily });
-    const [r, g, b] = look.color.match(/[\d.]+/g) ?? [0, 0, 0];
+    const [r, g, b] = (look.color.match(/[\d.]+/g) ?? [0, 0, 0]).map(Number);
     // color(srgb 0.1 0.1 0.1) counts from 0 to 1, rgb(20, 20, 20) to 255
     const scale = look.color.startsWith("color") ? 255 : 1;
     size.ink = (Math.round(b * scale) << 16) | (Math.round(g * scale) << 8) | Math.round(r * scale);
@@ -116,9 +116,9 @@ export function makeGrid(view) {
       const look =
         (experts[at] & 1023) |
         ((topK > 1 ? experts[at + 1] & 1023 : 1023) << 10) |
-        ((topK > 1) << 20) |
-        (inside << 21) |
-        (changed << 22) |
+        (Number(topK > 1) << 20) |
+        (Number(inside) << 21) |
+        (Number(changed) << 22) |
         (lost << 23) |
         (lostToo << 24);
       if (looks[token] !== look) (looks[token] = look), (same = false);
@@ -168,7 +168,7 @@ export function makeGrid(view) {
       const x = px(token * width) + (px(width) - gap) / 2;
       pen.globalAlpha = look & (1 << 21) ? 1 : 0.2;
       pen.fillStyle = lost ? size.inkText : inks[expert];
-      pen.fillText(expert, x, y);
+      pen.fillText(String(expert), x, y);
       if (lost) pen.fillRect(x - px(5), y - px(0.75), px(10), px(1.25)); // struck out
     }
     pen.globalAlpha = 1;

@@ -32,7 +32,9 @@ export function makeKnobs(view) {
     "Apply to the model",
   );
   const reset = element("button", { type: "button", class: "moe-router-reset", onclick: () => view.reset() }, "Reset");
-  let [knobs, shown] = [{}, ""];
+  /** @type {Record<string, any>} */
+  let knobs = {};
+  let shown = "";
 
   const build = (trace) => {
     const named = (label, input) => element("label", { class: "moe-knob" }, element("span", {}, label), input);

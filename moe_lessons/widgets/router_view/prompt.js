@@ -1,7 +1,7 @@
 // RouterView's prompt box: a text for the kernel to route, and which of two traces is shown.
 
 import { choice, element } from "../shared/common.js";
-import { write } from "./heading.js";
+import { set, write } from "./heading.js";
 
 const PATIENCE = 4000; // ms until a silent kernel is mentioned
 
@@ -94,7 +94,7 @@ export function makePrompt(view) {
     sides.forEach((button, side) => {
       write(button, `${"AB"[side]}  ${model.get("names")[side] ?? ""}`);
       const pressed = String(model.get("side") === side);
-      if (button.said2 !== pressed) button.setAttribute("aria-pressed", (button.said2 = pressed));
+      set(button, { "aria-pressed": pressed });
     });
   };
   return { root, draw, tell, settle, stop: () => clearTimeout(waiting) };

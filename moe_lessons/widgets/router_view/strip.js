@@ -14,7 +14,7 @@ export function makeStrip(view) {
     role: "group",
     "aria-label": "Tokens; arrow keys move the pinned one, up and down the layer",
   });
-  let [chips, blank, painted, tabbed] = [[], [], [], -1];
+  let [chips, blank, painted, tabbed] = [[], [], new Int32Array(), -1];
   const tokenOf = (event) => Number(event.target.closest?.(".moe-token")?.dataset.token ?? -1);
   strip.addEventListener("pointerover", (event) => view.hover(tokenOf(event)));
   strip.addEventListener("pointerleave", () => view.hover(-1));
@@ -61,11 +61,11 @@ export function makeStrip(view) {
         (experts[at] & 1023) |
         ((second & 1023) << 10) |
         (step << 20) |
-        (inside << 25) |
-        (changed << 26) |
+        (Number(inside) << 25) |
+        (Number(changed) << 26) |
         (fate << 27) |
-        ((token === pinned) << 29) |
-        ((token === hovered) << 30);
+        (Number(token === pinned) << 29) |
+        (Number(token === hovered) << 30);
       if (painted[token] === looks) continue;
       painted[token] = looks;
       const chip = chips[token];

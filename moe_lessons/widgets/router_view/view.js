@@ -14,6 +14,7 @@ import { destination, percent, quoted, verdict } from "./words.js";
 const BUDGET = 6; // ms of a frame for layers that are not the selected one; the others wait for the next frame
 const OTHER_TRAITS = ["layer", "pinned", "highlight", "message", "side"];
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-router", "Where each token goes: text, layers, expert load and scores");
   const get = (name) => model.get(name);
@@ -149,7 +150,7 @@ function render({ model, el }) {
   title.hidden = !get("title");
 
   el.addEventListener("keydown", (event) => {
-    const writes = event.target.matches("input[type=text], textarea, select");
+    const writes = /** @type {Element} */ (event.target).matches("input[type=text], textarea, select");
     if (event.key !== "c" || writes || event.ctrlKey || event.metaKey || event.altKey || sides.length < 2) return;
     event.preventDefault();
     view.put("side", 1 - get("side"));
@@ -264,7 +265,7 @@ function render({ model, el }) {
       `Layer ${number}: ${quoted(trace.pieces[focus])} goes to ${destination(now, focus)}${two ? ", " : ". "}${rest}`,
     );
     clearTimeout(speaking);
-    speaking = setTimeout(() => write(spoken, words.said), 500);
+    speaking = setTimeout(() => write(spoken, words.textContent), 500);
     const legend = now.topK > 1 ? "first expert, underlined by its second" : "expert";
     const marks = two ? "; dotted above: other experts than in the other" : moved ? "; dotted above: changed" : "";
     strip.say(`The text in layer ${number}`, `colored by each token’s ${legend}${marks}`);

@@ -67,6 +67,7 @@ const SHOWN = 25;
 const K_STEPS = [0, 1, 2, 3, 4, 5, 8, 10, 15, 20, 30, 40, 50, 100, 200, 500];
 const percent = (p) => (p >= 0.0995 ? `${(100 * p).toFixed(0)}%` : p >= 0.001 ? `${(100 * p).toFixed(1)}%` : "<0.1%");
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-sampling", "Sampling the next token");
   const pieces = model.get("pieces");
@@ -160,12 +161,13 @@ function render({ model, el }) {
     const step = (width - left - 10) / shown.length; // the last name leans out to the right
     const peak = Math.max(...shown.map((id) => Math.max(kept[id], before[id], n ? counts[id] / n : 0)));
     const y = (value) => top + height * (1 - value / peak);
-    chart.setAttribute("height", top + height + 74);
+    chart.setAttribute("height", String(top + height + 74));
     const best = shown
       .slice(0, 3)
       .map((id) => `${visible(pieces[id])} ${percent(kept[id])}`)
       .join(", ");
     chart.setAttribute("aria-label", `Likeliest next tokens: ${best}`);
+    /** @type {SVGElement[]} */
     const parts = [0, 0.5, 1].flatMap((share) => [
       shape("line", { x1: left, x2: width, y1: y(peak * share), y2: y(peak * share), class: "rule" }),
       shape(

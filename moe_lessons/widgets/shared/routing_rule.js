@@ -8,6 +8,7 @@
  * experts] and bias [layers, experts]. Gives topK, experts, weights, dropped (null without a capacity) [tokens, topK]
  * and scores [tokens, experts]. `room` is an earlier result for this layer, whose arrays are used again where they fit
  * and whose scores are kept where only the choice changes, so that a dragged knob allocates and computes little.
+ * @param {any} room
  */
 export function routeLayer(trace, row, knobs, room = {}) {
   const { tokens, experts: n, bias, routeScale = 1 } = trace;
@@ -187,7 +188,7 @@ export function shared(now, other, token, partner = token) {
   let count = 0;
   for (let i = token * now.topK; i < (token + 1) * now.topK; i++) {
     for (let j = partner * other.topK; j < (partner + 1) * other.topK; j++)
-      count += now.experts[i] === other.experts[j];
+      count += Number(now.experts[i] === other.experts[j]);
   }
   return count;
 }

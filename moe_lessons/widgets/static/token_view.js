@@ -13,15 +13,15 @@ chips",tabindex:0,role:"listbox","aria-label":"Tokens; arrow keys walk"});const 
 append(samples,box,line,totals,strip,note,chart);let sent=box.value=model.get("text");const send=text=>{sent=text;model.set("text",text);model.save_changes()};const later=debounce(send,30);box.addEventListener(
 "input",()=>later(box.value));let current=-1;const mark=index=>{const answer=model.get("answer");strip.children[current]?.removeAttribute("aria-selected");current=answer.ids&&index<answer.ids.length?index:
 -1;strip.children[current]?.setAttribute("aria-selected","true");note.textContent=current<0?"Point at a token for its id and bytes.":describeToken(answer,current)};strip.addEventListener("pointerover",
-event=>event.target.dataset.index&&mark(Number(event.target.dataset.index)));strip.addEventListener("keydown",event=>{const step=arrow(event);if(!step)return;mark(Math.max(0,Math.min(strip.children.length-
+event=>{const{index}=event.target.dataset;if(index)mark(Number(index))});strip.addEventListener("keydown",event=>{const step=arrow(event);if(!step)return;mark(Math.max(0,Math.min(strip.children.length-
 1,current+step)));strip.children[current]?.scrollIntoView({block:"nearest"})});const draw=onFrame(()=>{const answer=model.get("answer");const pieces=answer.pieces??[];say(model.get("message"));totals.
 replaceChildren(...counts(answer).map(([n,name])=>element("span",{},element("b",{},n),` ${name}`)));strip.replaceChildren(...pieces.slice(0,MOST_CHIPS).map((piece,i)=>element("span",{"data-index":i,class:"\
 moe-chip",role:"option",style:`--tint: ${palette[i%5]}`},chipText(piece))));if(pieces.length>MOST_CHIPS)strip.append(element("span",{},` and ${pieces.length-MOST_CHIPS} more`));mark(-1)});const named=model.
 get("domains");samples.hidden=!named.length;chart.style.display=named.length?"":"none";samples.append(...named.map(({name,text})=>{const use=()=>(box.value=text,later.cancel(),send(text));return element(
 "button",{type:"button","aria-label":`Use a sample of ${name}`,onclick:use},name)}));let most=0;const drawChart=onFrame(()=>{const domains=model.get("domains");if(!domains.length)return;const[row,left,
-width]=[22,96,el.clientWidth];most=Math.max(most,...domains.map(d=>d.bytes_per_token));const scale=(width-left-50)/most;chart.setAttribute("height",row*(domains.length+1));const words=domains.map(d=>`${d.
-name} ${d.bytes_per_token.toFixed(2)}`).join(", ");chart.setAttribute("aria-label",`Bytes per token by domain: ${words}`);chart.replaceChildren(shape("text",{x:0,y:12,class:"quiet"},"bytes per token, \
-by domain"));domains.forEach((d,i)=>{const y=row*(i+1);const length=Math.max(0,d.bytes_per_token*scale);chart.append(shape("text",{x:left-8,y:y+13,"text-anchor":"end"},d.name.replace("_"," ")),shape("\
-rect",{x:left,y:y+2,width:length,height:row-7,rx:2,fill:palette[0]}),shape("text",{x:left+length+6,y:y+13,class:"quiet"},d.bytes_per_token.toFixed(2)))})});const take=()=>{if(model.get("text")!==sent)
-sent=box.value=model.get("text")};const rest=follow(model,el,["domains"],drawChart,{"change:answer":draw,"change:message":draw,"change:text":take});draw();return()=>(rest(),later.cancel())}var view_default={
-render};export{chipText,counts,view_default as default,describeToken};
+width]=[22,96,el.clientWidth];most=Math.max(most,...domains.map(d=>d.bytes_per_token));const scale=(width-left-50)/most;chart.setAttribute("height",String(row*(domains.length+1)));const words=domains.
+map(d=>`${d.name} ${d.bytes_per_token.toFixed(2)}`).join(", ");chart.setAttribute("aria-label",`Bytes per token by domain: ${words}`);chart.replaceChildren(shape("text",{x:0,y:12,class:"quiet"},"bytes\
+ per token, by domain"));domains.forEach((d,i)=>{const y=row*(i+1);const length=Math.max(0,d.bytes_per_token*scale);chart.append(shape("text",{x:left-8,y:y+13,"text-anchor":"end"},d.name.replace("_","\
+ ")),shape("rect",{x:left,y:y+2,width:length,height:row-7,rx:2,fill:palette[0]}),shape("text",{x:left+length+6,y:y+13,class:"quiet"},d.bytes_per_token.toFixed(2)))})});const take=()=>{if(model.get("te\
+xt")!==sent)sent=box.value=model.get("text")};const rest=follow(model,el,["domains"],drawChart,{"change:answer":draw,"change:message":draw,"change:text":take});draw();return()=>(rest(),later.cancel())}
+var view_default={render};export{chipText,counts,view_default as default,describeToken};

@@ -28,6 +28,7 @@ export function describeToken(answer, index) {
   return `token ${index + 1} of ${answer.ids.length}: id ${answer.ids[index]}, ${size}: ${bytes}`;
 }
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
   openView(el, "moe-tokens", "A text and its tokens");
   const palette = model.get("palette");
@@ -62,10 +63,10 @@ function render({ model, el }) {
     strip.children[current]?.setAttribute("aria-selected", "true");
     note.textContent = current < 0 ? "Point at a token for its id and bytes." : describeToken(answer, current);
   };
-  strip.addEventListener(
-    "pointerover",
-    (event) => event.target.dataset.index && mark(Number(event.target.dataset.index)),
-  );
+  strip.addEventListener("pointerover", (event) => {
+    const { index } = /** @type {HTMLElement} */ (event.target).dataset;
+    if (index) mark(Number(index));
+  });
   strip.addEventListener("keydown", (event) => {
     const step = arrow(event);
     if (!step) return;
@@ -109,7 +110,7 @@ function render({ model, el }) {
     const [row, left, width] = [22, 96, el.clientWidth];
     most = Math.max(most, ...domains.map((d) => d.bytes_per_token));
     const scale = (width - left - 50) / most;
-    chart.setAttribute("height", row * (domains.length + 1));
+    chart.setAttribute("height", String(row * (domains.length + 1)));
     const words = domains.map((d) => `${d.name} ${d.bytes_per_token.toFixed(2)}`).join(", ");
     chart.setAttribute("aria-label", `Bytes per token by domain: ${words}`);
     chart.replaceChildren(shape("text", { x: 0, y: 12, class: "quiet" }, "bytes per token, by domain"));

@@ -32,6 +32,7 @@ export function clock(seconds) {
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 }
 
+/** @param {import("../shared/common.js").Context} context */
 function render({ model, el }, store) {
   openView(el, "moe-training", "Training board");
   const palette = model.get("palette");
@@ -140,7 +141,7 @@ function render({ model, el }, store) {
     const toX = (value) => left + ((right - left) * value) / xMost;
     const toY = (value) => bottom - ((bottom - top) * value) / yMost;
     chart.replaceChildren(shape("text", { x: 0, y: 9, class: "quiet" }, `loss, ${model.get("unit")}`));
-    chart.setAttribute("height", bottom + 20);
+    chart.setAttribute("height", String(bottom + 20));
     grid(chart, [left, right, top, bottom], xMost, yMost, [6, 5], yMost);
     const labels = floors.map(([name, floor]) => {
       chart.append(floorLine(toY(floor), left, right));
@@ -166,8 +167,8 @@ function render({ model, el }, store) {
       bottom,
     ).forEach((y, i) => {
       const { text, fill } = labels[i];
-      chart.append(shape("text", { x: right + 6, y: y + 4, class: fill ? "named" : "quiet" }, text));
-      if (fill) chart.lastChild.style.fill = `color-mix(in srgb, ${fill} 78%, var(--ink))`;
+      const style = fill ? `fill: color-mix(in srgb, ${fill} 78%, var(--ink))` : undefined;
+      chart.append(shape("text", { x: right + 6, y: y + 4, class: fill ? "named" : "quiet", style }, text));
     });
     const said = labels
       .filter((one) => one.fill)
