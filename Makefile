@@ -1,6 +1,6 @@
 # make lab and make test are all that most people need; `make help` names the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks robust doctor clean
+.PHONY: help lab test lint widgets watch notebooks robust doctor clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -37,6 +37,13 @@ test: .venv/ready-test lint  ## every check: style, package, browser, all notebo
 lint: .venv/ready-test  ## style alone
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet moe_lessons tests
+	@test ! -e node_modules/.bin/biome || npm run --silent lint
+
+widgets: node_modules/.package-lock.json  ## build the widgets' front ends anew from their sources; needs npm
+	@npm run --silent build
+
+watch: node_modules/.package-lock.json  ## the same after each edit; notebooks opened with ANYWIDGET_HMR=1 show it at once
+	@npm run --silent watch
 
 notebooks: .venv/ready-test  ## execute every notebook again, in place
 	@$(BIN)/python -m moe_lessons.authoring run
@@ -48,13 +55,17 @@ doctor: .venv/ready  ## what this machine has, and what to do about what it lack
 	@$(BIN)/moe-lessons doctor
 
 clean:  ## remove .venv, caches and built files; lessons stay
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv node_modules build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/ready: pyproject.toml constraints.txt .ci/setup.sh .ci/overrides.json
 	@if test -e .venv/ready-test; then sh .ci/setup.sh test; else sh .ci/setup.sh; fi
 	@touch $@
 
-.venv/ready-test: pyproject.toml constraints.txt .ci/setup.sh .ci/overrides.json
+.venv/ready-test: pyproject.toml constraints.txt package-lock.json .ci/setup.sh .ci/overrides.json
 	@sh .ci/setup.sh test
 	@touch .venv/ready $@
+
+node_modules/.package-lock.json: package-lock.json
+	@npm ci --silent
+	@touch $@

@@ -75,6 +75,15 @@ if ! wait $pip; then
     refuse "the installation failed; its last words are above, all of them in $log."
 fi
 
+# What builds and checks the widgets' JavaScript; what it builds is in the repository, so no machine must have it.
+if [ "$extra" = test ] && [ -e package-lock.json ]; then
+    if ! command -v npm >/dev/null 2>&1; then
+        say "      There is no npm here, so the widgets' JavaScript is neither checked nor built anew."
+    elif ! npm ci --loglevel=error --fetch-retries=1 >>"$log" 2>&1; then
+        say "      npm ci failed (see $log), so the widgets' JavaScript is neither checked nor built anew."
+    fi
+fi
+
 mkdir -p .venv/share/jupyter/lab/settings
 cp .ci/overrides.json .venv/share/jupyter/lab/settings/overrides.json
 say "[3/3] Ready after $seconds s."

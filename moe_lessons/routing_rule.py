@@ -1,8 +1,8 @@
 """The routing rule: how a router's logits become experts and weights. Its seven settings, and what they compute.
 
 A model's router follows it on tensors (`model/router.py`), traces and knobs on arrays (`tracing/rule.py`), widgets in
-JavaScript (`widgets/scoring.js`, the twin of this file). A score function is added here and there; tests hold tensors,
-arrays and JavaScript together.
+JavaScript (`widgets/shared/scoring.js`, the twin of this file). A score function is added here and there; tests hold
+tensors, arrays and JavaScript together.
 """
 
 import math

@@ -4,13 +4,16 @@ import json
 import subprocess
 from pathlib import Path
 
-from moe_lessons.widgets import view
+from moe_lessons import widgets
 
-WIDGETS = Path(view.__file__).parent
+WIDGETS = Path(widgets.__file__).parent
 
 
 def javascript(node: str, module: str, expression: str, value: object) -> object:
-    """`expression` sees the value as `value` and the module as `m`; `bytes(text)` turns base64 into a DataView."""
+    """What `expression` comes to, which sees the value as `value` and a module, such as "cost_view/rule", as `m`.
+
+    `bytes(text)` turns base64 into a DataView.
+    """
     code = f"""
 import * as m from {json.dumps((WIDGETS / f"{module}.js").as_uri())};
 import {{ readFileSync }} from "node:fs";

@@ -9,11 +9,9 @@ import pytest
 
 from moe_lessons.figures import (
     at_work,
-    attention,
     budget,
     capacity,
     charts,
-    context,
     cost,
     lesson_00,
     lesson_01,
@@ -31,17 +29,15 @@ from moe_lessons.figures import (
     lesson_13,
     loads,
     plane,
-    quiz,
     routing,
-    sampling,
     speculation,
-    tokens,
     training,
 )
 from moe_lessons.figures.alt_text import MOST, describe
 from moe_lessons.tracing.trace import RoutingTrace
+from moe_lessons.widgets import attention_view, context_view, quiz, sampling_view, token_view
 
-FOLDER = Path(loads.__file__).parent
+PACKAGE = Path(loads.__file__).parent.parent
 RNG = np.random.default_rng(0)
 PIECES = [" one", " two", "3", "$4", "\n", "é"]
 SCORES = RNG.dirichlet(np.ones(8), 6)
@@ -76,7 +72,9 @@ SAMPLES = {
         {"attention": at_work.Held(10, 10), "experts": at_work.Held(90, 9)}, TITLE
     ),
     "at_work.draw_models": lambda: at_work.draw_models({"ours": at_work.Held(1000, 100)}, TITLE),
-    "attention.draw_attention": lambda: attention.draw_attention(PIECES[:3], np.tri(3)[None, None] / [[1], [2], [3]]),
+    "attention_view.draw_attention": lambda: attention_view.picture.draw_attention(
+        PIECES[:3], np.tri(3)[None, None] / [[1], [2], [3]]
+    ),
     "lesson_02.draw_query": lambda: lesson_02.draw_query(["a", "b"], np.eye(2), np.ones(2), np.array([0.4, 0.6])),
     "lesson_02.draw_saturation": lambda: lesson_02.draw_saturation([2, 4], {"plain": [0.5, 0.9]}, 8),
     "lesson_02.draw_influence": lambda: lesson_02.draw_influence({"masked": np.array([0, 1.0, 0.5])}, 1),
@@ -100,8 +98,8 @@ SAMPLES = {
         PIECES, [("a text", range(6))], [np.arange(6), np.arange(6, 12)], 2, 4, TITLE
     ),
     "lesson_06.draw_waste": lambda: lesson_06.draw_waste([1, 2], {"mixed": [0.2, 0]}, {"mixed": [0.1, 0.5]}, TITLE),
-    "context.draw_context": lambda: context.draw_context(
-        [context.CacheCurve("ours", 1000, 1e9, 2**15)], {"8 GB": 8e9}, 2**14, title=TITLE
+    "context_view.draw_context": lambda: context_view.picture.draw_context(
+        [context_view.picture.CacheCurve("ours", 1000, 1e9, 2**15)], {"8 GB": 8e9}, 2**14, title=TITLE
     ),
     "cost.draw_cost": lambda: cost.draw_cost(
         {"bf16": (2e9, 1e9)}, "bf16", 8e9, [1, 2], {"memory": [1.0, 2], "arithmetic": [3.0, 3]}, (1, 1.0), TITLE
@@ -137,11 +135,11 @@ SAMPLES = {
     "charts.draw_bars": lambda: charts.draw_bars({"trained": {"json": 0.5, "german": 0.25}}, TITLE),
     "lesson_05.draw_heights": lambda: lesson_05.draw_heights({"right": plane.grid(1, 20)[:, 0]}, 1),
     "plane.draw_planes": lambda: plane.draw_planes([some_run()], 1, moments=[0, 1]),
+    "quiz.draw_quiz": lambda: quiz.picture.draw_quiz(TITLE, QUESTIONS),
     "lesson_05.draw_pull": lambda: lesson_05.draw_pull({"soft": np.array([0.1, -0.2])}, {"soft": np.array([0, 1])}),
     "lesson_05.draw_luck": lambda: lesson_05.draw_luck({"soft": np.array([0.1, 0.2])}, {"soft": np.array([0, 1])}),
-    "quiz.draw_quiz": lambda: quiz.draw_quiz(TITLE, QUESTIONS),
     "routing.draw_routing": lambda: routing.draw_routing(some_trace()),
-    "sampling.draw_sampling": lambda: sampling.draw_sampling(
+    "sampling_view.draw_sampling": lambda: sampling_view.picture.draw_sampling(
         SCORES[0], SCORES[0], [f"w{i}" for i in range(8)], title=TITLE
     ),
     "lesson_11.draw_overlap": lambda: lesson_11.draw_overlap(SCORES[0], SCORES[1], [f"w{i}" for i in range(8)], TITLE),
@@ -155,7 +153,7 @@ SAMPLES = {
     "lesson_07.draw_importance": lambda: lesson_07.draw_importance(
         SCORES[:2, :3], SCORES[2:4, :3], ["json", "german"], TITLE
     ),
-    "tokens.draw_tokens": lambda: tokens.draw_tokens(PIECES, TITLE, {"json": 2.5}),
+    "token_view.draw_tokens": lambda: token_view.picture.draw_tokens(PIECES, TITLE, {"json": 2.5}),
     "lesson_12.draw_journeys": lambda: lesson_12.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
     "lesson_12.draw_traffic": lambda: lesson_12.draw_traffic(
         RNG.integers(1, 9, (2, 3, 3)), ["layer 0", "layer 1"], TITLE
@@ -166,13 +164,19 @@ SAMPLES = {
 }
 
 
+def drawings():
+    """Each module that draws, by the name that SAMPLES has for it: a topic, or the widget whose still picture it is."""
+    figures = {path.stem: f"figures.{path.stem}" for path in (PACKAGE / "figures").glob("*.py")}
+    widgets = {path.parent.name: f"widgets.{path.parent.name}.picture" for path in PACKAGE.glob("widgets/*/picture.py")}
+    return {name: import_module(f"moe_lessons.{module}") for name, module in sorted((figures | widgets).items())}
+
+
 def every_drawing():
-    for path in sorted(FOLDER.glob("*.py")):
-        module = import_module(f"moe_lessons.figures.{path.stem}")
+    for topic, module in drawings().items():
         for name, function in inspect.getmembers(module, inspect.isfunction):
             made_here = function.__module__ == module.__name__
             if made_here and name.startswith("draw_") and name != "draw_counts":  # which draws samples, no picture
-                yield f"{path.stem}.{name}"
+                yield f"{topic}.{name}"
 
 
 def test_no_drawing_is_left_out_here():
@@ -184,7 +188,7 @@ def test_a_drawing_says_what_it_shows(name):
     module, function = name.split(".")
     text = describe(SAMPLES[name]())
     assert 40 < len(text) <= MOST, text
-    takes = inspect.signature(getattr(import_module(f"moe_lessons.figures.{module}"), function)).parameters
+    takes = inspect.signature(getattr(drawings()[module], function)).parameters
     if "title" in takes and name != "routing.draw_routing":  # whose sentence is its title
         assert TITLE in text, text
     assert sum(sign.isdigit() for sign in text) >= (name != "lesson_03.draw_plan"), (

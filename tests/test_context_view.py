@@ -2,17 +2,16 @@
 
 import itertools
 import re
-import subprocess
 
 import pytest
 from in_node import javascript
 
 from moe_lessons.accounting import cache_bytes_per_token, count_parameters, weight_bytes
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
-from moe_lessons.figures.context import CacheCurve, brief_bytes, draw_context, in_k
 from moe_lessons.model.cache import make_cache
 from moe_lessons.widgets import ContextView
 from moe_lessons.widgets.context_view import BITS, MEMORIES, groups, kept
+from moe_lessons.widgets.context_view.picture import CacheCurve, brief_bytes, draw_context, in_k
 
 CARDS = ("llama-2-7b", "llama-3.1-405b", "mixtral-8x22b", "deepseek-v2", "deepseek-v3")
 STATE = ("models", "shown", "rebuilt", "context", "conversations", "bits", "weight_bits", "kv_heads", "latent_heads")
@@ -59,7 +58,7 @@ def test_the_browser_counts_as_python_does(node):
         seen.bits, seen.kv_heads, seen.latent_heads = bits, kv_heads, latent_heads
         views.append(seen)
         states.append(state(seen))
-    found = javascript(node, "context_rule", "value.map(m.curves)", states)
+    found = javascript(node, "context_view/rule", "value.map(m.curves)", states)
     for seen, curves in zip(views, found, strict=True):
         mine = [(c.name, c.per_token, c.weights, c.longest, c.what_if) for c in seen.curves()]
         assert mine == [(c["name"], c["perToken"], c["weights"], c["longest"], c["whatIf"]) for c in curves]
@@ -67,7 +66,7 @@ def test_the_browser_counts_as_python_does(node):
 
 def test_groups_divide_the_heads_in_both_languages(node):
     asked = [(heads, number) for heads in (1, 12, 28, 128) for number in (1, 2, 5, 8, 30, 200)]
-    assert javascript(node, "context_rule", "value.map(([n, a]) => m.groups(n, a))", asked) == [
+    assert javascript(node, "context_view/rule", "value.map(([n, a]) => m.groups(n, a))", asked) == [
         groups(*pair) for pair in asked
     ]
     assert all(heads % groups(heads, number) == 0 for heads, number in asked)
@@ -76,15 +75,15 @@ def test_groups_divide_the_heads_in_both_languages(node):
 def test_conversations_fit_beside_the_weights_or_the_weights_do_not(node):
     curve = {"perToken": 10, "weights": 1000}
     cases = [[curve, 10, 999], [curve, 10, 1000], [curve, 10, 1199], [curve, 10, 1200]]
-    assert javascript(node, "context_rule", "value.map((given) => m.fits(...given))", cases) == [-1, 0, 1, 2]
-    words = javascript(node, "context_view", "value.map(m.inWords)", [-1, 0, 1234, 10**7])
+    assert javascript(node, "context_view/rule", "value.map((given) => m.fits(...given))", cases) == [-1, 0, 1, 2]
+    words = javascript(node, "context_view/view", "value.map(m.inWords)", [-1, 0, 1234, 10**7])
     assert words == ["not even the weights", "0", "1,234", "over a million"]
 
 
 def test_lengths_and_bytes_are_written_alike_in_both_languages(node):
-    lengths = javascript(node, "context_rule", "m.lengths()", None)
+    lengths = javascript(node, "context_view/rule", "m.lengths()", None)
     assert lengths == sorted(set(lengths)) and lengths[0] == 2**10 and lengths[-1] == 2**20 and 131_072 in lengths
-    assert javascript(node, "context_rule", "value.map(m.inK)", lengths) == [in_k(tokens) for tokens in lengths]
+    assert javascript(node, "context_view/rule", "value.map(m.inK)", lengths) == [in_k(tokens) for tokens in lengths]
     assert [in_k(1024), in_k(131_072), in_k(2**20)] == ["1k", "128k", "1M"]
     assert [brief_bytes(n) for n in (7, 70_272, 9.2109e9, 67.6e9, 811e9, 1.08e12)] == [
         "7 B", "70.3 kB", "9.21 GB", "67.6 GB", "811 GB", "1.08 TB",
@@ -94,7 +93,7 @@ def test_lengths_and_bytes_are_written_alike_in_both_languages(node):
 def test_the_browser_says_in_one_sentence_what_it_cannot_draw(node):
     good = state(view())
     bad = [good | {"rebuilt": "gpt-9"}, good | {"shown": []}, good | {"context": 0}]
-    assert javascript(node, "context_rule", "value.map(m.problem)", [good, *bad]) == [
+    assert javascript(node, "context_view/rule", "value.map(m.problem)", [good, *bad]) == [
         "",
         "There is no model gpt-9 here; choose another one.",
         "No model is chosen; press the name of one.",
@@ -157,15 +156,6 @@ def test_a_line_is_dashed_where_the_model_was_not_made_for_it():
     assert (made.get_linestyle(), beyond.get_linestyle()) == ("-", "--")
     assert list(made.get_ydata()) == [10 * 2**10, 10 * 2**12]
     assert figure.get_figwidth() <= 7
-
-
-def test_the_front_end_is_one_small_module_that_loads_nothing(node, tmp_path):
-    bundle = str(ContextView._esm)
-    assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
-    file = tmp_path / "bundle.mjs"
-    file.write_text(bundle, encoding="utf-8")
-    done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_view_opens_where_the_weights_of_all_its_models_fit():

@@ -489,7 +489,7 @@ def test_a_front_end_that_is_switched_off_is_found_out(front_ends, tmp_path, wri
     assert jupyter.check_widgets().remedy == ""
 
 
-@pytest.mark.parametrize("name", ["router_view.js", "chart.js", "load_board.py"])
+@pytest.mark.parametrize("name", ["static/router_view.js", "static/quiz.css", "load_board/__init__.py"])
 def test_a_front_end_of_the_courses_own_that_is_missing_is_found_out(tmp_path, name):
     """In a copy of the package, from which the file is really deleted."""
     shutil.copytree(ROOT / "moe_lessons", tmp_path / "moe_lessons", ignore=shutil.ignore_patterns("__pycache__"))
@@ -499,7 +499,7 @@ def test_a_front_end_of_the_courses_own_that_is_missing_is_found_out(tmp_path, n
     code = "from moe_lessons.checkup.jupyter import check_widgets as c; import json; print(json.dumps(c()[:3]))"
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     _, found, remedy = json.loads(run.stdout)
-    assert name.removesuffix(".py") in found and remedy == REINSTALL
+    assert name.removesuffix("/__init__.py") in found and remedy == REINSTALL
 
 
 # Speed

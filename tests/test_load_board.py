@@ -2,8 +2,6 @@
 
 import base64
 import math
-import re
-import subprocess
 import warnings
 
 import numpy as np
@@ -22,7 +20,7 @@ from moe_lessons.tracing import Snapshots, record_routing, steer_routing
 from moe_lessons.tracing.drift import NOBODY, drift, new_choices
 from moe_lessons.widgets import LoadBoard
 from moe_lessons.widgets import load_board as board_module
-from moe_lessons.widgets.view import png
+from moe_lessons.widgets.shared.view import png
 
 PIECES = ["In", " the", "\n", "$", " é"]
 
@@ -167,7 +165,7 @@ def arrived(state: dict) -> tuple[list, np.ndarray]:
 
 
 def test_what_is_sent_is_what_was_given(monkeypatch):
-    monkeypatch.setattr("moe_lessons.widgets.board._PAUSE", 0.0)
+    monkeypatch.setattr("moe_lessons.widgets.shared.board._PAUSE", 0.0)
     board = LoadBoard("", PIECES)
     messages = []
     board.observe(lambda change: messages.append((change["name"], change["new"])), ["news", "history"])
@@ -249,15 +247,6 @@ def test_bad_input_is_one_sentence():
 # ---------------------------------------------------------------- in the browser
 
 
-def test_the_front_end_is_one_module_that_loads_nothing(node, tmp_path):
-    bundle = str(LoadBoard._esm)
-    assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", bundle, re.MULTILINE)
-    file = tmp_path / "bundle.mjs"
-    file.write_text(bundle, encoding="utf-8")
-    done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_browser_measures_load_as_python_does(node):
     loads = random_loads(20, layers=3, experts=6).astype(np.float32)
     loads[4, 1] = [0, 0, 9, 0, 0, 0]
@@ -268,7 +257,7 @@ def test_the_browser_measures_load_as_python_does(node):
             "m.measures(w.subarray(6 * i, 6 * i + 6))); })()"
         )
         means = over_window(loads[:, 1], window)
-        found = javascript(node, "loads", expression, state)
+        found = javascript(node, "load_board/rule", expression, state)
         assert [one["peak"] for one in found] == pytest.approx(peak(means).tolist())
         assert [one["evenness"] for one in found] == pytest.approx(evenness(means).tolist())
         assert [one["idle"] for one in found] == idle(means).tolist()
@@ -276,7 +265,7 @@ def test_the_browser_measures_load_as_python_does(node):
 
 def test_the_browser_shades_load_as_python_does(node):
     ratios = [0, 0.05, 0.3, 1, 1.7, 5, 8, 16]
-    found = np.array(javascript(node, "loads", "value.map(m.shade)", ratios)) / 255
+    found = np.array(javascript(node, "load_board/rule", "value.map(m.shade)", ratios)) / 255
     assert np.allclose(found, shade(np.array(ratios, dtype=float)), atol=0.003)
 
 
@@ -285,11 +274,12 @@ def test_the_browser_sees_the_same_drift(node):
     state = {"text_steps": list(range(6)), "text_shape": [2, 11, 3], "text": experts.ravel().tolist()}
     for layer in (0, 1):
         expression = f"m.drift({{ ...value, text: Int16Array.from(value.text) }}, {layer})"
-        assert javascript(node, "loads", expression, state) == pytest.approx(drift(experts)[:, layer].tolist())
+        found = javascript(node, "load_board/rule", expression, state)
+        assert found == pytest.approx(drift(experts)[:, layer].tolist())
 
 
 def test_the_browser_puts_a_run_together_from_its_messages(node, monkeypatch):
-    monkeypatch.setattr("moe_lessons.widgets.board._PAUSE", 0.0)
+    monkeypatch.setattr("moe_lessons.widgets.shared.board._PAUSE", 0.0)
     board = LoadBoard()
     messages = []
     board.observe(lambda change: messages.append((change["name"], change["new"])), ["news", "history"])
@@ -306,18 +296,18 @@ def test_the_browser_puts_a_run_together_from_its_messages(node, monkeypatch):
       return [merged, runs[0].points, [...runs[0].loads]];
     })()"""
     given = {"whole": sendable(whole), "news": [sendable(one) for one in news[:3] + news[2:]]}  # one comes twice
-    merged, points, loads = javascript(node, "load_board", expression, given)
+    merged, points, loads = javascript(node, "load_board/view", expression, given)
     assert all(merged)
     assert points == [[step, pytest.approx(5 - step / 20)] for step in range(1, 31)]
     assert loads == random_loads(30).ravel().tolist()
     gap = {"whole": given["whole"], "news": given["news"][5:]}
-    assert not any(javascript(node, "load_board", expression, gap)[0])
+    assert not any(javascript(node, "load_board/view", expression, gap)[0])
 
 
 @pytest.mark.parametrize(("at", "index"), [(-5, 0), (0, 0), (9, 0), (10, 1), (11, 1), (999, 2)])
 def test_both_find_the_last_point_that_is_not_after_the_cursor(node, at, index):
     assert figures._reached(np.array([3, 10, 20]), at) == index
-    assert javascript(node, "loads", f"m.reached(value, {at})", [3, 10, 20]) == index
+    assert javascript(node, "load_board/rule", f"m.reached(value, {at})", [3, 10, 20]) == index
 
 
 def test_a_picture_of_nothing_says_so():

@@ -1,10 +1,7 @@
 """The quizzes: sound questions, a widget with a stable repr, and the arithmetic of its front end."""
 
-import json
-import subprocess
-from pathlib import Path
-
 import pytest
+from in_node import javascript
 
 import moe_lessons.exercises.quizzes as quizzes
 from moe_lessons.exercises import quiz
@@ -99,23 +96,19 @@ def test_markup_in_a_question_is_shown_not_obeyed():
 
 
 def test_the_front_end_counts_first_tries_apart_from_corrections(node):
-    script = Path(quizzes.__file__).parent.parent / "widgets" / "quiz.js"
-    program = f"""
-    const source = (await import("node:fs")).readFileSync({json.dumps(str(script))}, "utf8");
-    const q = await import("data:text/javascript;base64," + Buffer.from(source).toString("base64"));
-    const questions = [0, 1].map(() => ({{ options: [{{ right: false }}, {{ right: true }}] }}));
-    const once = q.choose([-1, -1], [-1, -1], 0, 0);
-    const twice = q.choose(once.chosen, once.first, 0, 1);
-    console.log(JSON.stringify({{
-      once, twice,
-      start: q.scoreLine(q.score(questions, [-1, -1], [-1, -1])),
-      middle: q.scoreLine(q.score(questions, twice.chosen, twice.first)),
-      end: q.scoreLine(q.score(questions, [1, 1], [0, 1])),
-      spans: q.spans("a `b` c"),
-    }}));
-    """
-    done = subprocess.run([node, "--input-type=module", "-e", program], capture_output=True, text=True, check=True)
-    result = json.loads(done.stdout)
+    program = """(() => {
+      const questions = [0, 1].map(() => ({ options: [{ right: false }, { right: true }] }));
+      const once = m.choose([-1, -1], [-1, -1], 0, 0);
+      const twice = m.choose(once.chosen, once.first, 0, 1);
+      return {
+        once, twice,
+        start: m.scoreLine(m.score(questions, [-1, -1], [-1, -1])),
+        middle: m.scoreLine(m.score(questions, twice.chosen, twice.first)),
+        end: m.scoreLine(m.score(questions, [1, 1], [0, 1])),
+        spans: m.spans("a `b` c"),
+      };
+    })()"""
+    result = javascript(node, "quiz/view", program, None)
     assert result["once"] == {"chosen": [0, -1], "first": [0, -1]}
     assert result["twice"] == {"chosen": [1, -1], "first": [0, -1]}
     assert result["start"] == "2 questions; nothing is counted against you."

@@ -1,6 +1,5 @@
 """RouterView: its knobs, its prompt box, what it refuses, and its still picture, without a browser."""
 
-import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -35,13 +34,6 @@ def test_the_browser_gets_the_arrays_of_the_trace():
     assert np.array_equal(numbers[180:].reshape(3, 9, 2), trace.weights)
     assert np.array_equal(np.frombuffer(view.arrays[4 * 234 :], "<u2").reshape(3, 9, 2), trace.experts)
     assert view.facts["pieces"] == trace.pieces
-
-
-def test_one_module_holds_everything_that_the_browser_needs():
-    view = RouterView(make())
-    assert not re.search(r"^import ", view._esm, re.MULTILINE)
-    for name in ("function routeLayer(", "function slider(", "function expertColors(", "export default { render }"):
-        assert view._esm.count(name) == 1, name
 
 
 def test_unmoved_knobs_show_what_the_model_chose_even_against_the_rule():

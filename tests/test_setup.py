@@ -116,8 +116,8 @@ def test_a_wheel_carries_the_data_and_the_lessons_and_finds_them(wheel, tmp_path
 
 
 def test_the_front_ends_of_the_widgets_are_in_the_wheel(wheel):
-    for path in (ROOT / "moe_lessons" / "widgets").glob("*.[jc]s*"):
-        assert (wheel / "moe_lessons" / "widgets" / path.name).exists(), path.name
+    for path in (ROOT / "moe_lessons" / "widgets").rglob("*.[jc]s*"):
+        assert (wheel / path.relative_to(ROOT)).exists(), path
 
 
 def test_the_commands_work_from_a_wheel(wheel, tmp_path):

@@ -15,23 +15,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from in_node import WIDGETS, javascript
+from in_node import javascript
 
 from moe_lessons.accounting import count_parameters, forward_flops
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig
 from moe_lessons.figures.budget import brief
-from moe_lessons.figures.sampling import draw_counts, sample_distribution, uniforms
 from moe_lessons.figures.style import new_figure, printable
-from moe_lessons.figures.tokens import wrap
 from moe_lessons.figures.training import smooth
 from moe_lessons.model.generate import next_token_distribution
 from moe_lessons.widgets import AttentionView, BudgetView, SamplingView, TokenView, TrainingBoard
 from moe_lessons.widgets.budget_view import budget
+from moe_lessons.widgets.sampling_view.picture import draw_counts, sample_distribution, uniforms
+from moe_lessons.widgets.shared.view import png
 from moe_lessons.widgets.token_view import MOST_CHARACTERS, piece_bytes
-from moe_lessons.widgets.view import png
-
-NAMES = ["token_view", "attention_view", "budget_view", "sampling_view", "training_board"]
-CLASSES = [TokenView, AttentionView, BudgetView, SamplingView, TrainingBoard]
+from moe_lessons.widgets.token_view.picture import wrap
 
 
 def by_words(text: str) -> tuple[list[int], list[str]]:
@@ -69,17 +66,6 @@ def every_view() -> list:
 
 
 # --- all of them
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_each_front_end_is_one_small_module_that_loads_nothing(name, node, tmp_path):
-    bundle = CLASSES[NAMES.index(name)]._esm
-    assert not re.search(r"^\s*import\b|https?://(?!www\.w3\.org)", str(bundle), re.MULTILINE)
-    assert len((WIDGETS / f"{name}.js").read_text(encoding="utf-8").splitlines()) < 250
-    file = tmp_path / "bundle.mjs"
-    file.write_text(f"{bundle}", encoding="utf-8")
-    done = subprocess.run([node, "--check", file], capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr
 
 
 def test_each_view_has_a_still_picture_and_a_repr_without_an_address():
@@ -273,7 +259,7 @@ def test_the_browser_counts_parameters_and_flops_as_the_package_does(node):
       const { total, active } = m.countParameters(config);
       return [total, active, m.flopsPerToken(config, context).total];
     })"""
-    found = javascript(node, "budget_rule", expression, [[config.to_dict(), context] for config, context in seen])
+    found = javascript(node, "budget_view/rule", expression, [[config.to_dict(), context] for config, context in seen])
     for (config, context), counts in zip(seen, found, strict=True):
         flops = forward_flops(config, 1, context) // context
         assert counts == [count_parameters(config).total, count_parameters(config).active, flops]
@@ -286,7 +272,7 @@ def test_the_browser_refuses_the_sizes_that_the_configuration_refuses(node):
     for dim, heads, kv in sizes:
         attention = {"n_heads": heads, "n_kv_heads": kv, "head_dim": None}
         configs.append({**dense().to_dict(), "dim": dim, "attention": attention})
-    sentences = javascript(node, "budget_rule", "value.map(m.problem)", configs)
+    sentences = javascript(node, "budget_view/rule", "value.map(m.problem)", configs)
     for config, sentence in zip(configs, sentences, strict=True):
         try:
             head_dim = ModelConfig.from_dict(config).attention.head_dim
@@ -302,7 +288,7 @@ def test_the_browser_refuses_groups_that_the_configuration_refuses(node):
         if top_groups <= n_groups:  # no knob turns these two
             whole = dense(moe=MoEConfig(n_routed_experts=2, top_k=1, hidden_dim=8)).to_dict()
             configs.append(whole | {"moe": whole["moe"] | moe})
-    sentences = javascript(node, "budget_rule", "value.map(m.problem)", configs)
+    sentences = javascript(node, "budget_view/rule", "value.map(m.problem)", configs)
     for config, sentence in zip(configs, sentences, strict=True):
         try:
             refused = not ModelConfig.from_dict(config)
@@ -325,7 +311,7 @@ def test_presets_may_be_one_configuration_and_may_not_be_none():
 
 def test_large_counts_are_written_alike_in_both_languages(node):
     counts = [0, 7, 999, 1000, 9994, 9996, 99_960, 999_499, 999_501, 1_234_567, 8_030_261_248, 7e15]
-    assert [brief(count) for count in counts] == javascript(node, "common", "value.map((n) => m.brief(n))", counts)
+    assert javascript(node, "shared/common", "value.map((n) => m.brief(n))", counts) == [brief(n) for n in counts]
     assert [brief(count) for count in counts[-3:]] == ["1.23 M", "8.03 B", "7000 T"]
 
 
@@ -344,7 +330,8 @@ def settings_and_logits() -> list[dict]:
 
 def test_the_browser_shapes_the_distribution_as_python_does(node):
     cases = settings_and_logits()
-    found = javascript(node, "sampling_view", "value.map((c) => Array.from(m.sampleDistribution(c.logits, c)))", cases)
+    expression = "value.map((c) => Array.from(m.sampleDistribution(c.logits, c)))"
+    found = javascript(node, "sampling_view/view", expression, cases)
     for case, probabilities in zip(cases, found, strict=True):
         expected = sample_distribution(case["logits"], case["temperature"], case["topK"], case["topP"])
         np.testing.assert_allclose(probabilities, expected, atol=1e-12)
@@ -370,7 +357,7 @@ def test_a_seed_draws_the_same_tokens_in_the_browser_and_in_python(node):
     probabilities = sample_distribution(np.linspace(0, 4, 12), top_k=9)
     value = {"p": probabilities.tolist(), "seeds": [0, 1, 2**31, 2**32 - 1]}
     expression = "value.seeds.map((seed) => [m.uniforms(5, seed), m.drawCounts(value.p, 300, seed)])"
-    found = javascript(node, "sampling_view", expression, value)
+    found = javascript(node, "sampling_view/view", expression, value)
     for seed, (numbers, counts) in zip(value["seeds"], found, strict=True):
         assert numbers == uniforms(5, seed)
         assert counts == draw_counts(probabilities, 300, seed).tolist()
@@ -413,7 +400,7 @@ def assembled(node: str, messages: list[dict]) -> list[dict]:
       m.merge(runs, message.news);
       return runs;
     }, [])"""
-    return javascript(node, "training_board", expression, messages)
+    return javascript(node, "training_board/view", expression, messages)
 
 
 def run_steps(run, first: int, last: int) -> None:
@@ -422,7 +409,7 @@ def run_steps(run, first: int, last: int) -> None:
 
 
 def test_the_browser_ends_up_with_every_point_though_only_new_ones_are_sent(node, monkeypatch):
-    monkeypatch.setattr("moe_lessons.widgets.board._PAUSE", 0.0)
+    monkeypatch.setattr("moe_lessons.widgets.shared.board._PAUSE", 0.0)
     board = TrainingBoard()
     messages = sent_by(board)
     for name in ("dense", "moe"):
@@ -438,7 +425,7 @@ def test_the_browser_ends_up_with_every_point_though_only_new_ones_are_sent(node
 
 
 def test_a_page_that_missed_messages_has_everything_after_the_run(node, monkeypatch):
-    monkeypatch.setattr("moe_lessons.widgets.board._PAUSE", 0.0)
+    monkeypatch.setattr("moe_lessons.widgets.shared.board._PAUSE", 0.0)
     board = TrainingBoard()
     messages = sent_by(board)
     board.start(500)
@@ -510,7 +497,7 @@ def test_a_run_that_never_started_or_never_stepped_can_be_drawn():
 
 def test_smoothing_is_the_same_in_both_languages_and_stays_between_the_losses(node):
     losses = (5 / np.arange(1, 200) + np.random.default_rng(0).normal(size=199)).tolist()
-    found = javascript(node, "chart", "m.smooth(value)", losses)
+    found = javascript(node, "shared/chart", "m.smooth(value)", losses)
     np.testing.assert_allclose(found, smooth(np.array(losses)), atol=1e-12)
     assert min(losses) <= min(found) <= max(found) <= max(losses)
 

@@ -65,7 +65,7 @@ def check_widgets() -> Check:
     widgets = import_module("moe_lessons.widgets")
     for name in widgets.__all__:
         try:
-            getattr(widgets, name)  # each is loaded, and its front end read, when it is asked for
+            getattr(widgets, name)  # each is loaded, and its front end looked for, when it is asked for
         except (ImportError, OSError, ValueError, AttributeError, SyntaxError) as error:
             if _is_ours(error):
                 return Check("widgets", f"the course's own {name} cannot be read: {first_line(error)}", REINSTALL)

@@ -16,7 +16,7 @@ _HOMES = {
     "ExpertPlane": "expert_plane",
     "DraftView": "draft_view",
     "Quiz": "quiz",
-    "View": "view",
+    "View": "shared.view",
 }
 __all__ = sorted(_HOMES)
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { chipsOf, endOf, eventsOf, nearest, story, totalsOf } from "../../moe_lessons/widgets/drafts.js";
+import { chipsOf, endOf, eventsOf, nearest, story, totalsOf } from "../../moe_lessons/widgets/draft_view/rule.js";
 
 // Two drafts of which the second is refused, then one that is accepted, then a last pass without any.
 const steps = [
@@ -11,11 +11,22 @@ const steps = [
   { drafts: [], accepted: 0, token: "z", wanted: [], drafted: [] },
 ];
 const record = { prompt: ["p"], first: "f", steps };
-const kinds = (at) => chipsOf(record, at).slice(2).map(({ kind, piece }) => `${piece} ${kind}`);
+const kinds = (at) =>
+  chipsOf(record, at)
+    .slice(2)
+    .map(({ kind, piece }) => `${piece} ${kind}`);
 
 test("a pass is its drafts, a verdict on each that is looked at, and its own token", () => {
-  assert.deepEqual(eventsOf(steps).map(({ kind }) => kind[0]).join(""), "dvvtdvtdt");
-  assert.deepEqual([0, 1, 2, 3].map((passes) => endOf(steps, passes)), [0, 4, 7, 9]);
+  assert.deepEqual(
+    eventsOf(steps)
+      .map(({ kind }) => kind[0])
+      .join(""),
+    "dvvtdvtdt",
+  );
+  assert.deepEqual(
+    [0, 1, 2, 3].map((passes) => endOf(steps, passes)),
+    [0, 4, 7, 9],
+  );
 });
 
 test("a draft is open until its verdict, and those behind a refused one fall with it", () => {
@@ -54,7 +65,12 @@ test("every event is told in words", () => {
 });
 
 test("turning one knob leaves the others where they are, if there is such a recording", () => {
-  const records = [["a", 0, 1], ["a", 1, 1], ["b", 0, 2], ["b", 1, 1]].map((knobs) => ({ knobs }));
+  const records = [
+    ["a", 0, 1],
+    ["a", 1, 1],
+    ["b", 0, 2],
+    ["b", 1, 1],
+  ].map((knobs) => ({ knobs }));
   assert.equal(nearest(records, 1, 0, "b"), 3);
   assert.equal(nearest(records, 1, 1, 0), 0);
   assert.equal(nearest(records, 1, 2, 2), 2);

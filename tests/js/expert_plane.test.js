@@ -2,17 +2,38 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { marks, sentence } from "../../moe_lessons/widgets/expert_plane.js";
-import { expertPixels, heightPixels, mixture, normal, rightAnswer, seams, survey, unpackRuns } from "../../moe_lessons/widgets/plane_rule.js";
+import {
+  expertPixels,
+  heightPixels,
+  mixture,
+  normal,
+  rightAnswer,
+  seams,
+  survey,
+  unpackRuns,
+} from "../../moe_lessons/widgets/expert_plane/rule.js";
+import { marks, sentence } from "../../moe_lessons/widgets/expert_plane/view.js";
 
-const meta = { name: "a", steps: [0, 10], loss: [1, 0.5], experts: 3, top_k: 2, score_function: "softmax", normalize: true, noisy: false };
+const meta = {
+  name: "a",
+  steps: [0, 10],
+  loss: [1, 0.5],
+  experts: 3,
+  top_k: 2,
+  score_function: "softmax",
+  normalize: true,
+  noisy: false,
+};
 // Expert 0 leads on the right, 1 on the left, 2 nowhere; they say 1, 2 and 3.
 const rows = [4, 0, 0, -4, 0, 0, 0, 0, -9];
 const says = [0, 0, 1, 0, 0, 2, 0, 0, 3];
 const [run] = unpackRuns([meta], Float32Array.from([...rows, ...rows, ...says, ...says]));
 
 test("a run's numbers are cut out of the common array, moment by moment", () => {
-  const two = unpackRuns([meta, { ...meta, noisy: true }], Float32Array.from({ length: 90 }, (_, i) => i));
+  const two = unpackRuns(
+    [meta, { ...meta, noisy: true }],
+    Float32Array.from({ length: 90 }, (_, i) => i),
+  );
   assert.deepEqual([two[0].router[0], two[0].planes[0], two[0].noise], [0, 18, null]);
   assert.deepEqual([two[1].router[0], two[1].planes[0], two[1].noise[17]], [36, 54, 89]);
 });
@@ -52,14 +73,24 @@ test("noise is drawn only when asked for, the same for the same roll", () => {
 
 test("borders are found where two pieces meet and no third one lies higher", () => {
   const two = Float32Array.from([1, 0, 0, -1, 0, 0, 0, 0, 1, 0, 0, 2]);
-  assert.deepEqual(seams(two, 2).map((line) => line.map(Math.abs)), [[0, 2, 0, 2]]);
+  assert.deepEqual(
+    seams(two, 2).map((line) => line.map(Math.abs)),
+    [[0, 2, 0, 2]],
+  );
   assert.deepEqual([rightAnswer(two, 1, 0), rightAnswer(two, -1, 0)], [1, 2]);
   const third = Float32Array.from([1, 0, 0, -1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 2, 0, 0, 3]);
   assert.equal(seams(third, 2).length, 3);
 });
 
 test("colors are stronger where an expert counts more, and higher answers are darker", () => {
-  const data = expertPixels({ first: [0, 1], weight: [1, 0.2] }, [[1, 2, 3], [4, 5, 6]], new Uint8ClampedArray(8));
+  const data = expertPixels(
+    { first: [0, 1], weight: [1, 0.2] },
+    [
+      [1, 2, 3],
+      [4, 5, 6],
+    ],
+    new Uint8ClampedArray(8),
+  );
   assert.deepEqual([...data.slice(4, 7)], [4, 5, 6]);
   assert.ok(data[3] === 255 && data[7] < 100);
   const heights = heightPixels([0, 1, 0, 1], 2, [0, 1], [1, 2, 3], 0, new Uint8ClampedArray(16));
@@ -77,6 +108,9 @@ test("round steps are marked, not closer than asked", () => {
 
 test("a point is described in a sentence", () => {
   const words = (x, right) => sentence(mixture(run, 0)(x, 0), right, x, 0).join("");
-  assert.equal(words(0, 1.25), "At (0.00, 0.00) expert 0 counts 0.50, then 1 with 0.50. The mixture says 1.50, and should say 1.25.");
+  assert.equal(
+    words(0, 1.25),
+    "At (0.00, 0.00) expert 0 counts 0.50, then 1 with 0.50. The mixture says 1.50, and should say 1.25.",
+  );
   assert.equal(words(-3, null), "At (−3.00, 0.00) expert 1 counts 1.00. The mixture says 2.00.");
 });

@@ -2,14 +2,20 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
-import { expertColors, inkOn } from "../../moe_lessons/widgets/expert_colors.js";
-import { guessRows, mean } from "../../moe_lessons/widgets/router_answer.js";
-import { tidyBias } from "../../moe_lessons/widgets/router_bars.js";
-import { routeRow } from "../../moe_lessons/widgets/router_trace.js";
-import { destination, niceEnd, percent, signed, verdict } from "../../moe_lessons/widgets/router_words.js";
-import { difference, isChanged, isMoved, loadOf, routeLayer, unitNoise } from "../../moe_lessons/widgets/routing_rule.js";
-import { SCORE_FUNCTIONS, slotsPerExpert } from "../../moe_lessons/widgets/scoring.js";
+import { guessRows, mean } from "../../moe_lessons/widgets/router_view/answer.js";
+import { tidyBias } from "../../moe_lessons/widgets/router_view/bars.js";
+import { routeRow } from "../../moe_lessons/widgets/router_view/trace.js";
+import { destination, niceEnd, percent, signed, verdict } from "../../moe_lessons/widgets/router_view/words.js";
+import { expertColors, inkOn } from "../../moe_lessons/widgets/shared/expert_colors.js";
+import {
+  difference,
+  isChanged,
+  isMoved,
+  loadOf,
+  routeLayer,
+  unitNoise,
+} from "../../moe_lessons/widgets/shared/routing_rule.js";
+import { SCORE_FUNCTIONS, slotsPerExpert } from "../../moe_lessons/widgets/shared/scoring.js";
 
 /** The same numbers every run, without a library. */
 function random(seed) {
@@ -22,10 +28,25 @@ function random(seed) {
 function makeTrace(layers, tokens, experts, seed, spread = 4) {
   const next = random(seed);
   const fill = (n) => Float32Array.from({ length: n }, () => spread * (next() - 0.5));
-  return { layers, tokens, experts, logits: fill(layers * tokens * experts), bias: fill(layers * experts).map((b) => b / 8) };
+  return {
+    layers,
+    tokens,
+    experts,
+    logits: fill(layers * tokens * experts),
+    bias: fill(layers * experts).map((b) => b / 8),
+  };
 }
 
-const knobs = { topK: 2, temperature: 1, scoreFunction: "softmax", normalize: true, noise: 0, capacity: 0, bias: [], off: [] };
+const knobs = {
+  topK: 2,
+  temperature: 1,
+  scoreFunction: "softmax",
+  normalize: true,
+  noise: 0,
+  capacity: 0,
+  bias: [],
+  off: [],
+};
 
 /** One token, by sorting. */
 function slowly(logits, bias, { topK, temperature, scoreFunction, normalize, routeScale, off }) {
@@ -79,7 +100,13 @@ test("ties go to the lower index", () => {
 });
 
 test("extreme logits stay finite", () => {
-  const trace = { layers: 1, tokens: 1, experts: 3, logits: Float32Array.of(3e38, -3e38, 0), bias: Float32Array.of(0, 5, 0) };
+  const trace = {
+    layers: 1,
+    tokens: 1,
+    experts: 3,
+    logits: Float32Array.of(3e38, -3e38, 0),
+    bias: Float32Array.of(0, 5, 0),
+  };
   for (const scoreFunction of SCORE_FUNCTIONS) {
     const { weights } = routeLayer(trace, 0, { ...knobs, scoreFunction, temperature: 0.1 });
     assert.ok(weights.every(Number.isFinite));
@@ -88,19 +115,39 @@ test("extreme logits stay finite", () => {
 
 test("used arrays give the same result as fresh ones, whatever was asked for before", () => {
   const trace = makeTrace(2, 9, 8, 1);
-  const settings = [{}, { topK: 3 }, { temperature: 0.5 }, { noise: 1, seed: 3 }, { noise: 1, seed: 4 }, { capacity: 0.5 }, { bias: [0, 0, 1, 0, 0, 0, 0, 0] }, { off: [2] }, {}];
+  const settings = [
+    {},
+    { topK: 3 },
+    { temperature: 0.5 },
+    { noise: 1, seed: 3 },
+    { noise: 1, seed: 4 },
+    { capacity: 0.5 },
+    { bias: [0, 0, 1, 0, 0, 0, 0, 0] },
+    { off: [2] },
+    {},
+  ];
   let room;
   for (const setting of settings.map((some) => ({ ...knobs, ...some }))) {
     room = routeLayer(trace, 1, setting, room);
     const fresh = routeLayer({ ...trace, drawn: undefined }, 1, setting);
     for (const part of ["experts", "weights", "scores", "dropped"]) assert.deepEqual(room[part], fresh[part]);
   }
-  assert.deepEqual(routeLayer(makeTrace(2, 9, 8, 2), 1, knobs, room).scores, routeLayer(makeTrace(2, 9, 8, 2), 1, knobs).scores);
+  assert.deepEqual(
+    routeLayer(makeTrace(2, 9, 8, 2), 1, knobs, room).scores,
+    routeLayer(makeTrace(2, 9, 8, 2), 1, knobs).scores,
+  );
 });
 
 test("unmoved knobs show what was recorded, and a layer is routed once for the same knobs", () => {
   const trace = { ...makeTrace(1, 5, 4, 3), ownKnobs: knobs, now: [], rooms: [], done: [] };
-  trace.own = [{ topK: 2, dropped: null, experts: Uint16Array.from({ length: 10 }, (_, i) => i % 2), weights: new Float32Array(10).fill(0.5) }];
+  trace.own = [
+    {
+      topK: 2,
+      dropped: null,
+      experts: Uint16Array.from({ length: 10 }, (_, i) => i % 2),
+      weights: new Float32Array(10).fill(0.5),
+    },
+  ];
   assert.equal(routeRow(trace, 0, knobs, "own", false).experts, trace.own[0].experts);
   const moved = routeRow(trace, 0, { ...knobs, topK: 1 }, "one", true);
   assert.equal(moved.experts.length, 5);
@@ -132,7 +179,10 @@ test("first choices are served before second ones, in the order of the text or b
 test("load counts every choice of one layer", () => {
   const routed = routeLayer(makeTrace(3, 50, 5, 3), 1, knobs);
   const { asked, kept } = loadOf(routed, 5);
-  assert.equal(asked.reduce((a, b) => a + b), 100);
+  assert.equal(
+    asked.reduce((a, b) => a + b),
+    100,
+  );
   assert.equal(asked[2], routed.experts.filter((e) => e === 2).length);
   assert.deepEqual(kept, asked);
 });
@@ -178,9 +228,17 @@ test("what is seen is said in words", () => {
 
 test("knobs count as moved only where they ask for something else", () => {
   const own = { topK: 2, temperature: 1, scoreFunction: "softmax", normalize: true };
-  for (const idle of [{}, { seed: 5 }, { dropping: "priority" }, { bias: [0, 0] }]) assert.equal(isMoved({ ...knobs, ...idle }, own), false);
+  for (const idle of [{}, { seed: 5 }, { dropping: "priority" }, { bias: [0, 0] }])
+    assert.equal(isMoved({ ...knobs, ...idle }, own), false);
   const changes = [
-    { topK: 1 }, { temperature: 2 }, { scoreFunction: "sigmoid" }, { normalize: false }, { off: [0] }, { noise: 0.1 }, { capacity: 2 }, { bias: [0, 0.1] },
+    { topK: 1 },
+    { temperature: 2 },
+    { scoreFunction: "sigmoid" },
+    { normalize: false },
+    { off: [0] },
+    { noise: 0.1 },
+    { capacity: 2 },
+    { bias: [0, 0.1] },
   ];
   for (const change of changes) assert.equal(isMoved({ ...knobs, ...change }, own), true);
 });
@@ -190,8 +248,29 @@ test("a dragged bias moves in small steps and stays within its limits", () => {
 });
 
 test("guesses of two sides are one list, and what one side lacks is left open", () => {
-  assert.deepEqual(guessRows([["a", 0.6], ["b", 0.3]]), [["a", 0.6, 0.6], ["b", 0.3, 0.3]]);
-  assert.deepEqual(guessRows([["a", 0.6]], [["b", 0.9], ["a", 0.05]]), [["b", undefined, 0.9], ["a", 0.6, 0.05]]);
+  assert.deepEqual(
+    guessRows([
+      ["a", 0.6],
+      ["b", 0.3],
+    ]),
+    [
+      ["a", 0.6, 0.6],
+      ["b", 0.3, 0.3],
+    ],
+  );
+  assert.deepEqual(
+    guessRows(
+      [["a", 0.6]],
+      [
+        ["b", 0.9],
+        ["a", 0.05],
+      ],
+    ),
+    [
+      ["b", undefined, 0.9],
+      ["a", 0.6, 0.05],
+    ],
+  );
   assert.equal(mean([1, 3]), 2);
   assert.equal(mean(null), undefined);
 });
@@ -206,8 +285,10 @@ test("sixty-four experts have sixty-four colors, and text reads on each", () => 
 });
 
 test("an axis ends at a round number that holds every value", () => {
-  for (const value of [0.003, 0.09, 0.5, 1, 1.01, 7, 99]) assert.ok(niceEnd(value) >= value && niceEnd(value) <= 2 * value);
+  for (const value of [0.003, 0.09, 0.5, 1, 1.01, 7, 99])
+    assert.ok(niceEnd(value) >= value && niceEnd(value) <= 2 * value);
   assert.equal(niceEnd(0), 1);
-  for (const value of [0.0059, 0.059, 0.59, 0.29, 0.11]) assert.ok(String(niceEnd(value)).length <= 6, "written shortly");
+  for (const value of [0.0059, 0.059, 0.59, 0.29, 0.11])
+    assert.ok(String(niceEnd(value)).length <= 6, "written shortly");
   assert.equal(niceEnd(0.59), 0.6);
 });

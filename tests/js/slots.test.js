@@ -2,13 +2,24 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { changedFates, countsOf, fatesOf, linesOf, ordinal, slotsFor, story } from "../../moe_lessons/widgets/slots.js";
+import {
+  changedFates,
+  countsOf,
+  fatesOf,
+  linesOf,
+  ordinal,
+  slotsFor,
+  story,
+} from "../../moe_lessons/widgets/drop_view/rule.js";
 
 // Two tokens; both want both experts, in opposite order.
 const layer = { experts: [0, 1, 1, 0], weights: [0.6, 0.4, 0.9, 0.1], topK: 2, n: 2 };
 
 test("all first choices stand before all second ones", () => {
-  assert.deepEqual(linesOf(layer, [0, 1], "first come"), [[0, 3], [2, 1]]);
+  assert.deepEqual(linesOf(layer, [0, 1], "first come"), [
+    [0, 3],
+    [2, 1],
+  ]);
   const fates = fatesOf(linesOf(layer, [0, 1], "first come"), 4, 1);
   assert.deepEqual([...fates], [0, -2, 0, -2]);
 });
@@ -30,7 +41,10 @@ test("what is dropped and what is empty is counted, and a token that keeps nothi
 });
 
 test("only choices that are in both batches can change their fate", () => {
-  const [before, after] = [[0, -2, 1, NaN, -3], [-2, 0, NaN, 0, -4]];
+  const [before, after] = [
+    [0, -2, 1, NaN, -3],
+    [-2, 0, NaN, 0, -4],
+  ];
   assert.deepEqual(changedFates(before, after), [1, 1]);
 });
 
@@ -42,8 +56,22 @@ test("capacity is a share rounded up", () => {
 
 test("a token's way is told in words", () => {
   const fates = fatesOf(linesOf(layer, [0, 1], "first come"), 4, 1);
-  assert.equal(story(layer, fates, 0, 1), "expert 0 (weight 0.60): slot 1 of 1; expert 1 (weight 0.40): dropped, 2nd in line for 1 slot");
+  assert.equal(
+    story(layer, fates, 0, 1),
+    "expert 0 (weight 0.60): slot 1 of 1; expert 1 (weight 0.40): dropped, 2nd in line for 1 slot",
+  );
   assert.match(story(layer, fatesOf([], 4, 1), 0, 1), /not in the batch/);
   assert.match(story(layer, fates, 0, Infinity), /a place of its own/);
-  assert.deepEqual([1, 2, 3, 4, 11, 12, 13, 21, 102, 111].map(ordinal), ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]);
+  assert.deepEqual([1, 2, 3, 4, 11, 12, 13, 21, 102, 111].map(ordinal), [
+    "1st",
+    "2nd",
+    "3rd",
+    "4th",
+    "11th",
+    "12th",
+    "13th",
+    "21st",
+    "102nd",
+    "111th",
+  ]);
 });

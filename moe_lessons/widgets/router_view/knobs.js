@@ -1,0 +1,206 @@
+// RouterView's knobs, in a grid: what is looked at, how experts are chosen, what disturbs them, and where knobs act.
+
+import { choice, element, slider } from "../shared/common.js";
+import { SCORE_FUNCTIONS } from "../shared/scoring.js";
+import { MOST_BIAS, tidyBias } from "./bars.js";
+import { signed } from "./words.js";
+
+export const KNOBS = [
+  "top_k",
+  "temperature",
+  "score_function",
+  "normalize",
+  "noise",
+  "seed",
+  "capacity",
+  "dropping",
+  "bias",
+  "off",
+  "top_groups",
+  "acts_on",
+];
+const MOST_CHOSEN = 16; // where the top-k slider ends, unless the model itself uses more
+const UNLIMITED = 3.05; // the capacity slider's last place
+const RULES = ["first come", "priority"];
+
+export function makeKnobs(view) {
+  const { model, put } = view;
+  const root = element("div", { class: "moe-router-knobs", role: "group", "aria-label": "Knobs" });
+  const apply = element(
+    "button",
+    { type: "button", class: "moe-router-apply", onclick: () => view.apply() },
+    "Apply to the model",
+  );
+  const reset = element("button", { type: "button", class: "moe-router-reset", onclick: () => view.reset() }, "Reset");
+  /** @type {Record<string, any>} */
+  let knobs = {};
+  let shown = "";
+
+  const build = (trace) => {
+    const named = (label, input) => element("label", { class: "moe-knob" }, element("span", {}, label), input);
+    const normalize = element("input", {
+      type: "checkbox",
+      "aria-label": "Normalize weights",
+      onchange: () => put("normalize", normalize.checked),
+    });
+    const seed = element("button", {
+      type: "button",
+      title: "Draw other noise",
+      "aria-label": "Draw other noise",
+      onclick: () => put("seed", (model.get("seed") + 1) % 2 ** 32),
+    });
+    const switchOff = element("button", {
+      type: "button",
+      class: "moe-router-off",
+      onclick: () => view.toggleOff(model.get("highlight")),
+    });
+    const layers = trace.numbers.map((number) => `layer ${number}`);
+    knobs = {
+      layer: slider({
+        label: "Layer",
+        min: 0,
+        max: trace.layers - 1,
+        value: 0,
+        show: (row) => String(trace.numbers[row]),
+        change: view.putLayer,
+      }),
+      topK: slider({
+        label: "Top-k",
+        min: 1,
+        max: Math.min(trace.experts, Math.max(MOST_CHOSEN, trace.ownKnobs.topK)),
+        value: 1,
+        change: (k) => put("top_k", Math.min(k, view.mostChosen())),
+      }),
+      groups: slider({
+        label: "Groups",
+        min: 1,
+        max: trace.ownKnobs.nGroups,
+        value: 1,
+        show: (k) => `${k} of ${trace.ownKnobs.nGroups}`,
+        change: (k) =>
+          put("top_groups", Math.max(k, Math.ceil((model.get("top_k") * trace.ownKnobs.nGroups) / trace.experts))),
+      }),
+      score: choice({
+        label: "Score",
+        names: SCORE_FUNCTIONS,
+        change: (i) => put("score_function", SCORE_FUNCTIONS[i]),
+      }),
+      temperature: slider({
+        label: "Temperature",
+        min: -1,
+        max: 1,
+        step: 0.02,
+        value: 0,
+        show: (x) => (10 ** x).toFixed(2),
+        change: (x) => put("temperature", x === 0 ? 1 : Number((10 ** x).toPrecision(4))),
+      }),
+      normalize: { root: named("Normalize", normalize), input: normalize, set: (on) => (normalize.checked = on) },
+      noise: slider({
+        label: "Noise",
+        min: 0,
+        max: 3,
+        step: 0.05,
+        value: 0,
+        show: (x) => (x ? x.toFixed(2) : "none"),
+        change: (x) => put("noise", x),
+      }),
+      capacity: slider({
+        label: "Capacity",
+        min: 0.25,
+        max: UNLIMITED,
+        step: 0.05,
+        value: UNLIMITED,
+        show: (x) => (x > 3 ? "no limit" : x.toFixed(2)),
+        change: (x) => put("capacity", x > 3 ? 0 : Number(x.toFixed(2))),
+      }),
+      dropping: choice({ label: "Dropping", names: RULES, change: (i) => put("dropping", RULES[i]) }),
+      highlight: choice({
+        label: "Expert",
+        names: ["none", ...trace.colors.keys()],
+        change: (i) => put("highlight", i - 1),
+      }),
+      bias: slider({
+        label: "Bias",
+        min: -MOST_BIAS,
+        max: MOST_BIAS,
+        step: 0.005,
+        value: 0,
+        show: signed,
+        change: (x) => view.putBias(model.get("highlight"), tidyBias(x)),
+      }),
+      actsOn: choice({
+        label: "Act on",
+        names: ["every layer", ...layers],
+        change: (i) => put("acts_on", i ? trace.numbers[i - 1] : -1),
+      }),
+    };
+    for (const [name, knob] of Object.entries(knobs)) (knob.input ?? knob.select).dataset.knob = name;
+    knobs.layer.root.hidden = knobs.actsOn.root.hidden = trace.layers < 2;
+    knobs.groups.root.hidden = trace.ownKnobs.nGroups < 2;
+    knobs.noise.root.append(seed);
+    knobs.highlight.root.append(switchOff);
+    Object.assign(knobs, { seed, switchOff });
+    shown = "";
+    root.replaceChildren(
+      ...[
+        "layer",
+        "topK",
+        "groups",
+        "temperature",
+        "score",
+        "normalize",
+        "noise",
+        "capacity",
+        "dropping",
+        "actsOn",
+        "highlight",
+        "bias",
+      ].map((name) => knobs[name].root),
+      element("div", { class: "moe-router-actions" }, reset, apply),
+    );
+  };
+
+  const draw = () => {
+    const get = (name) => model.get(name);
+    const state =
+      JSON.stringify(
+        [...KNOBS, "layer", "highlight", "can_apply", "other_facts"].map((name) =>
+          name === "other_facts" ? !!get(name).tokens : get(name),
+        ),
+      ) +
+      view.busy +
+      view.isApplied;
+    if (state === shown) return;
+    shown = state;
+    knobs.layer.set(view.row);
+    knobs.topK.set(get("top_k"));
+    knobs.groups.set(get("top_groups"));
+    knobs.temperature.set(Math.log10(get("temperature")));
+    knobs.score.select.selectedIndex = SCORE_FUNCTIONS.indexOf(get("score_function"));
+    knobs.normalize.set(get("normalize"));
+    knobs.noise.set(get("noise"));
+    knobs.seed.textContent = `↻ ${get("seed")}`;
+    knobs.seed.disabled = !get("noise");
+    knobs.capacity.set(get("capacity") || UNLIMITED);
+    knobs.dropping.select.selectedIndex = RULES.indexOf(get("dropping"));
+    knobs.dropping.select.disabled = !get("capacity");
+    const [expert, off] = [get("highlight"), get("off")];
+    knobs.highlight.select.selectedIndex = expert + 1;
+    knobs.bias.set(expert < 0 ? 0 : view.biasOf(expert));
+    knobs.bias.input.disabled = expert < 0;
+    const isOff = off.includes(expert);
+    knobs.switchOff.textContent = isOff ? "Switch on" : "Switch off";
+    knobs.switchOff.disabled = expert < 0 || (!isOff && !view.canSwitchOff(expert));
+    knobs.actsOn.select.selectedIndex = placeOf(get("acts_on"), view.trace);
+    reset.disabled = !view.moved;
+    apply.hidden = !get("can_apply") || !!get("other_facts").tokens;
+    apply.disabled = !view.moved || view.busy || view.isApplied;
+    apply.textContent = view.busy ? "Applying…" : view.isApplied ? "Applied" : "Apply to the model";
+    apply.classList.toggle("ready", !apply.disabled);
+  };
+  return { root, build, draw };
+}
+
+function placeOf(layer, { numbers }) {
+  return layer < 0 ? 0 : 1 + numbers.indexOf(layer);
+}

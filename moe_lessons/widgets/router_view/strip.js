@@ -1,0 +1,93 @@
+// RouterView's text: one chip per token, colored by its experts in one layer.
+
+import { element } from "../shared/common.js";
+import { isChanged } from "../shared/routing_rule.js";
+import { heading } from "./heading.js";
+import { destination } from "./words.js";
+
+const STEPS = 22; // shades of a chip: a change too small to see costs nothing
+
+export function makeStrip(view) {
+  const { title, say } = heading();
+  const strip = element("div", {
+    class: "moe-router-strip",
+    role: "group",
+    "aria-label": "Tokens; arrow keys move the pinned one, up and down the layer",
+  });
+  let [chips, blank, painted, tabbed] = [[], [], new Int32Array(), -1];
+  const tokenOf = (event) => Number(event.target.closest?.(".moe-token")?.dataset.token ?? -1);
+  strip.addEventListener("pointerover", (event) => view.hover(tokenOf(event)));
+  strip.addEventListener("pointerleave", () => view.hover(-1));
+  strip.addEventListener("click", (event) => tokenOf(event) >= 0 && view.putToken(tokenOf(event)));
+  strip.addEventListener("keydown", view.steer);
+
+  const build = ({ pieces, starts }) => {
+    chips = pieces.map((piece, token) => {
+      const chip = element("span", { class: "moe-token", role: "button", tabindex: -1, "data-token": token });
+      for (const sign of piece.split(/(\n|\t)/)) {
+        chip.append(sign === "\n" || sign === "\t" ? element("i", {}, sign === "\n" ? "↵" : "→") : sign);
+      }
+      return chip;
+    });
+    blank = pieces.map((piece) => /^\s*$/.test(piece));
+    [painted, tabbed] = [new Int32Array(chips.length).fill(-1), -1];
+    strip.replaceChildren(
+      ...chips.flatMap((chip, token) => [
+        ...(starts.has(token) ? [element("hr")] : []),
+        chip,
+        ...(pieces[token].endsWith("\n") ? [element("br")] : []),
+      ]),
+    );
+  };
+
+  const draw = (row, focus, pinned) => {
+    const { trace, hovered } = view;
+    const { topK, experts, weights, dropped } = trace.now[row];
+    const [lit, other] = [view.lit(), view.reference(row)];
+    for (let token = 0; token < chips.length; token++) {
+      const at = token * topK;
+      const second = topK > 1 ? experts[at + 1] : 1023;
+      let [total, inside, lost] = [0, lit < 0, 0];
+      for (let k = at; k < at + topK; k++) {
+        total += weights[k];
+        inside ||= experts[k] === lit;
+        lost += dropped ? dropped[k] : 0;
+      }
+      const step = total > 0 ? Math.round((STEPS * weights[at]) / total) : 0;
+      const partner = !other ? -1 : other.partners ? other.partners[token] : token;
+      const changed = partner >= 0 && isChanged(trace.now[row], other.layer, token, partner);
+      const fate = !lost ? 0 : lost === topK ? 1 : topK > 1 && dropped[at + 1] ? 2 : 0;
+      const looks =
+        (experts[at] & 1023) |
+        ((second & 1023) << 10) |
+        (step << 20) |
+        (Number(inside) << 25) |
+        (Number(changed) << 26) |
+        (fate << 27) |
+        (Number(token === pinned) << 29) |
+        (Number(token === hovered) << 30);
+      if (painted[token] === looks) continue;
+      painted[token] = looks;
+      const chip = chips[token];
+      const shade = (blank[token] ? 0.55 : 1) * (0.16 + (0.44 * step) / STEPS);
+      chip.style.backgroundColor = inside ? `rgb(${trace.parts[experts[at]]} / ${shade.toFixed(2)})` : "";
+      chip.style.borderBottomColor = inside && topK > 1 && fate !== 1 ? trace.colors[second] : "transparent";
+      const hand = `${token === pinned ? " pinned" : ""}${token === hovered ? " hovered" : ""}`;
+      const lot = `${changed ? " changed" : ""}${["", " dropped", " halved"][fate]}`;
+      chip.className = `moe-token${inside ? "" : " dim"}${lot}${hand}`;
+    }
+    if (tabbed !== pinned) {
+      chips[tabbed]?.setAttribute("tabindex", -1);
+      chips[(tabbed = pinned)].setAttribute("tabindex", 0);
+    }
+    chips[focus].setAttribute("aria-label", `${trace.pieces[focus]}, ${destination(trace.now[row], focus)}`);
+  };
+
+  /** After a key, the pinned token has the focus and is in sight. */
+  const follow = (pinned) => {
+    if (strip.contains(strip.ownerDocument.activeElement)) chips[pinned].focus({ preventScroll: true });
+    const [box, own] = [strip.getBoundingClientRect(), chips[pinned].getBoundingClientRect()];
+    if (own.top < box.top || own.bottom > box.bottom) strip.scrollTop += own.top - box.top - 30;
+  };
+  return { nodes: [title, strip], say, build, draw, follow };
+}
