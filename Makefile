@@ -38,6 +38,7 @@ lint: .venv/ready-test  ## style alone
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet moe_lessons tests
 	@test ! -e node_modules/.bin/biome || npm run --silent lint
+	@test ! -e node_modules/.bin/pyright || npm run --silent types
 
 widgets: node_modules/.package-lock.json  ## build the widgets' front ends anew from their sources; needs npm
 	@npm run --silent build

@@ -56,7 +56,11 @@ _SCORES = {
 
 @dataclass(frozen=True, kw_only=True)
 class RoutingRule:
-    """How experts are chosen and weighed, apart from what is learned; refuses nonsense in one sentence."""
+    """How experts are chosen and weighed, apart from what is learned; refuses nonsense in one sentence.
+
+    >>> RoutingRule(top_k=2).weigh(np.array([0.6, 0.2]))
+    array([0.75, 0.25])
+    """
 
     top_k: int  # experts of one token
     score_function: ScoreFunction = "softmax"
@@ -163,7 +167,11 @@ class FollowsRule:
 
 
 def slots_per_expert(factor: float, tokens: int, top_k: int, n_experts: int) -> int:
-    """Slots of each expert under a capacity: `factor` times an even share of all choices, rounded up."""
+    """Slots of each expert under a capacity: `factor` times an even share of all choices, rounded up.
+
+    >>> slots_per_expert(1.25, tokens=8, top_k=2, n_experts=4)
+    5
+    """
     return math.ceil(factor * tokens * top_k / n_experts)
 
 

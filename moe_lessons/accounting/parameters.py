@@ -87,6 +87,9 @@ def count_parameters(model: ModelConfig | Transformer) -> ParameterCount:
     The router's correction bias counts as a parameter. Multi-token modules count in all, but not at work: the next
     token does without them. With tied embeddings the input table is also the output
     product, so nothing is taken off in `active_without_embedding`.
+
+    >>> count_parameters(ModelConfig.from_card("mixtral-8x7b")).total
+    46702792704
     """
     if isinstance(model, Transformer):
         config = model.config

@@ -221,7 +221,9 @@ def _row(record: dict[str, Any]) -> Row:
     kinds = {f.name: _KINDS[str(getattr(f.type, "__name__", f.type)).partition("[")[0]] for f in fields(Row)}
     if not isinstance(record, dict) or set(record) != set(kinds):
         raise ValueError("not a row of the leaderboard")
-    values = {name: math.nan if value is None and kinds[name] is float else value for name, value in record.items()}
+    values: dict[str, Any] = {
+        name: math.nan if value is None and kinds[name] is float else value for name, value in record.items()
+    }
     for name, value in values.items():
         if not isinstance(value, kinds[name]) or (kinds[name] is int and isinstance(value, bool)):
             raise ValueError("not a row of the leaderboard")

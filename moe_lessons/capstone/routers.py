@@ -1,5 +1,7 @@
 """The course's own routers as contestants, one of which is to be refused."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from moe_lessons.model.router import Router, Routing
 class SoftmaxRouter(Router):
     """Softmax scores and the best k, as in Mixtral (arXiv:2401.04088); balanced by a loss, if at all."""
 
-    def __init__(self, dim: int, n_experts: int, top_k: int, **options: object) -> None:
+    def __init__(self, dim: int, n_experts: int, top_k: int, **options: Any) -> None:
         super().__init__(dim, MoEConfig(n_routed_experts=n_experts, top_k=top_k, hidden_dim=1, **options))
         nn.init.normal_(self.weight, std=dim**-0.5)
 
@@ -27,6 +29,8 @@ class SigmoidBiasRouter(SoftmaxRouter):
 
 class HashRouter(nn.Module):
     """Experts by token id, drawn once and never learned (hash layers, arXiv:2106.04426): what a router must beat."""
+
+    table: Tensor
 
     def __init__(self, dim: int, n_experts: int, top_k: int, vocab_size: int = 1024) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 def table(cards: list, costs: dict, context: int) -> list[str]:
     """One line for each card, smallest first; a star where the published model does something that ours does not."""
     head = ("model", "parameters", "active", "without embedding", "cache bytes/token", "FLOPs/token")
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     for card in sorted(cards, key=lambda card: costs[card.name].total):
         star = "*" if card.not_expressed else ""
         rows.append((card.name + star, *(f"{value:,}" for value in costs[card.name][:5])))

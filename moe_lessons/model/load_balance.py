@@ -10,7 +10,11 @@ from moe_lessons.model.router import Router, choose
 
 
 def expert_load(experts: Int[Tensor, "tokens top_k"], n_experts: int) -> Int[Tensor, " experts"]:
-    """How many tokens each expert received."""
+    """How many tokens each expert received.
+
+    >>> expert_load(torch.tensor([[0, 1], [0, 2]]), n_experts=4)
+    tensor([2, 1, 1, 0])
+    """
     flat = experts.flatten()
     load = torch.zeros(n_experts, dtype=torch.long, device=flat.device)  # bincount would keep a GPU waiting
     return load.scatter_add_(0, flat, torch.ones_like(flat))

@@ -101,6 +101,9 @@ def choose(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "
 
     Raises ValueError for scores that are not numbers; on a GPU, where asking would wait for it, and in a compiled
     model, whose graph it would break, the loss tells.
+
+    >>> choose(torch.tensor([[0.1, 0.7, 0.2, 0.7]]), top_k=2)
+    tensor([[1, 3]])
     """
     if scores.device.type == "cpu" and not torch.compiler.is_compiling() and scores.isnan().any():
         raise ValueError("the router's scores are not numbers (nan); the model is broken or was trained too fast")

@@ -1,6 +1,16 @@
 """Experts on several processes, on one machine or on many: tokens travel, experts stay."""
 
+from typing import TYPE_CHECKING
+
 from moe_lessons.lazy import lazy
+
+if TYPE_CHECKING:
+    from moe_lessons.parallel.crossing import vectors_sent
+    from moe_lessons.parallel.exchange import exchange
+    from moe_lessons.parallel.experts import SpreadExperts, spread_experts
+    from moe_lessons.parallel.launch import on_processes
+    from moe_lessons.parallel.ranks import Ranks, team
+    from moe_lessons.parallel.traffic import record_traffic
 
 # Counting what would travel needs neither torch nor other processes.
 _HOMES = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.multiprocessing import start_processes
+from torch.multiprocessing.spawn import start_processes
 
 from moe_lessons.parallel.ranks import TIMEOUT, team
 

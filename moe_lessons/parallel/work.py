@@ -73,5 +73,6 @@ def time_layer(
             spread(hidden, own, weights)
             # three exchanges there, then the work, then one exchange back
             times[name].append(Round(time.perf_counter() - started, marks[6] - marks[5]))
-    before.remove(), after.remove()
+    before.remove()
+    after.remove()
     return {name: Round(*np.median(np.array(each[1:]), axis=0).tolist()) for name, each in times.items()}

@@ -97,8 +97,8 @@ def _their_values(config: ModelConfig, family: Family) -> dict[str, Any]:
 def _essential(config: ModelConfig) -> ModelConfig:
     """The same model without what its logits do not depend on."""
     moe = config.moe and replace(config.moe, noise=False)
-    unused = moe is not None and moe.n_dense_layers == 0
-    return replace(config, moe=moe, mtp_depth=0, hidden_dim=moe.hidden_dim if unused else config.hidden_dim)
+    hidden_dim = moe.hidden_dim if moe is not None and moe.n_dense_layers == 0 else config.hidden_dim
+    return replace(config, moe=moe, mtp_depth=0, hidden_dim=hidden_dim)
 
 
 def _flat(config: ModelConfig) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _our_rotation(theirs: Mapping[str, Any]) -> dict[str, Any]:
     if kind not in ("default", "yarn", "llama3"):
         raise ValueError(f"rope_type is {kind!r}, but our modules know only 'default', 'yarn' and 'llama3'")
     known = {"rope_type", "rope_theta", "factor", "original_max_position_embeddings"}
-    scaling: dict[str, Any] | None = None
+    scaling: dict[str, Any] = {}
     if kind != "default":
         scaling = {"factor": theirs["factor"], "original_length": theirs["original_max_position_embeddings"]}
     if kind == "yarn":
@@ -135,7 +135,7 @@ def _our_rotation(theirs: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in theirs.items():
         if name not in known and value is not None and (name, value) not in _HARMLESS:
             raise ValueError(f"rope_parameters has {name} = {value!r}, which our modules do not express")
-    return {"attention.rope_theta": float(theirs["rope_theta"]), "attention.rope_scaling": scaling}
+    return {"attention.rope_theta": float(theirs["rope_theta"]), "attention.rope_scaling": scaling or None}
 
 
 def _their_rotation(config: ModelConfig) -> dict[str, Any]:

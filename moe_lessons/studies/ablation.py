@@ -10,7 +10,7 @@ arms; equal text and equal steps for all.
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def ablate(
     text, losses = held_out(corpus), {name: [] for name in arms}
     few = corpus._replace(valid=first_documents(corpus.valid, 12))  # of the loop's own evaluation, which is not used
     for seed in seeds:
-        run = TrainConfig(**(asdict(config) | {"seed": seed}))
+        run = replace(config, seed=seed)
         for name, moe in arms.items():
             model = Transformer(small_model(corpus.tokenizer.vocab_size, moe), seed=seed)
             train(model, few, run, progress=False)

@@ -68,7 +68,7 @@ def compare(corpus: Corpus, steps: int, seed: int, same_seconds: bool = True) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--same-seconds", type=int, metavar="N", help="of these seeds only the first N (default: all)")

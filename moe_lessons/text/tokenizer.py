@@ -106,7 +106,12 @@ class Tokenizer:
         return b"".join(self.piece_bytes(int(i)) for i in ids).decode("utf-8", errors="replace")
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
-        """Each id alone, to show; bytes that do not make a character are written \\xNN."""
+        """Each id alone, to show; bytes that do not make a character are written \\xNN.
+
+        >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=259)
+        >>> tokenizer.pieces(tokenizer.encode("lowest"))
+        ['low', 'e', 's', 't']
+        """
         return [self.piece_bytes(int(i)).decode("utf-8", errors="backslashreplace") for i in ids]
 
     def piece_bytes(self, token_id: int) -> bytes:

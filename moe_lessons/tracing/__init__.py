@@ -1,6 +1,16 @@
 """What happens inside a model, observed from outside: routing and attention."""
 
+from typing import TYPE_CHECKING
+
 from moe_lessons.lazy import lazy
+
+if TYPE_CHECKING:
+    from moe_lessons.tracing.ask import tracer
+    from moe_lessons.tracing.attention import record_attention
+    from moe_lessons.tracing.record import find_routers, observe_routing, record_routing
+    from moe_lessons.tracing.snapshots import Snapshots
+    from moe_lessons.tracing.steer import knock_out, only_expert, sent_to, steer_routing
+    from moe_lessons.tracing.trace import RoutingTrace
 
 # Recording needs torch and the model; reading a trace needs neither.
 _HOMES = {

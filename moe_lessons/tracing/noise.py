@@ -23,7 +23,7 @@ def unit_noise(
     return (halves.reshape(len(layers), tokens, experts, _DRAWS).sum(axis=-1) - _DRAWS * 65535) / 65536
 
 
-def _mixed(x: np.ndarray) -> np.ndarray:
+def _mixed(x: np.ndarray | np.uint32) -> np.ndarray:
     """A number in 32 bits for each number in 32 bits, without a pattern (Wellons, "Prospecting for hash functions")."""
     x = np.atleast_1d(x)  # arrays wrap around in silence
     x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)

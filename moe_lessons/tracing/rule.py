@@ -143,6 +143,9 @@ def order_of_service(
 
     All first choices come first, then all second ones; within a rank the earlier tokens, or with "priority" the
     heavier choices, a tie going to the earlier token.
+
+    >>> order_of_service(np.array([[0.9, 0.1], [0.6, 0.4]]), "priority")
+    array([0, 2, 3, 1])
     """
     # In float32, so that the last bit of a sum decides nothing.
     turns = -weights.astype(np.float32) if dropping == "priority" else np.zeros(weights.shape)

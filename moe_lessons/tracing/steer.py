@@ -3,7 +3,7 @@
 Hooks change what the routers return, so the one forward path stays the only one.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -91,7 +91,7 @@ def only_expert(model: nn.Module, expert: int, layers: Collection[int] | None = 
     return change
 
 
-def _routers(model: nn.Module, layers: Collection[int] | None) -> dict[int, Router] | dict[int, ForeignRouter]:
+def _routers(model: nn.Module, layers: Collection[int] | None) -> Mapping[int, Router | ForeignRouter]:
     """The routers of the layers asked for; ValueError where a layer has none."""
     routers = find_routers(model)
     if layers is None:

@@ -1,6 +1,24 @@
 """The course's widgets; each is loaded when it is first asked for."""
 
+from typing import TYPE_CHECKING
+
 from moe_lessons.lazy import lazy
+
+if TYPE_CHECKING:
+    from moe_lessons.widgets.attention_view import AttentionView
+    from moe_lessons.widgets.budget_view import BudgetView
+    from moe_lessons.widgets.context_view import ContextView
+    from moe_lessons.widgets.cost_view import CostView
+    from moe_lessons.widgets.draft_view import DraftView
+    from moe_lessons.widgets.drop_view import DropView
+    from moe_lessons.widgets.expert_plane import ExpertPlane
+    from moe_lessons.widgets.load_board import LoadBoard
+    from moe_lessons.widgets.quiz import Quiz
+    from moe_lessons.widgets.router_view import RouterView
+    from moe_lessons.widgets.sampling_view import SamplingView
+    from moe_lessons.widgets.shared.view import View
+    from moe_lessons.widgets.token_view import TokenView
+    from moe_lessons.widgets.training_board import TrainingBoard
 
 _HOMES = {
     "RouterView": "router_view",
@@ -18,7 +36,22 @@ _HOMES = {
     "Quiz": "quiz",
     "View": "shared.view",
 }
-__all__ = sorted(_HOMES)
+__all__ = [
+    "AttentionView",
+    "BudgetView",
+    "ContextView",
+    "CostView",
+    "DraftView",
+    "DropView",
+    "ExpertPlane",
+    "LoadBoard",
+    "Quiz",
+    "RouterView",
+    "SamplingView",
+    "TokenView",
+    "TrainingBoard",
+    "View",
+]
 
 __getattr__ = lazy(__name__, _HOMES)
 

@@ -24,7 +24,8 @@ class Document(NamedTuple):
 class Grammar(Protocol):
     """A seeded domain whose entropy is known."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def sample(self, rng: random.Random) -> Document: ...
 

@@ -65,7 +65,7 @@ def budget(config: ModelConfig, context: int) -> list[Slice]:
         products = 0 if part.name in ("embedding", "norms") else part.active
         if part.name == "head":
             products = config.vocab_size * config.dim
-        if part.name == "router" and config.moe.expert_bias:
+        if part.name == "router" and config.moe is not None and config.moe.expert_bias:
             products -= config.moe.n_routed_experts  # the bias is added, not multiplied
         slices.append(Slice(part.layer, part.name, part.total, part.active, 2 * products))
         if part.name == "attention":
