@@ -105,15 +105,16 @@ def _make(source: Path, target: Path, reads: Callable | None = None) -> bool:
 
 
 def _report(name: str, timing: Timing) -> bool:
+    limit = promised()
     slow = sorted(((s, i) for i, s in timing.cells.items() if s >= 5), reverse=True)[:4]
     detail = "".join(f", cell {index + 1}: {seconds:.0f} s" for seconds, index in slow)
     print(f"{name}: {timing.total:.0f} s{detail}; {timing.megabytes:.0f} MB", flush=True)
-    if timing.total > promised():
-        print(f"{name} took longer than the promised {promised():.0f} s; train for less", flush=True)
+    if timing.total > limit:
+        print(f"{name} took longer than the promised {limit:.0f} s; train for less", flush=True)
     if timing.megabytes > HELD:
         cell = next(index for index, held in sorted(timing.memory.items()) if held > HELD)
         print(f"{name} holds more than {HELD:.0f} MB from cell {cell + 1} on; use smaller batches there", flush=True)
-    return timing.total <= promised()
+    return timing.total <= limit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
