@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from test_training import KINDS, corpus, model
+from tiny_run import KINDS, corpus, model
 from torch import Tensor
 
 from moe_lessons.config import TrainConfig

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from spelling import BRITISH
 
 from moe_lessons import widgets
 from moe_lessons.authoring import __main__ as authoring
@@ -14,24 +15,12 @@ from moe_lessons.authoring.clean import ABSOLUTE, WIDGET, clean
 from moe_lessons.authoring.tables import lesson_table
 from moe_lessons.authoring.text import from_text, header, to_text
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MAX_LINES = 25
 STRICT_SHARE = 0.8
 MARKERS = re.compile(r"NBVAL_(IGNORE_OUTPUT|SKIP|RAISES_EXCEPTION)")
 VIEWS = {*widgets.__all__, "interactive_output"} - {"Quiz", "View"}
-# The course spells as in America; British forms that this one does not use, whole words.
-BRITISH = re.compile(
-    r"\b(?:"
-    r"(?:de|re|un|non-?)?(?:normal|initial|optim|token|general|special|organ|recogn|visual|summar|minim|maxim|regular|"
-    r"parallel|penal|factor|local|util|equal|emphas|memor|serial|synchron|quant|standard|categor|random|real|central)"
-    r"is(?:e|ed|es|ing|ation|ations|er|ers)"
-    r"|colou?r(?<=colour)\w*|behaviou?r(?<=behaviour)\w*|neighbou?r(?<=neighbour)\w*|favou?r(?<=favour)\w*"
-    r"|cent(?:re|red|res)|analys(?:e|ed|ing)|licence[sd]?|labell(?:ed|ing)|modell(?:ed|ing|er)|travell\w+|cancell(?:ed|ing)"
-    r"|grey|catalogue[sd]?|defence|artefacts?|whilst|learnt|spelt"
-    r")\b",
-    re.IGNORECASE,
-)
 
 
 def code_cells(notebook):
@@ -147,7 +136,7 @@ def written() -> list[Path]:
     here = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile")]
     for part, ends in (("moe_lessons", "py js css"), ("tests", "py js mjs"), ("data", "md toml"), (".ci", "sh")):
         here += [p for end in ends.split() for p in sorted((ROOT / part).rglob(f"*.{end}"))]
-    return [p for p in here + LESSONS if p != Path(__file__).resolve()]
+    return [p for p in here + LESSONS if p.name not in ("spelling.py", Path(__file__).name)]
 
 
 @pytest.mark.parametrize("text", written(), ids=lambda path: str(path.relative_to(ROOT)))

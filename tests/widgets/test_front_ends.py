@@ -11,7 +11,7 @@ from anywidget._file_contents import FileContents
 
 from moe_lessons import widgets
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WIDGETS = ROOT / "moe_lessons" / "widgets"
 STATIC = WIDGETS / "static"
 TOOLS = ROOT / "node_modules" / ".bin"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from test_notebooks import BRITISH
+from spelling import BRITISH
 
 from moe_lessons import cli
 from moe_lessons.authoring import __main__ as authoring
@@ -15,7 +15,7 @@ from moe_lessons.authoring import times as measured_times
 from moe_lessons.authoring.tables import times_table
 from moe_lessons.checkup.speed import read_times
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
 LESSONS = {path.name: nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
 LINKS = re.findall(r"\[([^\]]+)\]\(([^)]+)\)", TEXT)

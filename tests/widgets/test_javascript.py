@@ -15,7 +15,7 @@ from moe_lessons.routing_rule import GROUP_SCORES, SCORE_FUNCTIONS
 from moe_lessons.tracing.noise import unit_noise
 from moe_lessons.tracing.rule import DROPPING, Knobs, route_with
 
-HERE = Path(__file__).resolve().parent / "js"
+HERE = Path(__file__).resolve().parents[1] / "js"
 
 
 def run_node(node: str, *arguments: str, send: str = "") -> str:

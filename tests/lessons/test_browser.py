@@ -10,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright, for the browser t
 
 import lab  # tests/lab.py
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TRACE = """

@@ -20,7 +20,7 @@ from moe_lessons.resources import data_path
 from moe_lessons.text.corpus import course_corpus
 from moe_lessons.training.checkpoint import load_checkpoint, save_checkpoint
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(os.name != "posix", reason="a broken state of POSIX systems")
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="here the GPU is used")
 

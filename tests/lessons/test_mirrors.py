@@ -9,7 +9,7 @@ from typing import NamedTuple
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^#\s*(mirrors|sketch of):\s*([\w.]+)\s*$")
 
 

@@ -97,7 +97,7 @@ def test_a_figure_may_carry_words_of_its_own_and_formulas_lose_their_dollars():
 
 def test_every_picture_in_a_stored_lesson_has_an_alt_text_that_says_what_it_shows():
     silent, seen = [], []
-    for path in sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb")):
+    for path in sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")):
         for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
             for output in cell.get("outputs", []):
                 if "image/png" in output.get("data", {}):

@@ -426,4 +426,4 @@ def test_the_package_is_imported_without_transformers():
     import sys
 
     code = "import moe_lessons.published, sys; assert 'transformers' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -16,7 +16,7 @@ from moe_lessons.text.tokenizer import Tokenizer
 from moe_lessons.tracing import RoutingTrace, tracer
 from moe_lessons.training import load_checkpoint
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = "In January the news said that only some of its parameters work on any one token."
 
 # The learner's own ledger is none of a test's business.

@@ -11,7 +11,7 @@ import pytest
 from moe_lessons import ledger
 from moe_lessons.ledger import closing, measures
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LINES = [(line.claim.id, lesson) for line in ledger.claims() for lesson in line.claim.lessons]
 QUICK = [
     line for line in LINES if line not in {("experts-by-prompt", "07"), ("experts-by-prompt", "13")} and line[1] != "11"

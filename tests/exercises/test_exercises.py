@@ -543,7 +543,7 @@ def test_a_second_slip_in_one_case_does_not_hide_a_known_mistake():
 def commented_out() -> dict[str, str]:
     """Exercise -> the code that its cell in a lesson asks the learner to take the comments off, after the imports."""
     found = {}
-    for path in sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb")):
+    for path in sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")):
         cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         parts = [part for cell in cells for part in ast.parse(cell.replace("%matplotlib inline", "")).body]
         imports = [ast.unparse(part) for part in parts if isinstance(part, ast.Import | ast.ImportFrom)]

@@ -1,0 +1,36 @@
+"""A model and a text so small that a whole training takes a moment: what tests of training share."""
+
+import numpy as np
+
+from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
+from moe_lessons.model.transformer import Transformer
+from moe_lessons.text.corpus import Corpus, Split
+from moe_lessons.text.tokenizer import Tokenizer
+
+TOKENIZER = Tokenizer.train([], 257)
+KINDS = {"dense": {"sparse": False}, "moe": {}, "noisy": {"noise": True}}
+
+
+def split(texts: list[tuple[str, int]], log_prob: float = -3.0) -> Split:
+    """Documents (text, domain) as the corpus lays them out, byte by byte."""
+    ids = [[TOKENIZER.document_id, *TOKENIZER.encode(text)] for text, _ in texts]
+    lengths = [len(i) for i in ids]
+    return Split(
+        ids=np.concatenate(ids).astype(np.uint16),
+        labels=np.repeat([d for _, d in texts], lengths).astype(np.uint8),
+        starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        document_domains=np.array([d for _, d in texts], dtype=np.uint8),
+        document_bytes=np.array([len(t.encode()) for t, _ in texts], dtype=np.int64),
+        document_log_prob=np.array([log_prob if d == 0 else np.nan for _, d in texts]),
+    )
+
+
+def corpus() -> Corpus:
+    documents = [(f"{n} and {n} make {n + n}." if n % 2 else f"Satz {n}: schön!", n % 2) for n in range(60)]
+    return Corpus(TOKENIZER, ("german", "sums"), split(documents[:50]), split(documents[50:]), "f00d")
+
+
+def model(sparse: bool = True, seed: int = 0, noise: bool = False, **changes) -> Transformer:
+    values = {"vocab_size": 257, "dim": 16, "n_layers": 2, "hidden_dim": 24, "max_length": 32}
+    moe = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, expert_bias=True, noise=noise) if sparse else None
+    return Transformer(ModelConfig(**values, attention=AttentionConfig(n_heads=2), moe=moe, **changes), seed=seed)
