@@ -4,7 +4,7 @@ from pathlib import Path
 
 from moe_lessons.authoring import folder
 from moe_lessons.authoring.text import header
-from moe_lessons.authoring.times import read_times
+from moe_lessons.authoring.times import stored_times
 
 
 def lesson_table() -> str:
@@ -18,8 +18,7 @@ def lesson_table() -> str:
 
 def times_table() -> str:
     """What a lesson takes: a learner's minutes by its own header, its cells' seconds and memory as measured."""
-    times = read_times()
-    machine, seconds, memory = times["machine"], times["seconds"], times.get("memory", {})
+    machine, speed, seconds, memory = stored_times()
     lines = [
         f"| lesson | minutes | seconds of its cells on {machine['cores']} cores | MB of memory | on a GPU |",
         "| --- |" + " ---: |" * 4,
@@ -28,7 +27,6 @@ def times_table() -> str:
         title, minutes = header(folder.read(path))
         took, held = (f"{each[path.stem]:.0f}" if path.stem in each else "not measured" for each in (seconds, memory))
         lines.append(f"| [{title}](notebooks/{path.name}) | {minutes} | {took} | {held} | not measured |")
-    speed = times["speed"]
     where = f"{machine['cores']} cores of {machine['name']} with PyTorch {machine['torch']}"
     read_there = f"{speed['dense']:,.0f} tokens a second dense and {speed['moe']:,.0f} sparse"
     lines += [

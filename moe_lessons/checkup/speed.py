@@ -2,6 +2,7 @@
 
 import time
 import tomllib
+from pathlib import Path
 from typing import NamedTuple
 
 from moe_lessons.checkup.check import REINSTALL, Check, first_line
@@ -15,14 +16,16 @@ PROMISED = 120.0  # seconds that a lesson takes at most on two cores of today
 class LessonTimes(NamedTuple):
     """`data/times.toml`: how long the lessons took, and how fast the machine was that ran them."""
 
+    machine: dict[str, str | int]  # name, cores, torch
     speed: dict[str, float]  # tokens per second of training, dense and moe
-    seconds: dict[str, float]  # lesson, such as 00_start_here
+    seconds: dict[str, float]  # by lesson, such as 00_start_here
+    memory: dict[str, float]  # megabytes that its kernel held at most
 
 
-def read_times() -> LessonTimes:
+def read_times(file: Path | None = None) -> LessonTimes:
     """The lessons' times, as `python -m moe_lessons.authoring times` measured them; FileNotFoundError without any."""
-    written = tomllib.loads(data_path("times.toml").read_text(encoding="utf-8"))
-    return LessonTimes(written["speed"], written["seconds"])
+    written = tomllib.loads((file or data_path("times.toml")).read_text(encoding="utf-8"))
+    return LessonTimes(*(written.get(name, {}) for name in LessonTimes._fields))
 
 
 def tokens_per_second(budget: float = BUDGET) -> dict[str, float]:

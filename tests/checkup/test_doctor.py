@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from places import ROOT
 
 from moe_lessons import checkup, cli
 from moe_lessons.checkup import files, jupyter, machine, python, speed
@@ -20,7 +21,6 @@ from moe_lessons.resources import data_path
 from moe_lessons.text.corpus import course_corpus
 from moe_lessons.training.checkpoint import load_checkpoint, save_checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(os.name != "posix", reason="a broken state of POSIX systems")
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="here the GPU is used")
 
@@ -46,13 +46,6 @@ def program(folder: Path, name: str, script: str) -> None:
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     (folder / name).chmod(0o755)
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("MOE_LESSONS_CACHE", str(folder))
-    return folder
 
 
 def test_a_healthy_machine_passes(cache, capsys, monkeypatch):
@@ -525,7 +518,7 @@ def test_the_speed_test_keeps_its_budget_by_the_first_round(monkeypatch):
 
 
 def times(**seconds: float) -> speed.LessonTimes:
-    return speed.LessonTimes({"dense": 20_000.0, "moe": 10_000.0}, seconds)
+    return speed.LessonTimes({}, {"dense": 20_000.0, "moe": 10_000.0}, seconds, {})
 
 
 @without_gpu
