@@ -14,7 +14,6 @@ from jaxtyping import install_import_hook
 CHECKED = ("model", "tracing.record", "tracing.attention")
 install_import_hook([f"moe_lessons.{part}" for part in CHECKED], "beartype.beartype")
 
-ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI") == "true"
 MUST_RUN = re.compile(r"chromium|browser|node", re.IGNORECASE)
 
@@ -24,10 +23,11 @@ settings.register_profile(
 settings.load_profile("course")
 
 
-@pytest.fixture(scope="session")
-def root() -> Path:
-    """The checkout."""
-    return ROOT
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The learner's cache, empty and this test's own."""
+    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="session")

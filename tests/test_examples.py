@@ -3,11 +3,10 @@
 import ast
 import doctest
 from importlib import import_module
-from pathlib import Path
 
 import pytest
+from places import PACKAGE
 
-PACKAGE = Path(__file__).resolve().parent.parent / "moe_lessons"
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 

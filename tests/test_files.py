@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_notebook
+from places import PACKAGE
 
 from moe_lessons.authoring import folder
 from moe_lessons.commands.copy import copy_lessons
@@ -14,8 +15,6 @@ from moe_lessons.files import replacing
 from moe_lessons.records import RecordFile
 from moe_lessons.text.corpus import course_corpus
 from moe_lessons.training.checkpoint import write_atomically
-
-PACKAGE = Path(__file__).parent.parent / "moe_lessons"
 
 
 def names(place: Path) -> list[str]:

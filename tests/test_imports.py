@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import PACKAGE
 
-PACKAGE = Path(__file__).resolve().parent.parent / "moe_lessons"
 BASE = {"axes", "blame", "cards", "config", "device", "files", "html_table", "lazy", "resources", "routing_rule"}
 BASE |= {"seeds"}
 LIBRARY = BASE | {"model", "text", "tracing", "training", "parallel", "accounting", "published", "benchmark", "figures"}

@@ -12,6 +12,8 @@ from moe_lessons import records
 from moe_lessons.exercises.progress import remembered
 from moe_lessons.records import RecordFile, held
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 WRITER = """
 import sys, time
 from moe_lessons.records import RecordFile
@@ -24,12 +26,6 @@ for number in range(first, first + 40):
     file.update(lambda rows: [*rows, number])
     remember(f"00.number_{number}")
 """
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path))
-    return tmp_path
 
 
 def test_two_processes_that_write_at_once_lose_nothing(cache):

@@ -18,13 +18,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+from places import LESSONS, ROOT
 
 from moe_lessons import cli, resources
 from moe_lessons.commands.copy import _is_as_shipped, copy_lessons
 
-ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 needs_shell = pytest.mark.skipif(os.name != "posix", reason="make lab is for POSIX shells")
 
 

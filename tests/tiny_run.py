@@ -1,8 +1,11 @@
 """A model and a text so small that a whole training takes a moment: what tests of training share."""
 
-import numpy as np
+from pathlib import Path
 
-from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
+import numpy as np
+from small import small_model
+
+from moe_lessons.config import MoEConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.text.corpus import Corpus, Split
 from moe_lessons.text.tokenizer import Tokenizer
@@ -31,6 +34,12 @@ def corpus() -> Corpus:
 
 
 def model(sparse: bool = True, seed: int = 0, noise: bool = False, **changes) -> Transformer:
-    values = {"vocab_size": 257, "dim": 16, "n_layers": 2, "hidden_dim": 24, "max_length": 32}
     moe = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, expert_bias=True, noise=noise) if sparse else None
-    return Transformer(ModelConfig(**values, attention=AttentionConfig(n_heads=2), moe=moe, **changes), seed=seed)
+    return small_model(seed, vocab_size=257, moe=moe, **changes)
+
+
+def sums(folder: Path) -> Path:
+    """A file in this folder with four thousand lines of reckoning."""
+    path = folder / "text.txt"
+    path.write_text("".join(f"{i} and {i * i % 97} make {i + i * i % 97}\n" for i in range(4000)), encoding="utf-8")
+    return path

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from packaging.markers import Marker
+from places import ROOT
 
 from moe_lessons import bundle, cli
 from moe_lessons.bundle import PLATFORMS, Target, folder, make_bundle, wheels
 from moe_lessons.bundle.wheels import collect, explain
 
-ROOT = Path(__file__).resolve().parents[2]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 posix = pytest.mark.skipif(os.name != "posix", reason="install.sh is for POSIX shells")
 

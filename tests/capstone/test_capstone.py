@@ -7,46 +7,33 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small import small_config
+from tiny_run import sums
 from torch import nn
 from torch.nn import functional as F
 
-from moe_lessons import ModelConfig, Transformer
+from moe_lessons import Transformer
 from moe_lessons.capstone import Arena, ExpertChoiceRouter, HashRouter, SigmoidBiasRouter, SoftmaxRouter, chosen, forget
 from moe_lessons.capstone import leaderboard as boards
 from moe_lessons.capstone.checks import inspect_router, inspect_seated
 from moe_lessons.capstone.contract import packed, seat_routers, spread
 from moe_lessons.capstone.leaderboard import Row, board, keep
-from moe_lessons.config import AttentionConfig, MoEConfig
+from moe_lessons.config import MoEConfig
 from moe_lessons.exercises.lesson_14 import fewest_experts
 from moe_lessons.model.router import Routing, choose
 from moe_lessons.text.corpus import text_corpus
 from moe_lessons.tracing import record_routing
 from moe_lessons.widgets import LoadBoard
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 N, K, VOCAB = 4, 2, 300
-CONFIG = ModelConfig(
-    vocab_size=VOCAB,
-    dim=16,
-    n_layers=2,
-    hidden_dim=16,
-    max_length=32,
-    attention=AttentionConfig(n_heads=2),
-    moe=MoEConfig(n_routed_experts=N, top_k=K, hidden_dim=8),
-)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("MOE_LESSONS_CACHE", str(folder))
-    return folder
+CONFIG = small_config(vocab_size=VOCAB, moe=MoEConfig(n_routed_experts=N, top_k=K, hidden_dim=8))
 
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory):
-    path = tmp_path_factory.mktemp("text") / "text.txt"
-    path.write_text("".join(f"{i} and {i * i % 97} make {i + i * i % 97}\n" for i in range(4000)), encoding="utf-8")
-    return Arena(text_corpus(path, vocab_size=VOCAB), steps=3, model=CONFIG)
+    return Arena(text_corpus(sums(tmp_path_factory.mktemp("text")), vocab_size=VOCAB), steps=3, model=CONFIG)
 
 
 def softmax(hidden, weight):

@@ -11,12 +11,12 @@ import threading
 import time
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 import torch
+from places import LESSONS
 from torch.nn import functional as F
 
 from moe_lessons.config import AttentionConfig, ModelConfig
@@ -32,13 +32,10 @@ from moe_lessons.model.attention import attend
 from moe_lessons.model.cache import KVCache
 from moe_lessons.model.rope import Rotation, rotate
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 ALL = [f"{lesson}.{exercise.name}" for lesson in lessons() for exercise in declared(lesson)]
 MISTAKES = [(name, hint) for name in ALL for hint in find(name).mistakes]
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -543,7 +540,7 @@ def test_a_second_slip_in_one_case_does_not_hide_a_known_mistake():
 def commented_out() -> dict[str, str]:
     """Exercise -> the code that its cell in a lesson asks the learner to take the comments off, after the imports."""
     found = {}
-    for path in sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")):
+    for path in LESSONS:
         cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         parts = [part for cell in cells for part in ast.parse(cell.replace("%matplotlib inline", "")).body]
         imports = [ast.unparse(part) for part in parts if isinstance(part, ast.Import | ast.ImportFrom)]

@@ -2,10 +2,10 @@
 
 import inspect
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import PACKAGE
 
 from moe_lessons.figures import (
     at_work,
@@ -37,7 +37,6 @@ from moe_lessons.figures.alt_text import MOST, describe
 from moe_lessons.tracing.trace import RoutingTrace
 from moe_lessons.widgets import attention_view, context_view, quiz, sampling_view, token_view
 
-PACKAGE = Path(loads.__file__).parent.parent
 RNG = np.random.default_rng(0)
 PIECES = [" one", " two", "3", "$4", "\n", "é"]
 SCORES = RNG.dirichlet(np.ones(8), 6)

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib as mpl
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
+from places import LESSONS
 
 from moe_lessons.figures.alt_text import MOST, describe
 from moe_lessons.figures.contrast import PAPER, contrast, luminance, readable
@@ -97,7 +97,7 @@ def test_a_figure_may_carry_words_of_its_own_and_formulas_lose_their_dollars():
 
 def test_every_picture_in_a_stored_lesson_has_an_alt_text_that_says_what_it_shows():
     silent, seen = [], []
-    for path in sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")):
+    for path in LESSONS:
         for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
             for output in cell.get("outputs", []):
                 if "image/png" in output.get("data", {}):

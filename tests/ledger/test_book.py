@@ -9,14 +9,9 @@ import pytest
 from moe_lessons import ledger
 from moe_lessons.resources import data_path
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 WORD = {"claim_id": "token-is-a-word", "unit": "tokens per word", "where": "01"}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("MOE_LESSONS_CACHE", str(folder))
-    return folder
 
 
 def test_the_claims_hold_no_result_and_name_existing_lessons():

@@ -3,28 +3,22 @@
 import inspect
 import math
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
+from places import NOTEBOOKS
 
 from moe_lessons import ledger
 from moe_lessons.ledger import closing, measures
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+pytestmark = pytest.mark.usefixtures("cache")
+
 LINES = [(line.claim.id, lesson) for line in ledger.claims() for lesson in line.claim.lessons]
 QUICK = [
     line for line in LINES if line not in {("experts-by-prompt", "07"), ("experts-by-prompt", "13")} and line[1] != "11"
 ]
 # Of the kind that changes between machines, or that is written in other words.
 LOOSE = {"11"}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("MOE_LESSONS_CACHE", str(folder))
-    return folder
 
 
 def test_every_line_of_the_ledger_has_its_function_and_every_claim_its_judge():

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from places import ROOT
 
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
 import lab  # tests/lab.py
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TRACE = """

@@ -10,13 +10,13 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 
 from moe_lessons.resources import data_path
 from moe_lessons.text.tokenizer import Tokenizer
 from moe_lessons.tracing import RoutingTrace, tracer
 from moe_lessons.training import load_checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = "In January the news said that only some of its parameters work on any one token."
 
 # The learner's own ledger is none of a test's business.

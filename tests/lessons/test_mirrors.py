@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import nbformat
 import pytest
+from places import LESSONS, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^#\s*(mirrors|sketch of):\s*([\w.]+)\s*$")
 
 
@@ -78,7 +78,7 @@ def has_assert(source: str) -> bool:
 
 ALL = [
     pytest.param(cell, id=f"{path.stem}-{number}")
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+    for path in LESSONS
     for number, cell in enumerate(marked_cells(nbformat.read(path, as_version=4)), start=1)
 ]
 

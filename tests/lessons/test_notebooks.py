@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from places import LESSONS, ROOT
 from spelling import BRITISH
 
 from moe_lessons import widgets
@@ -15,8 +16,6 @@ from moe_lessons.authoring.clean import ABSOLUTE, WIDGET, clean
 from moe_lessons.authoring.tables import lesson_table
 from moe_lessons.authoring.text import from_text, header, to_text
 
-ROOT = Path(__file__).resolve().parents[2]
-LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MAX_LINES = 25
 STRICT_SHARE = 0.8
 MARKERS = re.compile(r"NBVAL_(IGNORE_OUTPUT|SKIP|RAISES_EXCEPTION)")

@@ -2,10 +2,10 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import nbformat
 import pytest
+from places import ROOT
 from spelling import BRITISH
 
 from moe_lessons import cli
@@ -15,7 +15,6 @@ from moe_lessons.authoring import times as measured_times
 from moe_lessons.authoring.tables import times_table
 from moe_lessons.checkup.speed import read_times
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
 LESSONS = {path.name: nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
 LINKS = re.findall(r"\[([^\]]+)\]\(([^)]+)\)", TEXT)

@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import small_config, small_model, some_tokens
 from torch import Tensor
 
-from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons import MoEConfig, Transformer
 from moe_lessons.model.capacity import RULES, capacity, serve, within_capacity
 from moe_lessons.model.router import Routing
 from moe_lessons.tracing import steer_routing
@@ -111,9 +112,8 @@ def test_an_unknown_rule_and_negative_slots_are_refused():
 
 
 def build(top_k: int) -> Transformer:
-    sizes = {"vocab_size": 31, "dim": 16, "n_layers": 2, "hidden_dim": 24, "max_length": 64}
     moe = MoEConfig(n_routed_experts=4, top_k=top_k, hidden_dim=8, normalize=False)
-    return Transformer(ModelConfig(**sizes, attention=AttentionConfig(n_heads=2), moe=moe)).eval()
+    return small_model(max_length=64, moe=moe).eval()
 
 
 def logits(model: Transformer, tokens: Tensor, rule: str, factor: float = 0.75) -> Tensor:
@@ -121,8 +121,8 @@ def logits(model: Transformer, tokens: Tensor, rule: str, factor: float = 0.75) 
         return model(tokens)
 
 
-def tokens(*shape: int, seed: int) -> Tensor:
-    return torch.randint(0, 31, shape, generator=torch.Generator().manual_seed(seed))
+def tokens(batch: int, time: int, *, seed: int) -> Tensor:
+    return some_tokens(small_config(), batch, time, seed)
 
 
 @pytest.mark.parametrize("top_k", [1, 2])

@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import small_model
 
-from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons import MoEConfig
 from moe_lessons.model.router import Router, within_best_groups
 from moe_lessons.tracing import record_routing
 
@@ -237,8 +238,7 @@ def same_routing(ours: Router, theirs: torch.nn.Module, seed: int) -> None:
 
 def test_a_trace_records_what_groups_allowed():
     moe = MoEConfig(n_routed_experts=8, top_k=3, hidden_dim=8, n_groups=4, top_groups=2, score_function="sigmoid")
-    sizes = {"vocab_size": 31, "dim": 16, "n_layers": 2, "hidden_dim": 32, "max_length": 32}
-    model = Transformer(ModelConfig(**sizes, attention=AttentionConfig(n_heads=2), moe=moe))
+    model = small_model(moe=moe)
     with record_routing(model) as trace:
         model(torch.arange(20)[None])
     groups = trace.experts // 2

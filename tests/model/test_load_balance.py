@@ -6,10 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from small import small_model
 from torch import Tensor
 from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
 
-from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
+from moe_lessons.config import MoEConfig
 from moe_lessons.model.dispatch import sort_by_expert
 from moe_lessons.model.load_balance import (
     balance_loss,
@@ -22,7 +23,6 @@ from moe_lessons.model.load_balance import (
     z_loss,
 )
 from moe_lessons.model.router import Router, Routing
-from moe_lessons.model.transformer import Transformer
 from moe_lessons.tracing import steer_routing
 
 
@@ -267,8 +267,7 @@ def test_zero_slots_choose_nobody_and_too_many_are_refused():
 
 def test_expert_choice_looks_at_later_tokens_and_token_choice_does_not():
     moe = MoEConfig(n_routed_experts=4, top_k=1, hidden_dim=8, normalize=False)
-    sizes = {"vocab_size": 50, "dim": 16, "n_layers": 2, "hidden_dim": 16, "max_length": 32}
-    model = Transformer(ModelConfig(**sizes, attention=AttentionConfig(n_heads=2), moe=moe)).eval()
+    model = small_model(vocab_size=50, moe=moe).eval()
     for block in model.blocks:
         block.feed_forward.router.weight.data *= 5
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import LATENT, small_config, some_tokens
 
-from moe_lessons import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig, TrainConfig, Transformer
+from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, TrainConfig, Transformer
 from moe_lessons.model.multi_token import MultiTokenModule, multi_token_loss
 from moe_lessons.model.transformer import next_token_loss
 from moe_lessons.tracing import record_routing
@@ -14,16 +15,9 @@ from moe_lessons.training.checkpoint import load_checkpoint, save_checkpoint
 from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
 
-LATENT = LatentAttentionConfig(n_heads=2, kv_lora_rank=8, qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=6)
-
 
 def config(**changes) -> ModelConfig:
-    sizes = {"vocab_size": 19, "dim": 16, "n_layers": 2, "hidden_dim": 24, "max_length": 64, "mtp_depth": 2}
-    return ModelConfig(**(sizes | {"attention": AttentionConfig(n_heads=2)} | changes))
-
-
-def text(model: Transformer, batch: int = 2, time: int = 12, seed: int = 0) -> torch.Tensor:
-    return torch.randint(0, model.config.vocab_size, (batch, time), generator=torch.Generator().manual_seed(seed))
+    return small_config(**({"vocab_size": 19, "max_length": 64, "mtp_depth": 2} | changes))
 
 
 SPARSE = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, n_dense_layers=1, expert_bias=True)
@@ -31,7 +25,7 @@ SPARSE = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, n_dense_layers=1, 
 
 def test_modules_change_nothing_about_the_model_itself():
     with_modules, without = Transformer(config(), seed=3), Transformer(config(mtp_depth=0), seed=3)
-    x = text(with_modules)
+    x = some_tokens(with_modules.config)
     assert torch.equal(with_modules(x), without(x))
     assert not len(without.mtp)
 
@@ -41,7 +35,7 @@ def test_modules_change_nothing_about_the_model_itself():
 def test_each_module_predicts_from_the_prefix_and_the_tokens_in_between(depth, latent, time, seed):
     """Entry d at position i is what the chain gives for a text that ends with the token at i + d + 1."""
     model = Transformer(config(mtp_depth=depth, attention=LATENT if latent else AttentionConfig(n_heads=2)), seed=seed)
-    x = text(model, time=time + 1, seed=seed)
+    x = some_tokens(model.config, time=time + 1, seed=seed)
     ahead = model.look_ahead(model.read(x[:, :-1]), x[:, 1:])
     assert [logits.shape[1] for logits in ahead] == [max(0, time - d) for d in range(depth)]
     for d, logits in enumerate(ahead):
@@ -73,7 +67,7 @@ def test_a_module_joins_two_normalized_halves():
 
 def test_the_loss_is_the_mean_over_modules_of_what_each_should_have_said():
     model = Transformer(config(mtp_depth=3))
-    x = text(model, time=9)
+    x = some_tokens(model.config, time=9)
     targets = x[:, 1:]
     ahead = model.look_ahead(model.read(x[:, :-1]), targets)
     by_hand = []
@@ -90,7 +84,7 @@ def test_the_loss_is_the_mean_over_modules_of_what_each_should_have_said():
 
 def test_a_text_too_short_to_look_ahead_is_refused():
     model = Transformer(config(mtp_depth=3))
-    x = text(model, time=4)
+    x = some_tokens(model.config, time=4)
     with pytest.raises(ValueError, match="too short for looking 4 ahead"):
         multi_token_loss(model.look_ahead(model.read(x[:, :-1]), x[:, 1:]), x[:, 1:])
 
@@ -99,7 +93,7 @@ def test_embedding_and_head_are_the_models_own():
     model = Transformer(config(tie_embeddings=False))
     names = [name for name, _ in model.named_parameters() if name.startswith("mtp.")]
     assert not any("embedding.weight" in name or "head" in name for name in names)
-    x = text(model)
+    x = some_tokens(model.config)
     multi_token_loss(model.look_ahead(model.read(x[:, :-1]), x[:, 1:]), x[:, 1:]).backward()
     for name, parameter in model.named_parameters():
         if name != "norm.weight" or parameter.grad is not None:
@@ -147,7 +141,7 @@ def test_training_moves_the_modules_and_balances_their_experts():
     model = Transformer(config(moe=SPARSE, attention=LATENT))
     train = TrainConfig(steps=1, bias_rate=0.01, balance_loss=0.01, sequence_balance_loss=0.01, z_loss=0.001)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    x = text(model)
+    x = some_tokens(model.config)
     loss, routings = training_step(model, build_optimizers(model, train), x[:, :-1], x[:, 1:], train, 1.0)
     assert sorted(routings) == [1, 2, 3]  # layer 0 is dense, 2 and 3 are the modules'
     assert len(routings[3].experts) == 2 * (11 - 1)  # the second module lacks a token of each text
@@ -162,7 +156,7 @@ def test_the_gradient_is_the_next_tokens_and_the_modules_share_by_its_weight():
     """By AdamW's first average of gradients, which after one step is a tenth of the gradient."""
     model, weight = Transformer(config(moe=SPARSE)), 0.2
     train = TrainConfig(steps=1, optimizer="adamw", mtp_weight=weight, gradient_clip=1e9, weight_decay=0.0)
-    x = text(model)
+    x = some_tokens(model.config)
     inputs, targets = x[:, :-1], x[:, 1:]
     hidden = model.read(inputs)
     following = next_token_loss(model.head(hidden), targets)
@@ -182,7 +176,7 @@ def test_without_weight_the_modules_are_left_alone():
     model = Transformer(config(moe=SPARSE))
     train = TrainConfig(steps=1, bias_rate=0.01, mtp_weight=0.0)
     before = {name: tensor.clone() for name, tensor in model.mtp.state_dict().items()}
-    x = text(model)
+    x = some_tokens(model.config)
     _, routings = training_step(model, build_optimizers(model, train), x[:, :-1], x[:, 1:], train, 1.0)
     assert sorted(routings) == [1]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.mtp.state_dict().items())
@@ -216,7 +210,7 @@ def test_routers_of_the_modules_are_observed_in_training_and_not_recorded_in_rea
     model = Transformer(config(moe=SPARSE))
     assert sorted(find_routers(model)) == [1]
     assert sorted(find_routers(model, ahead=True)) == [1, 2, 3]
-    x = text(model)
+    x = some_tokens(model.config)
     with observe_routing(model) as seen:
         model(x)
     assert sorted(seen) == [1]
@@ -231,7 +225,7 @@ def test_a_model_with_modules_survives_its_checkpoint(tmp_path):
     model = Transformer(config(moe=SPARSE, attention=LATENT), seed=5)
     save_checkpoint(tmp_path / "model", model)
     loaded = load_checkpoint(tmp_path / "model.safetensors").model
-    x = text(model)
+    x = some_tokens(model.config)
     for ours, theirs in zip(
         model.look_ahead(model.read(x[:, :-1]), x[:, 1:]),
         loaded.look_ahead(loaded.read(x[:, :-1]), x[:, 1:]),

@@ -6,28 +6,27 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import LATENT, SPARSE, small_model, some_tokens
 
-from moe_lessons import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons import AttentionConfig, Transformer
 from moe_lessons.model.generate import generate, next_token_distribution
 from moe_lessons.model.speculative import Drafter, Speculation, Step, chance, judge, speculate
 from moe_lessons.tracing import record_routing
 
-LATENT = LatentAttentionConfig(n_heads=2, kv_lora_rank=8, qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=6)
 GROUPED = AttentionConfig(n_heads=2, n_kv_heads=1)
-SPARSE = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8)
 
 
 def build(seed: int = 0, **changes) -> Transformer:
     """A model of few tokens that is sure of itself: its head is three times what it starts with."""
-    sizes = {"vocab_size": 5, "dim": 16, "n_layers": 1, "hidden_dim": 16, "max_length": 64, "mtp_depth": 2}
+    sizes = {"vocab_size": 5, "n_layers": 1, "hidden_dim": 16, "max_length": 64, "mtp_depth": 2}
     values = sizes | {"attention": GROUPED, "tie_embeddings": False} | changes
-    model = Transformer(ModelConfig(**values), seed=seed).eval()
+    model = small_model(seed, **values).eval()
     model.head.weight.data *= 3
     return model
 
 
 def text(model: Transformer, time: int = 5, seed: int = 0) -> torch.Tensor:
-    return torch.randint(0, model.config.vocab_size, (1, time), generator=torch.Generator().manual_seed(seed))
+    return some_tokens(model.config, 1, time, seed)
 
 
 def p_value(counts: torch.Tensor, probabilities: torch.Tensor) -> float:

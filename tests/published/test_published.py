@@ -6,12 +6,13 @@ The sizes are drawn, small and odd; the code is that of transformers, written by
 import json
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
+from small import small_config
 
 from moe_lessons import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig, Transformer
 from moe_lessons.model.cache import make_cache
@@ -389,22 +390,13 @@ def test_a_model_that_no_family_has_is_refused_with_what_is_missing():
     config = ModelConfig.from_card("course-moe")  # a bias beside softmax scores and grouped attention
     with pytest.raises(ValueError, match="closest, 'qwen3_moe', lacks moe.expert_bias = True$"):
         to_hugging_face(Transformer(config, device="meta"))
-    config = ModelConfig(
-        vocab_size=9,
-        dim=8,
-        n_layers=1,
-        hidden_dim=8,
-        max_length=8,
-        attention=AttentionConfig(n_heads=2, joint_qk_norm=True),
-    )
+    config = small_config(attention=AttentionConfig(n_heads=2, joint_qk_norm=True))
     with pytest.raises(ValueError, match="lacks"):
         to_hugging_face(Transformer(config, device="meta"))
 
 
 def test_sizes_that_transformers_refuses_are_refused_in_a_sentence():
-    config = ModelConfig(
-        vocab_size=9, dim=10, n_layers=1, hidden_dim=8, max_length=8, attention=AttentionConfig(n_heads=4, head_dim=4)
-    )
+    config = small_config(dim=10, attention=AttentionConfig(n_heads=4, head_dim=4))
     with pytest.raises(ValueError, match=r"'llama', lacks sizes like these \(.*hidden size \(10\) is not a multiple"):
         to_hugging_face(Transformer(config, device="meta"))
 
@@ -426,4 +418,4 @@ def test_the_package_is_imported_without_transformers():
     import sys
 
     code = "import moe_lessons.published, sys; assert 'transformers' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -11,13 +11,7 @@ from moe_lessons.accounting import count_parameters, forward_flops
 from moe_lessons.config import TrainConfig
 from moe_lessons.resources import data_path
 from moe_lessons.studies.ablation import GRANULARITY, ablate, small_model
-from moe_lessons.text.corpus import course_corpus
 from moe_lessons.training.held_out import first_documents, held_out, held_out_loss
-
-
-@pytest.fixture(scope="module")
-def corpus():
-    return course_corpus(progress=False)
 
 
 def test_the_first_three_arms_do_the_same_work_and_differ_by_their_routers_rows():

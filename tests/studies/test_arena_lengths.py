@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tiny_run import sums
 
 from moe_lessons.capstone import Arena, HashRouter, SoftmaxRouter
 from moe_lessons.resources import data_path
@@ -12,9 +13,7 @@ from moe_lessons.text.corpus import text_corpus
 
 def test_a_race_ends_where_the_arena_ends_with_the_same_routers(tmp_path, monkeypatch):
     monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "cache"))
-    path = tmp_path / "text.txt"
-    path.write_text("".join(f"{i} and {i * i % 97} make {i + i * i % 97}\n" for i in range(4000)), encoding="utf-8")
-    corpus = text_corpus(path, vocab_size=300)
+    corpus = text_corpus(sums(tmp_path), vocab_size=300)
     arena, found = Arena(corpus, steps=3), race(corpus, 3, [1, 3], 1)
     dice = arena.enter("dice", HashRouter, seed=1)
     softmax = arena.enter("softmax", SoftmaxRouter, balance_loss=0.01, seed=1)

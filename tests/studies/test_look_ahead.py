@@ -10,12 +10,6 @@ import torch
 from moe_lessons import Transformer
 from moe_lessons.resources import data_path
 from moe_lessons.studies.look_ahead import compare, run, student
-from moe_lessons.text.corpus import course_corpus
-
-
-@pytest.fixture(scope="module")
-def corpus():
-    return course_corpus(progress=False)
 
 
 def test_both_students_start_from_the_same_weights():

@@ -9,11 +9,7 @@ from moe_lessons.text.corpus import DOMAINS, course_corpus, text_corpus
 from moe_lessons.text.grammars import GRAMMARS
 from moe_lessons.text.tokenizer import Tokenizer
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +68,14 @@ def test_a_document_for_validation_is_not_in_training(small):
     assert both == []
 
 
-def test_building_twice_gives_the_same_bytes_and_another_seed_others(small, own_cache):
+def test_building_twice_gives_the_same_bytes_and_another_seed_others(small, cache):
     again = course_corpus(size_mb=0.05, progress=False)
-    first_files = {p.name: p.read_bytes() for p in own_cache.rglob("*") if p.is_file()}
+    first_files = {p.name: p.read_bytes() for p in cache.rglob("*") if p.is_file()}
     assert equal(small.train, again.train) and equal(small.valid, again.valid)
-    for path in list(own_cache.rglob("*.*")):
+    for path in list(cache.rglob("*.*")):
         path.unlink()
     course_corpus(size_mb=0.05, progress=False)
-    assert {p.name: p.read_bytes() for p in own_cache.rglob("*") if p.is_file()} == first_files
+    assert {p.name: p.read_bytes() for p in cache.rglob("*") if p.is_file()} == first_files
     other = course_corpus(size_mb=0.05, seed=1, progress=False, cache=False)
     assert other.fingerprint != small.fingerprint and not equal(other.train, small.train)
 
@@ -101,9 +97,9 @@ def quick(small, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "card", "no card"])
-def test_a_damaged_cache_is_named_and_built_again(quick, own_cache, damage):
+def test_a_damaged_cache_is_named_and_built_again(quick, cache, damage):
     course_corpus(size_mb=0.05, progress=False)
-    [path] = own_cache.rglob("*.safetensors")
+    [path] = cache.rglob("*.safetensors")
     content = bytearray(path.read_bytes())
     if damage == "truncate":
         path.write_bytes(content[: len(content) // 2])
@@ -129,7 +125,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_and_nothing_else(quick, 
         assert equal(course_corpus(size_mb=0.05, progress=False).train, quick.train)
 
 
-def test_a_full_disk_costs_a_warning_and_leaves_no_half_file(quick, own_cache, monkeypatch):
+def test_a_full_disk_costs_a_warning_and_leaves_no_half_file(quick, cache, monkeypatch):
     def fill_the_disk(path, content):
         with path.open("wb") as file:
             file.write(content[:100])
@@ -138,7 +134,7 @@ def test_a_full_disk_costs_a_warning_and_leaves_no_half_file(quick, own_cache, m
     monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.warns(UserWarning, match="No space left on device"):
         assert equal(course_corpus(size_mb=0.05, progress=False).train, quick.train)
-    assert [p for p in own_cache.rglob("*") if p.is_file()] == []
+    assert [p for p in cache.rglob("*") if p.is_file()] == []
 
 
 def test_a_missing_source_leaves_the_other_domains(monkeypatch):

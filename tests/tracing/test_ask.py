@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small import small_model
 
-from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons import MoEConfig, Transformer
 from moe_lessons.model.capacity import serve
 from moe_lessons.text.prompts import prompts
 from moe_lessons.text.tokenizer import Tokenizer
@@ -18,17 +19,7 @@ LONGEST = 64
 
 
 def build(moe: MoEConfig | None, vocab_size: int) -> Transformer:
-    return Transformer(
-        ModelConfig(
-            vocab_size=vocab_size,
-            dim=16,
-            n_layers=2,
-            hidden_dim=24,
-            max_length=LONGEST,
-            attention=AttentionConfig(n_heads=2),
-            moe=moe,
-        )
-    ).eval()
+    return small_model(vocab_size=vocab_size, max_length=LONGEST, moe=moe).eval()
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from small import SPARSE, small_model
 
-from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
 from moe_lessons.tracing import (
     RoutingTrace,
     find_routers,
@@ -423,17 +423,7 @@ def test_a_model_with_one_router_that_is_known_and_one_that_is_not_is_not_half_r
 
 def test_a_layer_alone_is_refused_with_the_advice_to_give_the_whole_model():
     theirs = build("mixtral").model.layers[0]
-    ours = Transformer(
-        ModelConfig(
-            vocab_size=9,
-            dim=8,
-            n_layers=1,
-            hidden_dim=8,
-            max_length=8,
-            attention=AttentionConfig(n_heads=2),
-            moe=MoEConfig(n_routed_experts=4, top_k=1, hidden_dim=8),
-        )
-    ).blocks
+    ours = small_model(moe=SPARSE).blocks
     for part in (theirs, theirs.mlp, theirs.mlp.gate, ours, ours[0], ours[0].feed_forward.router):
         with pytest.raises(ValueError, match=f"^a {type(part).__name__} is a part of a model, .* give the whole$"):
             find_routers(part)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from small import small_model
 
-from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons import ModelConfig, MoEConfig, Transformer
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.generate import generate
 from moe_lessons.routing_rule import RoutingRule
@@ -13,16 +14,7 @@ from moe_lessons.tracing import RoutingTrace, observe_routing, record_routing
 
 def model(**moe) -> Transformer:
     values = {"n_routed_experts": 5, "top_k": 2, "hidden_dim": 8, "n_dense_layers": 1, "expert_bias": True}
-    config = ModelConfig(
-        vocab_size=31,
-        dim=16,
-        n_layers=3,
-        hidden_dim=24,
-        max_length=32,
-        attention=AttentionConfig(n_heads=2),
-        moe=MoEConfig(**(values | moe)),
-    )
-    built = Transformer(config)
+    built = small_model(n_layers=3, moe=MoEConfig(**(values | moe)))
     for block in built.blocks[1:]:
         block.feed_forward.router.expert_bias.normal_(0, 0.1)
     return built

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
+from small import small_model
 
-from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons import MoEConfig, Transformer
 from moe_lessons.tracing import knock_out, only_expert, record_routing, sent_to, steer_routing
 
 
 def build(moe: MoEConfig | None) -> Transformer:
-    sizes = {"vocab_size": 31, "dim": 16, "n_layers": 2, "hidden_dim": 24, "max_length": 16}
-    return Transformer(ModelConfig(**sizes, attention=AttentionConfig(n_heads=2), moe=moe))
+    return small_model(moe=moe)
 
 
 model, tokens = build(MoEConfig(n_routed_experts=4, top_k=1, hidden_dim=8)), torch.arange(10)[None]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small import small_model
 
 from moe_lessons.accounting import training_flops_per_token
-from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
+from moe_lessons.config import ModelConfig, MoEConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.resources import data_path
 from moe_lessons.text.tokenizer import Tokenizer
@@ -22,16 +23,7 @@ from moe_lessons.training.checkpoint import read_tensors, require_writable, rest
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 def test_a_loaded_model_gives_the_saved_models_logits_and_shares_what_it_shared(tmp_path, tied):
-    config = ModelConfig(
-        vocab_size=40,
-        dim=16,
-        n_layers=2,
-        hidden_dim=24,
-        max_length=8,
-        tie_embeddings=tied,
-        attention=AttentionConfig(n_heads=2),
-    )
-    model = Transformer(config, seed=3)
+    model = small_model(3, max_length=8, tie_embeddings=tied)
     loaded = load_checkpoint(save_checkpoint(tmp_path / "model", model)).model
     tokens = torch.arange(8)[None]
     assert torch.equal(loaded(tokens), model(tokens))
@@ -52,9 +44,8 @@ def test_loading_the_shipped_model_does_not_wait_for_torchs_compiler():
 
 
 def sparse(**changes) -> Transformer:
-    values = {"vocab_size": 40, "dim": 16, "n_layers": 2, "hidden_dim": 24, "max_length": 8}
     moe = MoEConfig(n_routed_experts=3, top_k=2, hidden_dim=8, expert_bias=True)
-    return Transformer(ModelConfig(**(values | changes), attention=AttentionConfig(n_heads=2), moe=moe), seed=1)
+    return small_model(1, **({"vocab_size": 40, "max_length": 8, "moe": moe} | changes))
 
 
 def test_a_sparse_model_comes_back_with_its_bias_configuration_and_notes(tmp_path):

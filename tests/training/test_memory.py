@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from small import small_model
 from torch import nn
 
-from moe_lessons import AttentionConfig, ModelConfig, Transformer
+from moe_lessons import Transformer
 from moe_lessons.text.grammars import PhoneBook
 from moe_lessons.text.tokenizer import Tokenizer
 from moe_lessons.training import phone_book_bits
@@ -20,9 +21,7 @@ tokenizer = Tokenizer.load()
 
 
 def small(max_length: int = 256) -> Transformer:
-    heads = AttentionConfig(n_heads=2)
-    sizes = {"vocab_size": 1024, "dim": 16, "n_layers": 1, "hidden_dim": 24, "max_length": max_length}
-    return Transformer(ModelConfig(**sizes, attention=heads), seed=2)
+    return small_model(2, vocab_size=1024, n_layers=1, max_length=max_length)
 
 
 class Oracle(nn.Module):

@@ -2,18 +2,19 @@
 
 import pytest
 import torch
+from small import small_model
 from torch import nn
 
-from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
+from moe_lessons.config import AttentionConfig, MoEConfig, TrainConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.training import optimizers as training_optimizers
 from moe_lessons.training.optimizers import Muon, build_optimizers, orthogonalize, product_dtype
 
 
 def model(**changes) -> Transformer:
-    values = {"vocab_size": 30, "dim": 8, "n_layers": 2, "hidden_dim": 12, "max_length": 8}
+    values = {"vocab_size": 30, "dim": 8, "hidden_dim": 12, "max_length": 8}
     moe = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=6)
-    return Transformer(ModelConfig(**values, attention=AttentionConfig(n_heads=2, qk_norm=True), moe=moe, **changes))
+    return small_model(attention=AttentionConfig(n_heads=2, qk_norm=True), moe=moe, **values, **changes)
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4), (3, 5, 7)], ids=str)

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from small import small_model
 from tiny_run import KINDS, TOKENIZER, corpus, model
 from torch.utils.checkpoint import checkpoint
 
-from moe_lessons.config import AttentionConfig, ModelConfig, TrainConfig
+from moe_lessons.config import TrainConfig
 from moe_lessons.model.load_balance import sequence_balance_loss
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.tracing.record import find_routers
@@ -470,11 +471,7 @@ def test_a_run_is_not_continued_on_another_text_or_with_another_model(tmp_path):
 
 
 def test_a_model_too_small_for_the_tokenizer_or_the_window_is_refused():
-    small = Transformer(
-        ModelConfig(
-            vocab_size=200, dim=16, n_layers=1, hidden_dim=8, max_length=32, attention=AttentionConfig(n_heads=2)
-        )
-    )
+    small = small_model(vocab_size=200)
     with pytest.raises(ValueError, match="vocab_size is 200"):
         train(small, corpus(), config(steps=1), progress=False)
     with pytest.raises(ValueError, match="seq_len is 64"):

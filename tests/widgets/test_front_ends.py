@@ -4,14 +4,13 @@ import json
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 from anywidget._file_contents import FileContents
+from places import ROOT
 
 from moe_lessons import widgets
 
-ROOT = Path(__file__).resolve().parents[2]
 WIDGETS = ROOT / "moe_lessons" / "widgets"
 STATIC = WIDGETS / "static"
 TOOLS = ROOT / "node_modules" / ".bin"

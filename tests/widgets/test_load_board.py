@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from in_node import javascript
+from small import small_model
 
-from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig
+from moe_lessons.config import MoEConfig
 from moe_lessons.figures import loads as figures
 from moe_lessons.figures.loads import draw_loads, evenness, idle, over_window, peak, shade
 from moe_lessons.model.load_balance import load_entropy, max_over_mean
@@ -97,8 +98,7 @@ def test_drift_is_the_share_of_choices_that_were_not_made_before():
 
 def model(**changes) -> Transformer:
     moe = MoEConfig(**({"n_routed_experts": 4, "top_k": 2, "hidden_dim": 8} | changes))
-    sizes = {"vocab_size": 50, "dim": 16, "n_layers": 2, "hidden_dim": 16, "max_length": 32}
-    return Transformer(ModelConfig(**sizes, attention=AttentionConfig(n_heads=2), moe=moe))
+    return small_model(vocab_size=50, moe=moe)
 
 
 def test_snapshots_hold_what_a_recording_of_the_text_holds_and_leave_the_model_alone():
