@@ -1,5 +1,5 @@
-import { spread } from "../shared/chart.js";
-import { brief, choice, element, messageLine, onFrame, openView, shape, slider } from "../shared/common.js";
+import { powers, rules, spread } from "../shared/chart.js";
+import { bytes, choice, element, messageLine, onFrame, openView, shape, slider } from "../shared/common.js";
 import { follow, putter } from "../shared/habits.js";
 import { curves, fits, groups, inK, lengths, problem } from "./rule.js";
 
@@ -16,7 +16,6 @@ const NAMES = [
   "kv_heads",
   "latent_heads",
 ];
-const bytes = (count) => `${brief(count, "kMGTP")}B`.replace(/(\d)B$/, "$1 B");
 const divisors = (n) => Array.from({ length: n }, (_, i) => i + 1).filter((i) => groups(n, i) === i);
 
 /** How many conversations fit beside the weights, in words. */
@@ -165,18 +164,8 @@ function render({ model, el }) {
     const toX = (count) => left + ((right - left) * Math.log2(count / SHORTEST)) / Math.log2(LONGEST / SHORTEST);
     const toY = (size) => bottom - ((bottom - top) * (Math.log10(size) - low)) / (high - low);
     chart.setAttribute("height", String(bottom + 34));
-    chart.replaceChildren();
-    for (let power = Math.ceil(low); power <= high; power++) {
-      const y = toY(10 ** power);
-      chart.append(
-        shape("line", { x1: left, x2: right, y1: y, y2: y, class: "rule" }),
-        shape(
-          "text",
-          { x: left - 7, y: y + 4, "text-anchor": "end", class: "quiet" },
-          bytes(10 ** power).replace(/\.0+ /, " "),
-        ),
-      );
-    }
+    const show = (size) => bytes(size).replace(/\.0+ /, " ");
+    chart.replaceChildren(...rules(powers(Math.ceil(low), high), { left, right, toY, gap: 7, show }));
     for (let count = SHORTEST; count <= LONGEST; count *= 4)
       chart.append(
         shape("text", { x: toX(count), y: bottom + 15, "text-anchor": "middle", class: "quiet" }, inK(count)),
