@@ -75,8 +75,8 @@ class RouterView(Turnable):
         self._trace, self._other, self._result = trace, None, None
         self._names = list(names) if names else None
         super().__init__()
-        self._asks = ask if isinstance(ask, tuple) else (ask,)
-        self._apply = apply or getattr(self._asks[0], "apply", None)
+        self._asks = ask if isinstance(ask, tuple) else () if ask is None else (ask,)
+        self._apply = apply or (getattr(self._asks[0], "apply", None) if self._asks else None)
         if not isinstance(prompts, Mapping):
             prompts = {text: text for text in prompts or ()}
         self.title, self.prompts = title or "", dict(prompts)
@@ -153,7 +153,7 @@ class RouterView(Turnable):
 
     def show(self, text: str) -> None:
         """Ask for the trace of a text, as the prompt box does: a failure becomes one sentence, the picture stays."""
-        if self._asks[0] is None:
+        if not self._asks:
             self.message = "This view has no model to ask; give RouterView a function with ask=."
             return
         with self.hold_sync():
