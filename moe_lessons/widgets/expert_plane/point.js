@@ -1,4 +1,4 @@
-// What happens at one point of ExpertPlane: a sentence, a row for each expert, and the scores there through the moments.
+// What happens at one point of ExpertPlane: a sentence, a row for each expert, and the scores there step by step.
 
 import { element, shape } from "../shared/common.js";
 import { inkOn } from "../shared/expert_colors.js";

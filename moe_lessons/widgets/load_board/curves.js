@@ -28,7 +28,7 @@ function linesOf(run, layer, window) {
   ];
 }
 
-/** The vertical axis of each chart: from a value to its share of the height, what is marked on it, and in which words. */
+/** Each chart's vertical axis: from a value to its share of the height, what is marked on it, and in which words. */
 function axesOf(lines, most) {
   const losses = lines.map((line) => line[2][1]);
   const low = Math.min(...losses.flat().filter(Number.isFinite));

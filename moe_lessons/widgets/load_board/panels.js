@@ -1,4 +1,4 @@
-// LoadBoard's panels, one a run: its name, a heat map of its load through the steps, and bars of the load at the cursor.
+// LoadBoard's panels, one a run: its name, a heat map of its load over the steps, and bars of the load at the cursor.
 
 import { element } from "../shared/common.js";
 import { expertColors } from "../shared/expert_colors.js";

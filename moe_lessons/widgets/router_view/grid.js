@@ -175,7 +175,7 @@ export function makeGrid(view) {
     pen.globalAlpha = 1;
   };
 
-  /** Put the marks in place and say what share of each layer's choices agrees with the other trace: all but `shares`. */
+  /** Put the marks in place; say what share of each layer's choices agrees with the other trace: all but `shares`. */
   const mark = (row, pinned, shares) => {
     const { tokens } = view.trace;
     const { width, height } = size;

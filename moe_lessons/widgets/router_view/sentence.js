@@ -20,8 +20,9 @@ export function makeSentence(view) {
     write(badge, state);
     const look = `moe-router-badge${moved ? (isApplied ? " applied" : " moved") : ""}`;
     if (badge.className !== look) badge.className = look;
-    const where = `Layer ${trace.numbers[row]}: ${quoted(trace.pieces[focus])} goes to ${destination(trace.now[row], focus)}`;
-    write(words, where + (two ? `, ${beside(row, focus, shares)}` : `. ${alone(row, shares)}`));
+    const where = destination(trace.now[row], focus);
+    const start = `Layer ${trace.numbers[row]}: ${quoted(trace.pieces[focus])} goes to ${where}`;
+    write(words, start + (two ? `, ${beside(row, focus, shares)}` : `. ${alone(row, shares)}`));
     clearTimeout(speaking);
     speaking = setTimeout(() => write(spoken, words.textContent), 500);
   };
