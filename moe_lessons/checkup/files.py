@@ -98,8 +98,7 @@ def _read_tensors(path: Path) -> None:
     """Read all tensors; a corpus is held to the checksum beside it."""
     import safetensors.numpy
 
-    # Not made public there: a corpus depends on the code of that module, and would be built again everywhere.
-    from moe_lessons.text.corpus import _checksum
+    from moe_lessons.text.kept import checksum
 
     try:
         tensors = safetensors.numpy.load_file(path)
@@ -109,7 +108,7 @@ def _read_tensors(path: Path) -> None:
         card = path.with_suffix(".json")
         if not card.exists():
             raise ValueError(f"{card.name} is missing")
-        if json.loads(card.read_text(encoding="utf-8")).get("sha256") != _checksum(tensors):
+        if json.loads(card.read_text(encoding="utf-8")).get("sha256") != checksum(tensors):
             raise ValueError("its checksum is wrong")
 
 

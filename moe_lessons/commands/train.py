@@ -121,7 +121,8 @@ def _run(args: argparse.Namespace, processes: "Alone") -> int:
 
 
 def _corpus(args: argparse.Namespace, vocab_size: int) -> Any:
-    from moe_lessons.text.corpus import course_corpus, text_corpus
+    from moe_lessons.text.corpus import course_corpus
+    from moe_lessons.text.own_text import text_corpus
 
     if args.text is not None:
         return text_corpus(args.text, vocab_size=vocab_size)

@@ -21,7 +21,7 @@ from moe_lessons.capstone.leaderboard import Row, board, keep
 from moe_lessons.config import MoEConfig
 from moe_lessons.exercises.lesson_14 import fewest_experts
 from moe_lessons.model.router import Routing, choose
-from moe_lessons.text.corpus import text_corpus
+from moe_lessons.text.own_text import text_corpus
 from moe_lessons.tracing import record_routing
 from moe_lessons.widgets import LoadBoard
 

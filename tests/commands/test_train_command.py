@@ -62,7 +62,7 @@ def test_seconds_end_the_run(verse, capsys):
 
 
 def test_a_kept_model_has_its_tokenizer_and_notes_and_gives_the_printed_number(verse, tmp_path, capsys):
-    from moe_lessons.text.corpus import text_corpus
+    from moe_lessons.text.own_text import text_corpus
 
     out = tmp_path / "runs" / "mine"
     cli.main(["train", "--text", str(verse), "--steps", "3", "--out", str(out), "--json"])

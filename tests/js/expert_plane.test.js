@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { marks } from "../../moe_lessons/widgets/expert_plane/charts.js";
+import { sentence } from "../../moe_lessons/widgets/expert_plane/point.js";
 import {
   expertPixels,
   heightPixels,
@@ -12,7 +14,6 @@ import {
   survey,
   unpackRuns,
 } from "../../moe_lessons/widgets/expert_plane/rule.js";
-import { marks, sentence } from "../../moe_lessons/widgets/expert_plane/view.js";
 
 const meta = {
   name: "a",

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { guessRows, mean } from "../../moe_lessons/widgets/router_view/answer.js";
-import { tidyBias } from "../../moe_lessons/widgets/router_view/bars.js";
+import { tidyBias } from "../../moe_lessons/widgets/router_view/hands.js";
 import { routeRow } from "../../moe_lessons/widgets/router_view/trace.js";
 import { destination, niceEnd, percent, signed, verdict } from "../../moe_lessons/widgets/router_view/words.js";
 import { expertColors, inkOn } from "../../moe_lessons/widgets/shared/expert_colors.js";

@@ -8,7 +8,7 @@ from tiny_run import sums
 from moe_lessons.capstone import Arena, HashRouter, SoftmaxRouter
 from moe_lessons.resources import data_path
 from moe_lessons.studies.arena_lengths import race
-from moe_lessons.text.corpus import text_corpus
+from moe_lessons.text.own_text import text_corpus
 
 
 def test_a_race_ends_where_the_arena_ends_with_the_same_routers(tmp_path, monkeypatch):

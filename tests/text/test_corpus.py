@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from moe_lessons.text import corpus as corpus_module
-from moe_lessons.text.corpus import DOMAINS, course_corpus, text_corpus
+from moe_lessons.text.corpus import DOMAINS, course_corpus
 from moe_lessons.text.grammars import GRAMMARS
+from moe_lessons.text.own_text import text_corpus
 from moe_lessons.text.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.usefixtures("cache")

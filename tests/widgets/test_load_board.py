@@ -296,12 +296,12 @@ def test_the_browser_puts_a_run_together_from_its_messages(node, monkeypatch):
       return [merged, runs[0].points, [...runs[0].loads]];
     })()"""
     given = {"whole": sendable(whole), "news": [sendable(one) for one in news[:3] + news[2:]]}  # one comes twice
-    merged, points, loads = javascript(node, "load_board/view", expression, given)
+    merged, points, loads = javascript(node, "load_board/runs", expression, given)
     assert all(merged)
     assert points == [[step, pytest.approx(5 - step / 20)] for step in range(1, 31)]
     assert loads == random_loads(30).ravel().tolist()
     gap = {"whole": given["whole"], "news": given["news"][5:]}
-    assert not any(javascript(node, "load_board/view", expression, gap)[0])
+    assert not any(javascript(node, "load_board/runs", expression, gap)[0])
 
 
 @pytest.mark.parametrize(("at", "index"), [(-5, 0), (0, 0), (9, 0), (10, 1), (11, 1), (999, 2)])

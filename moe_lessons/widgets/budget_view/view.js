@@ -1,4 +1,15 @@
-import { brief, choice, choices, element, messageLine, onFrame, openView, shape, slider } from "../shared/common.js";
+import {
+  brief,
+  choice,
+  choices,
+  element,
+  messageLine,
+  onFrame,
+  openView,
+  shape,
+  slider,
+  whole,
+} from "../shared/common.js";
 import { follow } from "../shared/habits.js";
 import { countParameters, flopsPerToken, headDim, isLatent, parts, problem } from "./rule.js";
 
@@ -102,7 +113,7 @@ function render({ model, el }) {
         ([path, values]) => {
           const list = choices(values, present(path));
           const label = path.startsWith("moe.hidden") ? "expert hidden_dim" : path.split(".").at(-1);
-          const show = (i) => list[i].toLocaleString("en-US");
+          const show = (i) => whole(list[i]);
           return slider({
             label,
             max: list.length - 1,

@@ -1,5 +1,5 @@
-import { spread } from "../shared/chart.js";
-import { brief, choice, element, messageLine, onFrame, openView, shape, slider } from "../shared/common.js";
+import { powers, rules, spread } from "../shared/chart.js";
+import { bytes, choice, element, messageLine, onFrame, openView, shape, slider, whole } from "../shared/common.js";
 import { follow, putter } from "../shared/habits.js";
 import { curves, fits, groups, inK, lengths, problem } from "./rule.js";
 
@@ -16,12 +16,11 @@ const NAMES = [
   "kv_heads",
   "latent_heads",
 ];
-const bytes = (count) => `${brief(count, "kMGTP")}B`.replace(/(\d)B$/, "$1 B");
 const divisors = (n) => Array.from({ length: n }, (_, i) => i + 1).filter((i) => groups(n, i) === i);
 
 /** How many conversations fit beside the weights, in words. */
 export function inWords(number) {
-  return number < 0 ? "not even the weights" : number >= 1e6 ? "over a million" : number.toLocaleString("en-US");
+  return number < 0 ? "not even the weights" : number >= 1e6 ? "over a million" : whole(number);
 }
 
 /** @param {import("../shared/common.js").Context} context */
@@ -49,7 +48,7 @@ function render({ model, el }) {
     min: 0,
     max: many.length - 1,
     value: nearest(many, model.get("conversations")),
-    show: (i) => many[i].toLocaleString("en-US"),
+    show: (i) => whole(many[i]),
     change: (i) => put("conversations", many[i]),
   });
   const names = models.map(({ name }) => name);
@@ -165,18 +164,8 @@ function render({ model, el }) {
     const toX = (count) => left + ((right - left) * Math.log2(count / SHORTEST)) / Math.log2(LONGEST / SHORTEST);
     const toY = (size) => bottom - ((bottom - top) * (Math.log10(size) - low)) / (high - low);
     chart.setAttribute("height", String(bottom + 34));
-    chart.replaceChildren();
-    for (let power = Math.ceil(low); power <= high; power++) {
-      const y = toY(10 ** power);
-      chart.append(
-        shape("line", { x1: left, x2: right, y1: y, y2: y, class: "rule" }),
-        shape(
-          "text",
-          { x: left - 7, y: y + 4, "text-anchor": "end", class: "quiet" },
-          bytes(10 ** power).replace(/\.0+ /, " "),
-        ),
-      );
-    }
+    const show = (size) => bytes(size).replace(/\.0+ /, " ");
+    chart.replaceChildren(...rules(powers(Math.ceil(low), high), { left, right, toY, gap: 7, show }));
     for (let count = SHORTEST; count <= LONGEST; count *= 4)
       chart.append(
         shape("text", { x: toX(count), y: bottom + 15, "text-anchor": "middle", class: "quiet" }, inK(count)),
@@ -231,7 +220,7 @@ function render({ model, el }) {
       const style = `fill: color-mix(in srgb, ${labels[i].color} 78%, var(--ink))`;
       chart.append(shape("text", { x: right + 7, y: y + 4, class: "named", style }, labels[i].text));
     });
-    const crowd = conversations > 1 ? `${conversations.toLocaleString("en-US")} conversations` : "one conversation";
+    const crowd = conversations > 1 ? `${whole(conversations)} conversations` : "one conversation";
     const said = drawn.map(({ name }, i) => `${name} ${bytes(context * costs[i])}`).join(", ");
     chart.setAttribute("aria-label", `Cache of ${crowd} of ${inK(context)} tokens: ${said}`);
   }
@@ -242,7 +231,7 @@ function render({ model, el }) {
     const head = [
       "",
       "bytes a token",
-      `cache of ${conversations > 1 ? `${conversations.toLocaleString("en-US")} conversations` : "one conversation"}`,
+      `cache of ${conversations > 1 ? `${whole(conversations)} conversations` : "one conversation"}`,
       "weights",
       `conversations beside them in ${memory}`,
     ];
@@ -260,7 +249,7 @@ function render({ model, el }) {
           "tr",
           {},
           name,
-          cell(Math.round(curve.perToken).toLocaleString("en-US")),
+          cell(whole(Math.round(curve.perToken))),
           cell(bytes(curve.perToken * context * conversations)),
           cell(bytes(curve.weights)),
           cell(inWords(fits(curve, context, memories[memory]))),

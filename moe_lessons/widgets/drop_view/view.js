@@ -1,9 +1,12 @@
-import { choice, element, messageLine, numbers, onFrame, openView, shape, slider, visible } from "../shared/common.js";
-import { expertColors, inkOn } from "../shared/expert_colors.js";
-import { arrow, follow, putter } from "../shared/habits.js";
-import { changedFates, countsOf, fatesOf, linesOf, many, RULES, slotsFor, story, wholePercent } from "./rule.js";
+// DropView on the page: its knobs and legend, what is pointed at, and the order in which a frame draws its parts.
 
-const NARROW = 30; // pixels: a narrower column has no room for text
+import { choice, element, messageLine, numbers, onFrame, openView, shape, slider, visible } from "../shared/common.js";
+import { expertColors } from "../shared/expert_colors.js";
+import { arrow, follow, putter } from "../shared/habits.js";
+import { changedFates, countsOf, fatesOf, linesOf, RULES, slotsFor, story } from "./rule.js";
+import { makeSlots } from "./slots.js";
+import { makeTexts } from "./texts.js";
+import { makeTotals } from "./totals.js";
 
 /** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
@@ -17,7 +20,6 @@ function render({ model, el }) {
   };
   const colors = expertColors(model.get("palette"), n);
   const members = names.map((_, which) => sequence.flatMap((s, token) => (s === which ? [token] : [])));
-  const id = `moe-drop-${Math.random().toString(36).slice(2)}`;
   let pointed = -1;
 
   const put = putter(model, 120);
@@ -54,15 +56,7 @@ function render({ model, el }) {
     "Another text first",
   );
   const { line, say } = messageLine();
-  const totals = element("div", { class: "moe-counts", role: "status" });
-  const texts = element("div", {
-    class: "moe-texts",
-    tabindex: 0,
-    role: "listbox",
-    "aria-label": "Tokens in the order of the batch; arrow keys walk",
-  });
   const note = element("div", { class: "moe-note", "aria-live": "polite" });
-  const grid = element("div", { class: "moe-slots", role: "img" });
   const threads = shape("svg", { class: "moe-threads", "aria-hidden": "true" });
   const legend = element(
     "div",
@@ -89,75 +83,34 @@ function render({ model, el }) {
         element("span", {}, element("i", { class: `moe-chip ${kind}` }, element("span", {}, "ab")), words),
       ),
   );
-  const body = element("div", { class: "moe-drop-body" }, texts, note, grid, threads);
+  const parts = { model, facts, members, colors, put };
+  const [texts, slots, totals] = [makeTexts(parts), makeSlots(el, parts), makeTotals(names)];
+  const body = element("div", { class: "moe-drop-body" }, texts.root, note, slots.root, threads);
   el.append(
     element("div", { class: "moe-row" }, knobs.factor.root, knobs.rule.root, knobs.layer.root, rotate),
     line,
-    totals,
+    totals.root,
     body,
     legend,
   );
 
-  // ---- the texts: one line each, in the order of the batch, then those that are left out
-  const lines = names.map((name, which) => {
-    const box = element("input", {
-      type: "checkbox",
-      "aria-label": `${name} is in the batch`,
-      onchange: () => {
-        const batch = model.get("batch");
-        put("batch", box.checked ? [...batch, which] : batch.filter((other) => other !== which));
-      },
-    });
-    const chips = members[which].map((token) =>
-      element(
-        "span",
-        {
-          class: "moe-chip",
-          role: "option",
-          id: `${id}-${token}`,
-          "data-token": token,
-          title: visible(pieces[token]),
-        },
-        element("span", {}, visible(pieces[token])),
-        ...Array.from({ length: topK }, () => element("b")),
-      ),
-    );
-    const strip = element("div", { class: "moe-strip" }, ...chips);
-    return {
-      box,
-      chips,
-      root: element("div", { class: "moe-text" }, element("label", { class: "moe-knob" }, box, name), strip),
-    };
-  });
-  const chipOf = new Map(lines.flatMap(({ chips }) => chips.map((chip) => [Number(chip.dataset.token), chip])));
-
+  // ---- what is pointed at
   const point = (token) => token !== pointed && ((pointed = token), drawThreads());
   const under = (event) => Number(event.target.closest?.("[data-token]")?.dataset.token ?? -1);
   body.addEventListener("pointerover", (event) => point(under(event)));
   body.addEventListener("pointerleave", () => point(-1));
-  grid.addEventListener("scroll", () => drawThreads());
+  slots.root.addEventListener("scroll", () => drawThreads());
   body.addEventListener("click", (event) => under(event) >= 0 && put("pinned", under(event)));
-  texts.addEventListener("keydown", (event) => {
+  texts.root.addEventListener("keydown", (event) => {
     const walk = tokensOf(model.get("batch"));
-    const step = event.target === texts && arrow(event);
+    const step = event.target === texts.root && arrow(event);
     if (!step) return;
     const to = walk.indexOf(model.get("pinned")) + step;
     put("pinned", walk[Math.max(0, Math.min(walk.length - 1, to))]);
   });
 
   // ---- drawing
-  const cells = Array.from({ length: size }, (_, at) =>
-    element("div", { "data-token": Math.floor(at / topK) }, visible(pieces[Math.floor(at / topK)])),
-  );
-  const heads = colors.map((color, expert) =>
-    element("div", { class: "moe-expert", style: `background: ${color}; color: ${inkOn(color)}` }, String(expert)),
-  );
-  heads.forEach((head, expert) => (head.style.gridArea = `1 / ${expert + 1}`));
-  const limit = element("div", { class: "moe-limit" });
-  const empty = []; // made as they are needed, and used again
-  grid.style.gridTemplateColumns = `repeat(${n}, minmax(0, 1fr))`;
-  grid.append(...heads, ...cells, limit);
-  /** @type {{ layer?: any, fates?: Float64Array, slots?: number }} what the last frame showed */
+  /** @type {{ layer?: any, fates?: Float64Array, most?: number }} what the last frame showed; `most` slots an expert */
   let shown = {};
   let painted = -1;
   const draw = onFrame(() => {
@@ -165,15 +118,15 @@ function render({ model, el }) {
     const [factor, rule, batch] = [model.get("factor"), model.get("rule"), model.get("batch")];
     const part = (array) => array.subarray(row() * size, (row() + 1) * size);
     const layer = { experts: part(all.experts), weights: part(all.weights), topK, n };
-    const routed = (texts) => {
-      const tokens = tokensOf(texts);
+    const routed = (order) => {
+      const tokens = tokensOf(order);
       const queues = linesOf(layer, tokens, rule);
-      const slots = slotsFor(rule, factor, tokens.length, topK, n);
-      return { tokens, queues, slots, fates: fatesOf(queues, size, slots) };
+      const most = slotsFor(rule, factor, tokens.length, topK, n);
+      return { tokens, queues, most, fates: fatesOf(queues, size, most) };
     };
     const given = routed(names.map((_, which) => which));
-    const { tokens, queues, slots, fates } = routed(batch);
-    shown = { layer, fates, slots };
+    const { tokens, queues, most, fates } = routed(batch);
+    shown = { layer, fates, most };
     knobs.factor.set(factor);
     knobs.factor.input.disabled = rule === "none";
     knobs.rule.select.selectedIndex = RULES.indexOf(rule);
@@ -181,120 +134,33 @@ function render({ model, el }) {
     rotate.disabled = batch.length < 2;
 
     const isMoved = (at) => !Number.isNaN(fates[at]) && fates[at] >= 0 !== given.fates[at] >= 0;
-    if (painted !== row()) paint(layer), (painted = row());
-    drawTexts(fates, batch, isMoved);
-    drawSlots(queues, slots, isMoved);
-    drawTotals(countsOf(queues, fates, tokens, topK, slots), slots, batch, changedFates(given.fates, fates));
+    if (painted !== row()) {
+      texts.paint(layer.experts);
+      slots.paint(layer.experts);
+      painted = row();
+    }
+    texts.draw(fates, batch, isMoved);
+    slots.draw(queues, fates, most, isMoved);
+    totals.draw(countsOf(queues, fates, tokens, topK, most), most, batch, changedFates(given.fates, fates));
     drawThreads();
   });
-
-  function drawTotals(counts, slots, batch, [lost, found]) {
-    const words = [
-      [slots === Infinity ? "no" : String(slots), slots === Infinity ? "limit" : "slots an expert"],
-      [`${counts.dropped} of ${counts.choices}`, `choices dropped (${wholePercent(counts.dropped, counts.choices)})`],
-      [String(counts.lost), `${counts.lost === 1 ? "token" : "tokens"} with nothing left`],
-    ];
-    if (slots !== Infinity)
-      words.push([`${counts.padded} of ${counts.slots}`, `slots empty (${wholePercent(counts.padded, counts.slots)})`]);
-    totals.replaceChildren(...words.map(([number, name]) => element("span", {}, element("b", {}, number), ` ${name}`)));
-    const same = batch.length === names.length && batch.every((which, i) => which === i);
-    const losers = many(lost, "choice loses its slot", "choices lose their slots");
-    const finders = many(found, "choice finds one", "choices find one");
-    const change =
-      lost + found
-        ? `Against the batch as given, ${losers} and ${finders}, though the router wants the same.`
-        : "Every choice has the fate that it has in the batch as given.";
-    totals.append(
-      element(
-        "div",
-        { class: "moe-change" },
-        same ? "This is the batch as given. Put another text first, or leave one out." : change,
-      ),
-    );
-  }
-
-  // A frame changes what differs from the last one and leaves the rest of the page alone.
-  const dress = (node, name) => node.className !== name && (node.className = name);
-  const place = (node, area) => node.area !== area && (node.style.gridArea = node.area = area);
-
-  function drawTexts(fates, batch, isMoved) {
-    const order = [...batch, ...names.keys()].filter((which, i, list) => list.indexOf(which) === i);
-    if (order.some((which, i) => texts.children[i] !== lines[which].root))
-      texts.replaceChildren(...order.map((which) => lines[which].root));
-    lines.forEach(({ box, chips, root }, which) => {
-      const inside = batch.includes(which);
-      root.classList.toggle("out", !inside);
-      box.checked = inside;
-      box.disabled = inside && batch.length === 1;
-      chips.forEach((chip, i) => {
-        const first = members[which][i] * topK;
-        let [lost, moved] = [0, false];
-        for (let rank = 0; rank < topK; rank++) {
-          const dropped = fates[first + rank] < 0;
-          lost += Number(dropped);
-          moved ||= isMoved(first + rank);
-          dress(chip.children[rank + 1], dropped ? "off" : "");
-        }
-        dress(chip, `moe-chip${lost === topK ? " gone" : lost ? " part" : ""}${moved ? " moved" : ""}`);
-      });
-    });
-  }
-
-  /** The colors of one layer's choices, on the chips' bars and on the cells, and which experts there are. */
-  function paint({ experts }) {
-    for (let at = 0; at < size; at++) {
-      chipOf.get(Math.floor(at / topK)).children[(at % topK) + 1].style.setProperty("--tint", colors[experts[at]]);
-      cells[at].style.setProperty("--tint", colors[experts[at]]);
-    }
-  }
-
-  function drawSlots(queues, slots, isMoved) {
-    const narrow = el.clientWidth / n < NARROW;
-    grid.classList.toggle("narrow", narrow);
-    let padding = 0;
-    cells.forEach((cell, at) => (cell.hidden = Number.isNaN(shown.fates[at])));
-    queues.forEach((queue, expert) => {
-      queue.forEach((choice, turn) => {
-        const over = turn >= slots;
-        dress(
-          cells[choice],
-          `moe-cell ${over ? "over" : "served"}${choice % topK ? " later" : ""}${isMoved(choice) ? " moved" : ""}`,
-        );
-        place(cells[choice], `${turn + 2 + over} / ${expert + 1}`);
-      });
-      for (let turn = queue.length; turn < slots && slots < Infinity; turn++) {
-        if (padding === empty.length) grid.append((empty[padding] = element("div", { class: "moe-cell empty" })));
-        place(empty[padding++], `${turn + 2} / ${expert + 1}`);
-      }
-    });
-    empty.forEach((cell, i) => (cell.hidden = i >= padding));
-    limit.hidden = slots === Infinity;
-    limit.style.gridRow = limit.hidden ? 1 : slots + 2;
-    const full = queues.flatMap((queue, expert) => (queue.length > slots ? [expert] : []));
-    grid.setAttribute(
-      "aria-label",
-      `Slots of ${n} experts; experts that more tokens want than have room: ${full.join(", ") || "none"}`,
-    );
-  }
 
   /** From the token under the pointer, or the pinned one, a thread to each of its places. */
   function drawThreads() {
     const token = pinned();
     el.querySelectorAll(".here").forEach((node) => node.classList.remove("here"));
-    const { layer, fates, slots } = shown;
-    const chip = chipOf.get(token);
+    const { layer, fates, most } = shown;
+    const chip = texts.chipOf.get(token);
     if (!chip || !layer) return;
-    note.replaceChildren(element("b", {}, `“${visible(pieces[token])}”`), `  ${story(layer, fates, token, slots)}`);
-    texts.setAttribute("aria-activedescendant", chip.id);
-    texts.querySelector("[aria-selected]")?.removeAttribute("aria-selected");
-    chip.setAttribute("aria-selected", "true");
+    note.replaceChildren(element("b", {}, `“${visible(pieces[token])}”`), `  ${story(layer, fates, token, most)}`);
+    texts.select(chip);
     chip.classList.add("here");
     const base = body.getBoundingClientRect();
     const from = chip.getBoundingClientRect();
     const [x, y] = [from.left + from.width / 2 - base.left, from.bottom - base.top];
     const paths = [];
     for (let rank = 0; rank < topK; rank++) {
-      const cell = cells[token * topK + rank];
+      const cell = slots.cells[token * topK + rank];
       if (Number.isNaN(fates[token * topK + rank])) continue;
       cell.classList.add("here");
       const to = cell.getBoundingClientRect();

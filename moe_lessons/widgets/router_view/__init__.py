@@ -1,29 +1,26 @@
 """RouterView: where every token goes, in every layer, drawn from one trace and turned with knobs in the browser."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import traitlets
 from matplotlib.figure import Figure
 
 from moe_lessons.figures.routing import draw_routing
-from moe_lessons.routing_rule import SCORE_FUNCTIONS
 from moe_lessons.tracing.align import partners
-from moe_lessons.tracing.rule import DROPPING, Knobs, Routed
+from moe_lessons.tracing.rule import Routed
 from moe_lessons.tracing.trace import RoutingTrace
-from moe_lessons.widgets.shared.view import View, front_end
+from moe_lessons.widgets.router_view.knobs import FIXED, Turnable, refusing
+from moe_lessons.widgets.router_view.messages import receive, sentence
+from moe_lessons.widgets.router_view.sent import arrays_of, facts_of, reading_of
+from moe_lessons.widgets.router_view.traces import check, check_pair, names_of, same_shape, settings_of
+from moe_lessons.widgets.shared.view import front_end
 
-MOST_TOKENS = 4096  # what the browser draws without stutter
-MOST_EXPERTS = 1024  # grid.js keeps an expert's number in ten bits
 Ask = Callable[[str], RoutingTrace]
-_FIXED = ("route_scale", "n_groups", "group_score")  # settings of the rule that no knob turns: each trace keeps its own
-_TURNED = tuple(f.name for f in fields(Knobs) if f.name not in _FIXED)  # knobs that are traits
 
 
-class RouterView(View):
+class RouterView(Turnable):
     """Token strip, layer x token grid, expert load and one token's scores, all of one RoutingTrace.
 
     `ask(text)` gives a RoutingTrace for a text typed into the prompt box; what it raises is shown as one sentence.
@@ -46,23 +43,6 @@ class RouterView(View):
     highlight = traitlets.Int(-1).tag(sync=True)
     #: Which of two compared traces is shown: 0 or 1.
     side = traitlets.Int(0, min=0, max=1).tag(sync=True)
-
-    top_k = traitlets.Int(1).tag(sync=True)
-    temperature = traitlets.Float(1.0).tag(sync=True)
-    score_function = traitlets.Enum(SCORE_FUNCTIONS, "softmax").tag(sync=True)
-    normalize = traitlets.Bool(True).tag(sync=True)
-    noise = traitlets.Float(0.0).tag(sync=True)
-    seed = traitlets.Int(0).tag(sync=True)
-    #: Slots of each expert as a multiple of an even share; 0 for no limit.
-    capacity = traitlets.Float(0.0).tag(sync=True)
-    dropping = traitlets.Enum(DROPPING, DROPPING[0]).tag(sync=True)
-    #: Of each expert, on top of the router's own; empty for none.
-    bias = traitlets.List(traitlets.Float()).tag(sync=True)
-    #: Experts that no token may choose.
-    off = traitlets.List(traitlets.Int()).tag(sync=True)
-    top_groups = traitlets.Int(1).tag(sync=True)
-    #: The number of the layer whose router the knobs turn; -1 for every layer.
-    acts_on = traitlets.Int(-1).tag(sync=True)
 
     #: Sizes, settings and text of the trace; then its arrays as little-endian bytes: float32 logits
     #: [layers, tokens, experts], bias [layers, experts], weights [layers, tokens, top_k], and uint16 experts.
@@ -91,12 +71,12 @@ class RouterView(View):
         names: Sequence[str] | None = None,
         apply: Callable[..., Any] | None = None,
     ) -> None:
-        _check(trace)
+        check(trace)
         self._trace, self._other, self._result = trace, None, None
         self._names = list(names) if names else None
         super().__init__()
-        self._asks = ask if isinstance(ask, tuple) else (ask,)
-        self._apply = apply or getattr(self._asks[0], "apply", None)
+        self._asks = ask if isinstance(ask, tuple) else () if ask is None else (ask,)
+        self._apply = apply or (getattr(self._asks[0], "apply", None) if self._asks else None)
         if not isinstance(prompts, Mapping):
             prompts = {text: text for text in prompts or ()}
         self.title, self.prompts = title or "", dict(prompts)
@@ -114,12 +94,12 @@ class RouterView(View):
 
     @trace.setter
     def trace(self, trace: RoutingTrace) -> None:
-        _check(trace)
+        check(trace)
         old, first = self._trace, self.drawn == 0
-        same_router = not first and _settings(old) == _settings(trace)
+        same_router = not first and settings_of(old) == settings_of(trace)
         self._trace, self._result = trace, None
         with self.hold_sync(), self.hold_trait_notifications():
-            self.facts, self.arrays = _facts(trace), _arrays(trace)
+            self.facts, self.arrays = facts_of(trace), arrays_of(trace)
             if not same_router:
                 self.reset()
                 self.highlight = -1
@@ -128,7 +108,7 @@ class RouterView(View):
             self.pinned = visible[-1] if visible else trace.n_tokens - 1
             self.applied, self.applied_logits = {}, b""
             self.message = ""
-            self._pair(self._other if self._other is not None and _same_shape(trace, self._other) else None)
+            self._pair(self._other if self._other is not None and same_shape(trace, self._other) else None)
             self.drawn += 1
 
     @property
@@ -139,45 +119,20 @@ class RouterView(View):
     @compared.setter
     def compared(self, other: RoutingTrace | None) -> None:
         if other is not None:
-            _check_pair(self._trace, other)
+            check_pair(self._trace, other)
         with self.hold_sync():
             self._pair(other)
             self.drawn += 1
 
     def _pair(self, other: RoutingTrace | None) -> None:
         self._other = other
-        self.other_facts = {} if other is None else _facts(other)
-        self.other_arrays = b"" if other is None else _arrays(other)
+        self.other_facts = {} if other is None else facts_of(other)
+        self.other_arrays = b"" if other is None else arrays_of(other)
         self.partners = b"" if other is None else partners(self._trace, other).astype("<i4").tobytes()
-        self.names = [] if other is None else self._names or _names(self._trace, other)
+        self.names = [] if other is None else self._names or names_of(self._trace, other)
         self.side = 0
 
-    # ---- knobs
-
-    @property
-    def knobs(self) -> Knobs:
-        """All knobs as they stand; they act on every layer, or on the layer that `acts_on` names."""
-        turned = {name: getattr(self, name) for name in _TURNED}
-        return replace(self._trace.knobs, **turned)
-
-    @knobs.setter
-    def knobs(self, knobs: Knobs) -> None:
-        knobs.check(self._trace.n_experts)
-        with self.hold_sync(), self.hold_trait_notifications():
-            for name in _TURNED:
-                value = getattr(knobs, name)
-                setattr(self, name, list(value) if isinstance(value, tuple) else value)
-
-    def reset(self) -> None:
-        """Turn every knob back to what the model did."""
-        with self.hold_sync(), self.hold_trait_notifications():
-            self.knobs = self._trace.knobs
-            self.acts_on = -1
-
-    @property
-    def moved(self) -> bool:
-        """Whether a knob asks for anything but what the model did."""
-        return self.knobs.asks_for() != self._trace.knobs
+    # ---- where the tokens go
 
     def routing(self) -> list[Routed]:
         """Each layer's routing as it is drawn: with applied knobs, what the model did with them; else the rule's."""
@@ -191,29 +146,26 @@ class RouterView(View):
     def _routed(self, trace: RoutingTrace) -> list[Routed]:
         if not self.moved:
             return trace.routed()
-        knobs = replace(self.knobs, **{name: getattr(trace.rule, name) for name in _FIXED})
+        knobs = replace(self.knobs, **{name: getattr(trace.rule, name) for name in FIXED})
         return trace.routed(knobs, self._layers())
-
-    def _layers(self) -> tuple[int, ...] | None:
-        return None if self.acts_on < 0 else (self.acts_on,)
 
     # ---- what needs the model
 
     def show(self, text: str) -> None:
         """Ask for the trace of a text, as the prompt box does: a failure becomes one sentence, the picture stays."""
-        if self._asks[0] is None:
+        if not self._asks:
             self.message = "This view has no model to ask; give RouterView a function with ask=."
             return
         with self.hold_sync():
             try:
                 answers = [ask(text) for ask in self._asks]
-                _check(answers[0])
+                check(answers[0])
                 if len(answers) > 1:
-                    _check_pair(*answers)
+                    check_pair(*answers)
                     self._other = answers[1]
                 self.trace = answers[0]
             except Exception as error:
-                self.message = _sentence(error)
+                self.message = sentence(error)
             self.answered += 1
 
     def apply(self) -> None:
@@ -229,41 +181,19 @@ class RouterView(View):
                 self.applied_logits = result.after.logits.astype("<f4").tobytes()
                 self.applied = {
                     "knobs": self._turned(),
-                    "before": _reading(result.before),
-                    "after": _reading(result.after),
+                    "before": reading_of(result.before),
+                    "after": reading_of(result.after),
                 }
                 self._result = result
             except Exception as error:
-                self.message = _sentence(error)
+                self.message = sentence(error)
             self.answered += 1
-
-    def _turned(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in (*_TURNED, "acts_on")}
 
     def _is_applied(self) -> bool:
         return self._other is None and self.moved and self.applied.get("knobs") == self._turned()
 
-    def _receive(self, _: Any, content: dict, buffers: list) -> None:
-        if not isinstance(content, dict):
-            return
-        if isinstance(content.get("ask"), str):
-            self.show(content["ask"])
-        elif isinstance(content.get("apply"), dict):
-            with self.hold_sync():
-                try:
-                    # The message may overtake the traits that the browser saves.
-                    with self.hold_trait_notifications():
-                        for name in set(content["apply"]) & set(self._turned()):
-                            setattr(self, name, content["apply"][name])
-                except Exception as error:
-                    self.message = _sentence(error)
-                    self.answered += 1
-                    return
-                self.apply()
-        elif isinstance(content.get("keep"), bool):
-            with self.hold_sync():
-                self.compared = self._trace if content["keep"] else None
-                self.answered += 1
+    def _receive(self, _: Any, content: Any, buffers: list) -> None:
+        receive(self, content)
 
     # ---- stills and words
 
@@ -302,7 +232,7 @@ class RouterView(View):
     @traitlets.validate("layer", "acts_on")
     def _known_layer(self, proposal: dict) -> int:
         name, layer = proposal["trait"].name, proposal["value"]
-        with _refusing():
+        with refusing():
             if (name, layer) != ("acts_on", -1):
                 self._trace.row(layer)
         return layer
@@ -310,7 +240,7 @@ class RouterView(View):
     @traitlets.validate("pinned")
     def _known_token(self, proposal: dict) -> int:
         token, n_tokens = proposal["value"], self._trace.n_tokens
-        with _refusing():
+        with refusing():
             if not 0 <= token < n_tokens:
                 raise ValueError(f"pinned is {token}, but the trace has the tokens 0 to {n_tokens - 1}")
         return token
@@ -318,109 +248,7 @@ class RouterView(View):
     @traitlets.validate("highlight")
     def _known_expert(self, proposal: dict) -> int:
         expert, n_experts = proposal["value"], self._trace.n_experts
-        with _refusing():
+        with refusing():
             if not -1 <= expert < n_experts:
                 raise ValueError(f"highlight is {expert}, but the experts are 0 to {n_experts - 1}, and -1 is none")
         return expert
-
-    @traitlets.validate("top_k", "temperature", "noise", "seed", "capacity", "bias", "off", "top_groups")
-    def _possible(self, proposal: dict) -> Any:
-        name, value = proposal["trait"].name, proposal["value"]
-        with _refusing():
-            knobs = replace(self.knobs, **{name: tuple(value) if isinstance(value, list) else value})
-            knobs.check(self._trace.n_experts)
-        return value
-
-
-class _Refused(traitlets.TraitError, ValueError):
-    """A refusal after which traitlets takes back all that was set together with it."""
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise _Refused(str(error)) from None
-
-
-def _facts(trace: RoutingTrace) -> dict[str, Any]:
-    starts = np.flatnonzero(np.diff(trace.sequence)) + 1
-    return {
-        "layers": list(trace.layers),
-        "tokens": trace.n_tokens,
-        "experts": trace.n_experts,
-        "pieces": trace.pieces,
-        "starts": starts.tolist(),
-        "rule": trace.rule.as_dict(),
-        "model": trace.model,
-        **_reading(trace),
-    }
-
-
-def _reading(trace: RoutingTrace) -> dict[str, Any]:
-    """What the model made of the text, rounded for the way to the browser."""
-    return {
-        "nats": None if trace.nats is None else [round(float(cost), 4) for cost in trace.nats],
-        "guesses": trace.guesses and [[(piece, round(share, 4)) for piece, share in guess] for guess in trace.guesses],
-    }
-
-
-def _arrays(trace: RoutingTrace) -> bytes:
-    parts = [trace.logits.astype("<f4"), trace.bias.astype("<f4"), trace.weights.astype("<f4")]
-    return b"".join(part.tobytes() for part in [*parts, trace.experts.astype("<u2")])
-
-
-def _settings(trace: RoutingTrace) -> tuple:
-    return trace.n_experts, trace.rule, trace.layers
-
-
-def _same_shape(a: RoutingTrace, b: RoutingTrace) -> bool:
-    return (a.layers, a.n_experts) == (b.layers, b.n_experts)
-
-
-def _check_pair(trace: RoutingTrace, other: RoutingTrace) -> None:
-    _check(other, "compare")
-    if not _same_shape(trace, other):
-        raise ValueError(
-            f"compare has {_shape(other)}, but the trace has {_shape(trace)}; "
-            "compare traces of the same layers and as many experts"
-        )
-
-
-def _shape(trace: RoutingTrace) -> str:
-    layers = ", ".join(map(str, trace.layers))
-    return f"{trace.n_experts} experts in layer{'s' * (trace.n_layers > 1)} {layers}"
-
-
-def _names(a: RoutingTrace, b: RoutingTrace) -> list[str]:
-    """What tells two traces apart: their models, or else how their texts begin."""
-    if a.model != b.model:
-        return [a.model, b.model]
-    texts = ["".join(trace.pieces) for trace in (a, b)]
-    return [text if len(text) <= 24 else f"{text[:23]}…" for text in (" ".join(text.split()) for text in texts)]
-
-
-def _check(trace: RoutingTrace, name: str = "trace") -> None:
-    if not isinstance(trace, RoutingTrace):
-        raise ValueError(f"{name} is a {type(trace).__name__}, but must be a RoutingTrace; see record_routing")
-    if trace.n_tokens == 0:
-        raise ValueError(f"the {name} has no tokens; route at least one")
-    if trace.n_tokens > MOST_TOKENS:
-        raise ValueError(
-            f"the {name} has {trace.n_tokens:,} tokens, but at most {MOST_TOKENS:,} can be drawn; "
-            f"cut it with trace.select(tokens=slice({MOST_TOKENS}))"
-        )
-    if trace.n_experts > MOST_EXPERTS:
-        raise ValueError(
-            f"the {name} has {trace.n_experts:,} experts, but at most {MOST_EXPERTS:,} can be drawn; "
-            "look at its arrays, such as trace.experts, instead"
-        )
-
-
-def _sentence(error: Exception) -> str:
-    """What went wrong in one line; the class's name only where the words alone would not do."""
-    words = " ".join(str(error).split())
-    plain = isinstance(error, ValueError | OSError) and words
-    words = words if plain else f"{type(error).__name__}: {words}" if words else type(error).__name__
-    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) else ".")

@@ -2,6 +2,7 @@
 // it, and in each layer the choices that differ: before and after the knobs are applied to it, or for two traces.
 
 import { element } from "../shared/common.js";
+import { difference } from "../shared/routing_rule.js";
 import { heading, write } from "./heading.js";
 import { percent, quoted } from "./words.js";
 
@@ -25,7 +26,51 @@ export function mean(nats) {
   return nats?.length ? nats.reduce((sum, x) => sum + x, 0) / nats.length : undefined;
 }
 
-export function makeAnswer(_view) {
+/**
+ * What is compared: two traces, the model before and after its knobs were turned, or nothing. `names` of the sides, and
+ * of each its `guesses` after the focused token and what the tokens cost it; with applied knobs `layers`, too, as
+ * [name, share of choices that differ, words]. `key` is another when anything of it is.
+ * @returns {any}
+ */
+function pairOf(view, focus, shares) {
+  const get = (name) => view.model.get(name);
+  const [base, other] = view.sides;
+  const state = [focus, view.asked, get("side"), get("drawn"), get("answered"), view.isApplied, view.busy];
+  const common = { key: JSON.stringify(state), piece: view.trace.pieces[focus], words: ": the loss on this text" };
+  if (other) {
+    if (!base.guesses && !other.guesses) return undefined;
+    const which = get("side");
+    const at = [focus, view.partners[which][focus]];
+    const [a, b] = which ? at.reverse() : at;
+    return {
+      ...common,
+      names: ["A", "B"],
+      guesses: [base.guesses?.[a], other.guesses?.[b]],
+      nats: [base.nats, other.nats],
+      words: ", A → B",
+    };
+  }
+  if (view.isApplied) {
+    const { before, after } = get("applied");
+    return {
+      ...common,
+      names: ["as it was", "applied"],
+      guesses: [before.guesses[focus], after.guesses[focus]],
+      nats: [before.nats, after.nats],
+      layers: shares.map((share, row) => [
+        `layer ${base.numbers[row]}`,
+        share,
+        `what if: ${percent(difference(base.now[row], base.own[row], base.tokens))}`,
+      ]),
+    };
+  }
+  if (!base.guesses) return undefined;
+  const pretends = view.moved && get("can_apply");
+  const note = pretends ? "The knobs above only pretend: apply them to see what the model makes of them." : "";
+  return { ...common, names: [""], guesses: [base.guesses[focus]], nats: [base.nats], note };
+}
+
+export function makeAnswer(view) {
   const { title, say } = heading();
   const guesses = element("div", { class: "moe-router-guesses", role: "table", "aria-label": "Likeliest next tokens" });
   const cost = element("div", { class: "moe-router-cost" });
@@ -48,11 +93,9 @@ export function makeAnswer(_view) {
       element("b", {}, words),
     );
 
-  /**
-   * `pair`: the guesses after the focused token, what the tokens cost, and the names of two sides, the second one
-   * missing where nothing is compared; `layers` from `changedLayers`; `key` says when anything of it is another.
-   */
-  const draw = (pair) => {
+  /** `shares`: of each layer's choices, those that differ; undefined while they are not all known. */
+  const draw = (focus, shares) => {
+    const pair = shares && pairOf(view, focus, shares);
     if (root.hidden === Boolean(pair)) root.hidden = !pair;
     if (!pair || pair.key === shown) return;
     shown = pair.key;
@@ -101,5 +144,5 @@ export function makeAnswer(_view) {
     );
     write(note, pair.note ?? "");
   };
-  return { root, draw, clear: () => (shown = "") };
+  return { root, draw };
 }

@@ -5,6 +5,7 @@ import { element } from "../shared/common.js";
 import { channels } from "../shared/expert_colors.js";
 import { isChanged } from "../shared/routing_rule.js";
 import { heading } from "./heading.js";
+import { percent } from "./words.js";
 
 const NUMBERED = 13; // pixels: a narrower cell has no room for its expert's number
 const FADED = 31; // alpha of what does not belong to the highlighted expert
@@ -174,7 +175,7 @@ export function makeGrid(view) {
     pen.globalAlpha = 1;
   };
 
-  /** Put the marks in place and say each layer's share of agreeing choices, where there is another trace. */
+  /** Put the marks in place; say what share of each layer's choices agrees with the other trace: all but `shares`. */
   const mark = (row, pinned, shares) => {
     const { tokens } = view.trace;
     const { width, height } = size;
@@ -184,10 +185,12 @@ export function makeGrid(view) {
     style(rowMark, `top: ${row * height}px; height: ${height}px; width: ${tokens * width}px`);
     place(columnMark, pinned);
     place(hoverMark, view.hovered);
+    const edges = view.two() || view.moved ? "; an edge above: other experts" : "";
+    say("Every layer", `one column per token, one row per layer${edges}`);
     rowLabels.forEach(({ label, share }, at) => {
       const name = at === row ? "here" : "";
       if (label.className !== name) label.className = name;
-      const text = shares?.[at] ?? "";
+      const text = view.two() && shares ? `${percent(1 - shares[at])} agree` : "";
       if (share.said !== text) share.textContent = share.said = text;
     });
   };
@@ -196,5 +199,5 @@ export function makeGrid(view) {
     const inside = x >= scroller.scrollLeft && x <= scroller.scrollLeft + size.room - size.width;
     if (!inside) scroller.scrollLeft = x - size.room / 2;
   };
-  return { nodes: [title, root], say, build, measure, paint, mark, follow };
+  return { nodes: [title, root], build, measure, paint, mark, follow };
 }

@@ -2,23 +2,10 @@
 
 import { choice, element, slider } from "../shared/common.js";
 import { SCORE_FUNCTIONS } from "../shared/scoring.js";
-import { MOST_BIAS, tidyBias } from "./bars.js";
+import { MOST_BIAS, tidyBias } from "./hands.js";
+import { KNOBS } from "./shown.js";
 import { signed } from "./words.js";
 
-export const KNOBS = [
-  "top_k",
-  "temperature",
-  "score_function",
-  "normalize",
-  "noise",
-  "seed",
-  "capacity",
-  "dropping",
-  "bias",
-  "off",
-  "top_groups",
-  "acts_on",
-];
 const MOST_CHOSEN = 16; // where the top-k slider ends, unless the model itself uses more
 const UNLIMITED = 3.05; // the capacity slider's last place
 const RULES = ["first come", "priority"];

@@ -80,6 +80,13 @@ export function makeStrip(view) {
       chips[tabbed]?.setAttribute("tabindex", -1);
       chips[(tabbed = pinned)].setAttribute("tabindex", 0);
     }
+    const legend = topK > 1 ? "first expert, underlined by its second" : "expert";
+    const marks = view.two()
+      ? "; dotted above: other experts than in the other"
+      : view.moved
+        ? "; dotted above: changed"
+        : "";
+    say(`The text in layer ${trace.numbers[row]}`, `colored by each token’s ${legend}${marks}`);
     chips[focus].setAttribute("aria-label", `${trace.pieces[focus]}, ${destination(trace.now[row], focus)}`);
   };
 
@@ -89,5 +96,5 @@ export function makeStrip(view) {
     const [box, own] = [strip.getBoundingClientRect(), chips[pinned].getBoundingClientRect()];
     if (own.top < box.top || own.bottom > box.bottom) strip.scrollTop += own.top - box.top - 30;
   };
-  return { nodes: [title, strip], say, build, draw, follow };
+  return { nodes: [title, strip], build, draw, follow };
 }

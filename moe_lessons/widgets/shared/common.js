@@ -200,6 +200,14 @@ export function visible(piece) {
 }
 
 /**
+ * A count with all of its digits: 1234567 is "1,234,567".
+ * @param {number} count
+ */
+export function whole(count) {
+  return count.toLocaleString("en-US");
+}
+
+/**
  * A count in three digits with its unit: 1234567 is "1.23 M"; for FLOPs, `units` is "kMGT".
  * @param {number} count
  */
@@ -208,4 +216,12 @@ export function brief(count, units = "kMBT") {
   for (; count >= 999.5 && power < units.length; power++) count /= 1000;
   if (!power) return count.toFixed(0);
   return `${count.toFixed(count < 9.995 ? 2 : count < 99.95 ? 1 : 0)} ${units[power - 1]}`;
+}
+
+/**
+ * Bytes in three digits: 671e9 is "671 GB".
+ * @param {number} count
+ */
+export function bytes(count) {
+  return `${brief(count, "kMGTP")}B`.replace(/(\d)B$/, "$1 B");
 }

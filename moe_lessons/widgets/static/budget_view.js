@@ -9,8 +9,8 @@ label,min,max,step=1,value,show=String,change}){const output=element("output",{}
 root:element("label",{class:"moe-knob"},element("span",{},label),input,output),input,set}}function choice({label,names,value=0,change}){const select=element("select",{"aria-label":label,onchange:()=>change(
 select.selectedIndex)});select.append(...names.map(name=>element("option",{},name)));select.selectedIndex=value;return{root:element("label",{class:"moe-knob"},element("span",{},label),select),select}}
 function choices(values,present){return[...new Set([...values,present])].sort((a,b)=>a-b)}function messageLine(){const line=element("div",{class:"moe-message",role:"status",hidden:""});return{line,say:sentence=>(line.
-textContent=sentence,line.hidden=!sentence)}}function brief(count,units="kMBT"){let power=0;for(;count>=999.5&&power<units.length;power++)count/=1e3;if(!power)return count.toFixed(0);return`${count.toFixed(count<9.995?2:count<99.95?1:0)} ${units[power-
-1]}`}function follow(model,el,names,draw,others={}){const silence=listen(model,{...Object.fromEntries(names.map(name=>[`change:${name}`,draw])),...others});const rest=onWidth(el,draw);return()=>(silence(),
+textContent=sentence,line.hidden=!sentence)}}function whole(count){return count.toLocaleString("en-US")}function brief(count,units="kMBT"){let power=0;for(;count>=999.5&&power<units.length;power++)count/=1e3;if(!power)return count.toFixed(0);return`${count.
+toFixed(count<9.995?2:count<99.95?1:0)} ${units[power-1]}`}function follow(model,el,names,draw,others={}){const silence=listen(model,{...Object.fromEntries(names.map(name=>[`change:${name}`,draw])),...others});const rest=onWidth(el,draw);return()=>(silence(),
 rest())}function problem(config){const{n_heads,n_kv_heads}=config.attention;const dim=isLatent(config)?2:headDim(config);if(!Number.isInteger(dim)){return`dim is ${config.dim}, which n_heads = ${n_heads} does\
  not divide; choose a multiple of ${n_heads}.`}if(dim%2){const remedy="change dim or n_heads so that it is even";return`Each head has ${dim} dimensions, but rotary positions turn pairs; ${remedy}.`}if(n_kv_heads&&
 n_heads%n_kv_heads){return`n_heads is ${n_heads} and n_kv_heads is ${n_kv_heads}; n_heads must be a multiple of n_kv_heads.`}const{moe}=config;if(moe&&moe.top_k>moe.n_routed_experts){return`top_k is ${moe.
@@ -44,21 +44,21 @@ config)&&headDim(config)===config.dim/config.attention.n_heads;let follows=free(
 free();model.set("preset",name);addKnobs();publish()}function turn(path,value){const[group,name]=path.includes(".")?path.split("."):[null,path];if(path==="context")context=value;else(group?config[group]:
 config)[name]=value;if(follows)config.attention.head_dim=null;publish()}const isSparse=({moe})=>Boolean(moe)&&!moe.n_dense_layers;function addKnobs(){tie.checked=config.tie_embeddings;const present=path=>path===
 "context"?context:path.split(".").reduce((o,key)=>o?.[key],config);knobs.replaceChildren(...KNOBS.filter(([path])=>present(path)!=null&&!(path==="hidden_dim"&&isSparse(config))).map(([path,values])=>{
-const list=choices(values,present(path));const label=path.startsWith("moe.hidden")?"expert hidden_dim":path.split(".").at(-1);const show=i=>list[i].toLocaleString("en-US");return slider({label,max:list.
-length-1,min:0,value:list.indexOf(present(path)),show,change:i=>turn(path,list[i])}).root}))}const draw=onFrame(()=>{const wrong=problem(config);say(wrong||model.get("message"));[totals,bars,columns].
-forEach(node=>node.classList.toggle("moe-stale",Boolean(wrong)));if(wrong)return;const counted=countParameters(config);const flops=flopsPerToken(config,context);const words=[[brief(counted.total),"par\
-ameters"],[brief(flops.total,"kMGT"),"FLOPs per token"]];if(counted.active<counted.total)words.splice(1,0,[brief(counted.active),"at work on one token"]);totals.replaceChildren(...words.map(([n,name])=>element(
-"span",{},element("b",{},n),` ${name}`)));drawBars(counted,flops);drawColumns()});const color=name=>palette[PARTS[name][0]];function drawBars(counted,flops){const shown=Object.keys(PARTS).filter(name=>name in
-counted.byPart||name in flops.byPart);const[row,left,width]=[24,132,el.clientWidth];const half=(width-left)/2;bars.setAttribute("height",String(row*(shown.length+1)));const halves=[["parameters",0],["\
-FLOPs per token",half]];const head=halves.map(([text,x])=>shape("text",{x:left+x,y:12,class:"quiet"},text));bars.replaceChildren(...head);const words=[];shown.forEach((name,i)=>{const y=row*(i+1);bars.
-append(shape("text",{x:left-8,y:y+12,"text-anchor":"end"},PARTS[name][1]));[counted,flops].forEach(({total,byPart},side)=>{const share=(byPart[name]??0)/total;const x=left+side*half;const length=share*
-(half-110);const label=share?`${brief(byPart[name],side?"kMGT":"kMBT")} (${(100*share).toFixed(1)}%)`:"0";if(share&&!side)words.push(`${PARTS[name][1]} ${label}`);bars.append(shape("rect",{x,y:y+1,width:length,
-height:row-9,rx:2,fill:color(name)}),shape("text",{x:x+length+6,y:y+12,class:"quiet"},label))})});bars.setAttribute("aria-label",`Parameters: ${words.join(", ")}`)}function drawColumns(){const table=parts(
-config);const n=config.n_layers;const stacks=Array.from({length:n+2},()=>[]);table.forEach((part2,i)=>stacks[part2.layer===null?i?n+1:0:part2.layer+1].push(part2));const peak=Math.max(...stacks.map(stack=>stack.
-reduce((sum,part2)=>sum+part2.parameters,0)));const[top2,height,left,width]=[24,110,56,el.clientWidth];const step=Math.min(96,(width-left)/(n+2));columns.setAttribute("height",String(top2+height+22));
-columns.setAttribute("aria-label",`Parameters by layer, from embedding to head; the most is ${brief(peak)}`);columns.replaceChildren(shape("text",{x:left,y:13,class:"quiet"},`parameters by layer${config.
-moe?" (pale: idle for one token)":""}`),shape("text",{x:left-6,y:top2+8,"text-anchor":"end",class:"quiet"},brief(peak)),shape("line",{x1:left,x2:left+step*(n+2),y1:top2+height,y2:top2+height,class:"ru\
-le"}));const every=Math.ceil(n*24/Math.max(24,step*n));stacks.forEach((stack,i)=>{let y=top2+height;for(const{name,parameters,active}of stack){for(const[count,opacity]of[[active,1],[parameters-active,
-.3]]){const tall=height*count/peak;y-=tall;if(tall>.05)columns.append(shape("rect",{x:left+i*step+step*.06,y,width:step*.88,height:tall,fill:color(name),opacity}))}}const label=i===0?"in":i===n+1?"out":
-(i-1)%every||step<24&&i+1>n?"":String(i-1);columns.append(shape("text",{x:left+(i+.5)*step,y:top2+height+14,"text-anchor":"middle",class:"quiet"},label))})}addKnobs();return follow(model,el,["message"],
-draw)}var view_default={render};export{view_default as default};
+const list=choices(values,present(path));const label=path.startsWith("moe.hidden")?"expert hidden_dim":path.split(".").at(-1);const show=i=>whole(list[i]);return slider({label,max:list.length-1,min:0,
+value:list.indexOf(present(path)),show,change:i=>turn(path,list[i])}).root}))}const draw=onFrame(()=>{const wrong=problem(config);say(wrong||model.get("message"));[totals,bars,columns].forEach(node=>node.
+classList.toggle("moe-stale",Boolean(wrong)));if(wrong)return;const counted=countParameters(config);const flops=flopsPerToken(config,context);const words=[[brief(counted.total),"parameters"],[brief(flops.
+total,"kMGT"),"FLOPs per token"]];if(counted.active<counted.total)words.splice(1,0,[brief(counted.active),"at work on one token"]);totals.replaceChildren(...words.map(([n,name])=>element("span",{},element(
+"b",{},n),` ${name}`)));drawBars(counted,flops);drawColumns()});const color=name=>palette[PARTS[name][0]];function drawBars(counted,flops){const shown=Object.keys(PARTS).filter(name=>name in counted.byPart||
+name in flops.byPart);const[row,left,width]=[24,132,el.clientWidth];const half=(width-left)/2;bars.setAttribute("height",String(row*(shown.length+1)));const halves=[["parameters",0],["FLOPs per token",
+half]];const head=halves.map(([text,x])=>shape("text",{x:left+x,y:12,class:"quiet"},text));bars.replaceChildren(...head);const words=[];shown.forEach((name,i)=>{const y=row*(i+1);bars.append(shape("te\
+xt",{x:left-8,y:y+12,"text-anchor":"end"},PARTS[name][1]));[counted,flops].forEach(({total,byPart},side)=>{const share=(byPart[name]??0)/total;const x=left+side*half;const length=share*(half-110);const label=share?
+`${brief(byPart[name],side?"kMGT":"kMBT")} (${(100*share).toFixed(1)}%)`:"0";if(share&&!side)words.push(`${PARTS[name][1]} ${label}`);bars.append(shape("rect",{x,y:y+1,width:length,height:row-9,rx:2,fill:color(
+name)}),shape("text",{x:x+length+6,y:y+12,class:"quiet"},label))})});bars.setAttribute("aria-label",`Parameters: ${words.join(", ")}`)}function drawColumns(){const table=parts(config);const n=config.n_layers;
+const stacks=Array.from({length:n+2},()=>[]);table.forEach((part2,i)=>stacks[part2.layer===null?i?n+1:0:part2.layer+1].push(part2));const peak=Math.max(...stacks.map(stack=>stack.reduce((sum,part2)=>sum+
+part2.parameters,0)));const[top2,height,left,width]=[24,110,56,el.clientWidth];const step=Math.min(96,(width-left)/(n+2));columns.setAttribute("height",String(top2+height+22));columns.setAttribute("ar\
+ia-label",`Parameters by layer, from embedding to head; the most is ${brief(peak)}`);columns.replaceChildren(shape("text",{x:left,y:13,class:"quiet"},`parameters by layer${config.moe?" (pale: idle for\
+ one token)":""}`),shape("text",{x:left-6,y:top2+8,"text-anchor":"end",class:"quiet"},brief(peak)),shape("line",{x1:left,x2:left+step*(n+2),y1:top2+height,y2:top2+height,class:"rule"}));const every=Math.
+ceil(n*24/Math.max(24,step*n));stacks.forEach((stack,i)=>{let y=top2+height;for(const{name,parameters,active}of stack){for(const[count,opacity]of[[active,1],[parameters-active,.3]]){const tall=height*
+count/peak;y-=tall;if(tall>.05)columns.append(shape("rect",{x:left+i*step+step*.06,y,width:step*.88,height:tall,fill:color(name),opacity}))}}const label=i===0?"in":i===n+1?"out":(i-1)%every||step<24&&
+i+1>n?"":String(i-1);columns.append(shape("text",{x:left+(i+.5)*step,y:top2+height+14,"text-anchor":"middle",class:"quiet"},label))})}addKnobs();return follow(model,el,["message"],draw)}var view_default={
+render};export{view_default as default};

@@ -1,13 +1,11 @@
 import { board } from "../shared/board.js";
-import { path, short, smooth, spread, ticks } from "../shared/chart.js";
-import { choice, element, messageLine, onFrame, openView, shape } from "../shared/common.js";
+import { path, rules, short, smooth, spread, ticks } from "../shared/chart.js";
+import { choice, element, messageLine, onFrame, openView, shape, whole } from "../shared/common.js";
 import { follow, putter } from "../shared/habits.js";
 
 const [STEP, SECONDS, LOSS, TOKENS, LR] = [0, 1, 2, 3, 4]; // the columns of a point
 const COLUMN = { steps: STEP, seconds: SECONDS, tokens: TOKENS };
 const FIELD = { steps: "step", seconds: "seconds", tokens: "tokens" };
-
-const whole = (n) => n.toLocaleString("en-US");
 
 /** Add what one run gained to the runs; false where something before it is missing, and nothing is added. */
 export function merge(runs, { run: name, first, points, first_evaluation, evaluations }) {
@@ -58,13 +56,8 @@ function render({ model, el }, store) {
   };
   const color = (i) => palette[i % palette.length];
   const grid = (svg, [left, right, top, bottom], xMost, yMost, counts, yTop) => {
-    for (const value of ticks(yMost, counts[1])) {
-      const y = bottom - ((bottom - top) * value) / yTop;
-      svg.append(
-        shape("line", { x1: left, x2: right, y1: y, y2: y, class: "rule" }),
-        shape("text", { x: left - 5, y: y + 4, "text-anchor": "end", class: "quiet" }, short(value)),
-      );
-    }
+    const toY = (value) => bottom - ((bottom - top) * value) / yTop;
+    svg.append(...rules(ticks(yMost, counts[1]), { left, right, toY }));
     for (const value of ticks(xMost, counts[0])) {
       const x = left + ((right - left) * value) / xMost;
       svg.append(

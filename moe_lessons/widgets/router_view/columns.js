@@ -1,112 +1,18 @@
-// RouterView's two rows of bars, one per expert: a layer's load, and one token's scores with the bias apart from them.
-// A bar is dragged up and down, or moved by arrow keys, to bias its expert; a click highlights the expert.
+// RouterView's bars, one per expert, as they are drawn and moved: a bar is dragged up and down, or moved by arrow keys,
+// to bias its expert; a click highlights the expert.
 
 import { element, shape } from "../shared/common.js";
-import { loadOf } from "../shared/routing_rule.js";
+import { MOST_BIAS, tidyBias } from "./hands.js";
 import { heading, set, write } from "./heading.js";
-import { niceEnd, quoted, signed } from "./words.js";
+import { signed } from "./words.js";
 
 const TALL = 140;
 const [TOP, FOOT] = [20, 30]; // room above the bars, and below them for numbers and biases
+export const ROOM = TALL - TOP - FOOT;
 const STILL = 3; // pixels: a shorter way is a click
-export const MOST_BIAS = 1;
 
-/** A bias as the hand leaves it: in steps of 0.005, within its limits. */
-export function tidyBias(value) {
-  return Math.round(200 * Math.max(-MOST_BIAS, Math.min(MOST_BIAS, value))) / 200;
-}
-
-export function makeBars(view) {
-  const load = columns(view, "moe-router-load", "Load of the experts", () => 0.5 / (TALL - TOP - FOOT));
-  const scores = columns(view, "moe-router-scores", "Scores of the experts", (scale) => scale);
-  const root = element("div", { class: "moe-router-bars" }, load.root, scores.root);
-
-  const drawLoad = (row) => {
-    const { trace } = view;
-    const n = trace.experts;
-    const now = trace.now[row];
-    const { asked, kept } = loadOf(now, n);
-    const other = view.reference(row);
-    const scale = other?.partners ? trace.tokens / other.tokens : 1; // another text may be longer
-    const before = other ? loadOf(other.layer, n).asked.map((count) => Math.round(count * scale)) : asked;
-    const mean = (trace.tokens * now.topK) / n;
-    const most = Math.max(...asked);
-    const limited = Number.isFinite(now.slots);
-    const ghost = !other ? "" : `, ▬ ${other.name ?? "as it was"}`;
-    const lost = limited ? `, ${asked.reduce((sum, count, e) => sum + count - kept[e], 0)} dropped` : "";
-    load.say(
-      `Load in layer ${trace.numbers[row]}`,
-      `max/mean ${(most / mean).toFixed(2)}${lost}${ghost}${lost ? "" : "; tokens per expert"}`,
-    );
-    load.draw({
-      values: asked,
-      kept,
-      low: 0,
-      high: Math.max(most, ...before, limited ? Math.min(now.slots, 2 * most) : 1, 1),
-      ghosts: before,
-      line: limited ? now.slots : mean,
-      lineLabel: limited
-        ? `${now.slots} slot${now.slots === 1 ? "" : "s"}`
-        : `mean ${mean < 10 ? mean.toFixed(1) : Math.round(mean)}`,
-      strong: () => true,
-      text: (e) => String(asked[e]),
-      axis: "",
-      words: (e) => `${asked[e]} tokens${asked[e] > kept[e] ? `, ${asked[e] - kept[e]} of them dropped` : ""}`,
-    });
-  };
-
-  const drawScores = (row, focus) => {
-    const { trace } = view;
-    const { experts: n, pieces } = trace;
-    const now = trace.now[row];
-    const values = now.scores.subarray(focus * n, (focus + 1) * n);
-    // Only differences between biases matter for a choice, and training may move them all together.
-    const own = trace.bias.subarray(row * n, (row + 1) * n);
-    let least = Infinity;
-    for (let e = 0; e < n; e++) least = Math.min(least, own[e]);
-    const added = view.biasIn(row);
-    const biases = Float64Array.from(own, (b, e) => b - least + (added[e] ?? 0));
-    const biased = biases.some((b) => b !== 0);
-    const chosen = new Map();
-    let bound = Infinity;
-    for (let k = focus * now.topK; k < (focus + 1) * now.topK; k++) {
-      chosen.set(now.experts[k], now.dropped?.[k] ? "✕" : `×${now.weights[k].toFixed(2)}`);
-      bound = Math.min(bound, values[now.experts[k]] + biases[now.experts[k]]);
-    }
-    let [low, high] = [0, 0];
-    for (let e = 0; e < n; e++) {
-      low = Math.min(low, values[e] + biases[e]);
-      high = Math.max(high, values[e], values[e] + biases[e]);
-    }
-    scores.say(
-      `Scores of ${quoted(pieces[focus])}`,
-      biased ? "filled: chosen, × its weight; dashed: the bias" : "filled: chosen, × its weight",
-    );
-    const inWords = (sign) => sign.replace("✕", "dropped").replace("×", "weight ");
-    scores.draw({
-      values,
-      offsets: biased ? biases : undefined,
-      low,
-      high: niceEnd(high),
-      line: bound,
-      lineLabel: `top ${now.topK}`,
-      strong: (e) => chosen.has(e),
-      text: (e) => chosen.get(e) ?? "",
-      axis: String(niceEnd(high)),
-      words: (e) => `score ${values[e].toFixed(3)}${chosen.has(e) ? `, chosen, ${inWords(chosen.get(e))}` : ""}`,
-    });
-  };
-
-  return {
-    root,
-    build: (trace) => (root.classList.toggle("many", trace.experts > 24), load.build(trace), scores.build(trace)),
-    measure: () => (load.measure(), scores.measure()),
-    draw: (row, focus) => (drawLoad(row), drawScores(row, focus)),
-  };
-}
-
-/** One column per expert; its nodes are made once and then only moved. */
-function columns(view, name, label, biasPerPixel) {
+/** One column per expert; its nodes are made once and then only moved. `biasPerPixel` is what a drag counts. */
+export function makeColumns(view, name, label, biasPerPixel) {
   const { title, say } = heading();
   const svg = shape("svg", {
     role: "group",
@@ -214,7 +120,7 @@ function columns(view, name, label, biasPerPixel) {
   /** @param {any} picture */
   const draw = ({ values, kept, offsets, low, high, ghosts, line, lineLabel, strong, text, axis, words }) => {
     const n = parts.length;
-    if (drag?.far && scale) high = Math.max(high, low + scale * (TALL - TOP - FOOT)); // no shrinking under the hand
+    if (drag?.far && scale) high = Math.max(high, low + scale * ROOM); // no shrinking under the hand
     const [left, right, above] = [axis ? 26 : 2, 54, axis && n > 24 ? TOP + 14 : TOP];
     const step = (wide - left - right) / n;
     const thick = Math.max(2, Math.min(34, step * 0.72));
