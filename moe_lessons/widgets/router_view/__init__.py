@@ -206,7 +206,7 @@ class RouterView(View):
             return
         with self.hold_sync():
             try:
-                answers = [ask(text) for ask in self._asks]
+                answers = [ask(text) for ask in self._asks if ask is not None]
                 _check(answers[0])
                 if len(answers) > 1:
                     _check_pair(*answers)
