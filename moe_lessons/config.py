@@ -1,7 +1,7 @@
 """Frozen, keyword-only descriptions of a model and of a training run; each refuses nonsense in one sentence."""
 
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from moe_lessons.cards import card_values
 from moe_lessons.routing_rule import SETTINGS, GroupScore, RoutingRule, ScoreFunction
@@ -48,13 +48,21 @@ class RopeScaling:
             _require(value >= 0, f"{name} is {value}, but must be 0 or more; 0 leaves lengths alone")
 
 
+class Heads(NamedTuple):
+    """The sizes of grouped-query attention, each of them a number."""
+
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttentionConfig:
     """Grouped-query attention with rotary positions (arXiv:2305.13245, arXiv:2104.09864)."""
 
     n_heads: int
     n_kv_heads: int | None = None  # None: one key-value head for each query head
-    head_dim: int | None = None  # None: dim / n_heads
+    head_dim: int | None = None  # None: dim / n_heads, which ModelConfig fills in
     rope_theta: float = 10_000.0
     rope_scaling: RopeScaling | None = None
     qk_norm: bool = False  # RMSNorm over head_dim on queries and keys, before the rotation
@@ -64,12 +72,13 @@ class AttentionConfig:
         _require_positive(self, "n_heads")
         if self.n_kv_heads is None:
             object.__setattr__(self, "n_kv_heads", self.n_heads)
-        _require_positive(self, "n_kv_heads")
-        _require(
-            self.n_heads % self.n_kv_heads == 0,
-            f"n_heads is {self.n_heads} and n_kv_heads is {self.n_kv_heads}; "
-            "n_heads must be a multiple of n_kv_heads, so choose a divisor",
-        )
+        else:
+            _require_positive(self, "n_kv_heads")
+            _require(
+                self.n_heads % self.n_kv_heads == 0,
+                f"n_heads is {self.n_heads} and n_kv_heads is {self.n_kv_heads}; "
+                "n_heads must be a multiple of n_kv_heads, so choose a divisor",
+            )
         if self.head_dim is not None:
             _require_positive(self, "head_dim")
             _require(
@@ -83,9 +92,16 @@ class AttentionConfig:
         )
 
     @property
-    def rope_dim(self) -> int | None:
+    def sizes(self) -> Heads:
+        """The three sizes as numbers; ValueError where head_dim is left to a ModelConfig that is not there yet."""
+        if self.n_kv_heads is None or self.head_dim is None:
+            raise ValueError("head_dim is None, but must be a number here; give it, or ask a ModelConfig's attention")
+        return Heads(self.n_heads, self.n_kv_heads, self.head_dim)
+
+    @property
+    def rope_dim(self) -> int:
         """Numbers of a head that its position turns: all of them."""
-        return self.head_dim
+        return self.sizes.head_dim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,9 +218,34 @@ class ModelConfig:
                 "or no layer is left for the experts",
             )
 
+    @property
+    def grouped_attention(self) -> AttentionConfig:
+        """The attention of a model that keeps heads of keys and values; ValueError where it keeps latents."""
+        if not isinstance(self.attention, AttentionConfig):
+            raise ValueError("the model's attention keeps latents, but heads of keys and values are asked for")
+        return self.attention
+
+    @property
+    def latent_attention(self) -> LatentAttentionConfig:
+        """The attention of a model that keeps latents; ValueError where it keeps heads of keys and values."""
+        if not isinstance(self.attention, LatentAttentionConfig):
+            raise ValueError("the model's attention keeps heads of keys and values, but latents are asked for")
+        return self.attention
+
+    @property
+    def mixture(self) -> MoEConfig:
+        """The mixture of experts of a sparse model; ValueError for a dense one."""
+        if self.moe is None:
+            raise ValueError("the model is dense, but its experts are asked for; give it moe=MoEConfig(...)")
+        return self.moe
+
+    def moe_of(self, layer: int) -> MoEConfig | None:
+        """The mixture of experts that is a layer's feed-forward; None for a dense layer."""
+        return None if self.moe is None or layer < self.moe.n_dense_layers else self.moe
+
     def is_sparse(self, layer: int) -> bool:
         """Whether a layer's feed-forward is a mixture of experts."""
-        return self.moe is not None and layer >= self.moe.n_dense_layers
+        return self.moe_of(layer) is not None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested values, for JSON and TOML."""
@@ -286,6 +327,11 @@ class TrainConfig:
         for name in (*shares, "evaluate_every", "checkpoint_every"):
             value = getattr(self, name)
             _require(value >= 0, f"{name} is {value}, but must be 0 or more")
+
+    @property
+    def length(self) -> tuple[float, str]:
+        """How long the run is, and in which unit: "steps" or "seconds"."""
+        return (self.steps or 0, "steps") if self.seconds is None else (self.seconds, "seconds")
 
 
 def _build(cls: type, values: dict[str, Any], prefix: str) -> Any:

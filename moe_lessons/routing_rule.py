@@ -1,7 +1,7 @@
 """The routing rule: how a router's logits become experts and weights. Its seven settings, and what they compute.
 
 A model's router follows it on tensors (`model/router.py`), traces and knobs on arrays (`tracing/rule.py`), widgets in
-JavaScript (`widgets/shared/scoring.js`, the twin of this file). A score function is added here and there; tests hold
+JavaScript (`widgets/shared/routing_rule.js`, the twin of this file). A score function is added here and there; tests hold
 tensors, arrays and JavaScript together.
 """
 
@@ -19,7 +19,7 @@ GroupScore = Literal["top2", "max"]
 SCORE_FUNCTIONS: tuple[str, ...] = get_args(ScoreFunction)
 GROUP_SCORES: tuple[str, ...] = get_args(GroupScore)
 
-Numbers = TypeVar("Numbers")  # a tensor of torch or an array of numpy
+Numbers = TypeVar("Numbers", bound=Any)  # a tensor of torch or an array of numpy
 _LEAST = 1e-37  # of softplus: its root has no slope at 0, which it comes to in float32
 
 
@@ -27,7 +27,7 @@ class _Scores(NamedTuple):
     """A score function twice; both are made of logits [..., experts]."""
 
     of_tensor: Callable[[Any], Any]
-    of_array: Callable[[np.ndarray], np.ndarray]
+    of_array: Callable[[Any], Any]
 
 
 def _softmax(logits: Float[np.ndarray, "*rows experts"]) -> Float[np.ndarray, "*rows experts"]:

@@ -5,9 +5,11 @@ import json
 import pytest
 
 from moe_lessons import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
+from moe_lessons.config import LatentAttentionConfig
 from moe_lessons.resources import data_path
 
 SIZES = {"vocab_size": 64, "dim": 32, "n_layers": 2, "hidden_dim": 64, "max_length": 32}
+LATENT = LatentAttentionConfig(n_heads=2, kv_lora_rank=8, qk_nope_head_dim=4, qk_rope_head_dim=2, v_head_dim=4)
 
 
 def model(**changes) -> ModelConfig:
@@ -36,6 +38,10 @@ def model(**changes) -> ModelConfig:
         (lambda: TrainConfig(seconds=0.0), ["seconds is 0.0"]),
         (lambda: TrainConfig(steps=3, optimizer="sgd"), ["'sgd'", "'muon'"]),
         (lambda: TrainConfig(steps=3, warmup=2.0), ["warmup is 2.0", "between 0 and 1"]),
+        (lambda: AttentionConfig(n_heads=4).sizes, ["head_dim is None", "ModelConfig"]),
+        (lambda: model().latent_attention, ["heads of keys and values"]),
+        (lambda: model(attention=LATENT).grouped_attention, ["keeps latents"]),
+        (lambda: model().mixture, ["is dense", "moe=MoEConfig"]),
         (lambda: ModelConfig.from_card("gpt-5"), ["'gpt-5'", "course-dense"]),
         (lambda: ModelConfig.from_dict({**SIZES, "width": 3, "attention": {"n_heads": 4}}), ["width", "it has"]),
         (lambda: ModelConfig.from_dict({**SIZES, "attention": {}}), ["needs attention.n_heads"]),
@@ -62,3 +68,19 @@ def test_every_card_is_a_configuration(path):
 def test_head_sizes_follow_from_the_dimension():
     config = model(dim=48)
     assert (config.attention.head_dim, config.attention.n_kv_heads) == (12, 4)
+    assert config.attention.sizes == (4, 4, 12)
+
+
+def test_a_model_says_which_kind_of_attention_it_has_and_which_layers_are_sparse():
+    moe = MoEConfig(n_routed_experts=4, top_k=1, hidden_dim=8, n_dense_layers=1)
+    config = model(moe=moe, attention=LATENT)
+    assert config.latent_attention is LATENT
+    assert config.mixture is moe
+    assert [config.moe_of(layer) for layer in range(2)] == [None, moe]
+    assert [config.is_sparse(layer) for layer in range(2)] == [False, True]
+    assert model().moe_of(1) is None
+
+
+def test_a_run_is_as_long_as_its_steps_or_its_seconds():
+    assert TrainConfig(steps=0).length == (0, "steps")
+    assert TrainConfig(seconds=2.5).length == (2.5, "seconds")

@@ -158,7 +158,7 @@ def test_far_logits_have_finite_weights_and_slopes(score_function):
 
 
 def test_the_browser_knows_the_same_score_functions_and_reads_a_rule(node):
-    names, rule = javascript(node, "shared/scoring", "[m.SCORE_FUNCTIONS, m.ruleOf(value)]", FULL.as_dict())
+    names, rule = javascript(node, "shared/routing_rule", "[m.SCORE_FUNCTIONS, m.ruleOf(value)]", FULL.as_dict())
     assert tuple(names) == SCORE_FUNCTIONS
     assert rule == {
         "topK": 3,
@@ -182,7 +182,7 @@ def test_the_browser_scores_and_weighs_as_arrays_do(node):
         return [[...scores], [...weights]];
     })"""
     for rule in RULES:
-        answers = javascript(node, "shared/scoring", expression, {"logits": logits.tolist(), "rule": rule.as_dict()})
+        answers = javascript(node, "shared/routing_rule", expression, {"logits": logits.tolist(), "rule": rule.as_dict()})
         scores, weights = (np.array(part) for part in zip(*answers, strict=True))
         np.testing.assert_allclose(scores, rule.scores(logits), rtol=1e-12, atol=1e-300)
         np.testing.assert_allclose(weights, rule.weigh(rule.scores(logits)[:, :3]), rtol=1e-12, atol=1e-300)
@@ -190,6 +190,6 @@ def test_the_browser_scores_and_weighs_as_arrays_do(node):
 
 def test_slots_are_counted_the_same_everywhere(node):
     cases = list(itertools.product((0.25, 1.0, 1.1, 1.25, 2.0), (1, 10, 77), (1, 3), (4, 7)))
-    there = javascript(node, "shared/scoring", "value.map((one) => m.slotsPerExpert(...one))", cases)
+    there = javascript(node, "shared/routing_rule", "value.map((one) => m.slotsPerExpert(...one))", cases)
     for (factor, tokens, top_k, n_experts), slots in zip(cases, there, strict=True):
         assert slots == slots_per_expert(factor, tokens, top_k, n_experts) == capacity(tokens, top_k, n_experts, factor)

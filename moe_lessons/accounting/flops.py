@@ -19,7 +19,7 @@ def pair_products(config: ModelConfig) -> int:
     heads = config.attention
     if isinstance(heads, LatentAttentionConfig):
         return heads.n_heads * (heads.qk_head_dim + heads.v_head_dim)
-    return 2 * heads.n_heads * heads.head_dim
+    return 2 * heads.n_heads * heads.sizes.head_dim
 
 
 def cached_pair_products(config: ModelConfig) -> int:
@@ -76,8 +76,9 @@ def training_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     if config.mtp_depth:
         layer = layer_table(config, config.n_layers)
         products = sum(part.active for part in layer if part.name != "norms")
-        if config.is_sparse(config.n_layers) and config.moe.expert_bias:
-            products -= config.moe.n_routed_experts
+        moe = config.moe_of(config.n_layers)
+        if moe is not None and moe.expert_bias:
+            products -= moe.n_routed_experts
         products += 2 * config.dim**2 + config.vocab_size * config.dim  # what joins the two inputs, and the head
         for depth in range(config.mtp_depth):
             known = seq_len - depth  # the last tokens have none so far ahead

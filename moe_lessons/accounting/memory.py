@@ -13,7 +13,7 @@ def cache_bytes_per_token(config: ModelConfig, bytes_per_number: float = 2) -> i
     if isinstance(heads, LatentAttentionConfig):
         numbers = heads.kv_lora_rank + heads.qk_rope_head_dim
     else:
-        numbers = 2 * heads.n_kv_heads * heads.head_dim
+        numbers = 2 * heads.sizes.n_kv_heads * heads.sizes.head_dim
     return round(config.n_layers * numbers * bytes_per_number)
 
 

@@ -46,10 +46,10 @@ def layer_table(config: ModelConfig, layer: int) -> list[Part]:
     attention, gains = attention_parameters(config)
     norms = 2 * config.dim + gains
     parts = [Part(layer, "attention", attention, attention), Part(layer, "norms", norms, norms)]
-    if not config.is_sparse(layer):
+    moe = config.moe_of(layer)
+    if moe is None:
         size = swiglu_parameters(config.dim, config.hidden_dim)
         return [*parts, Part(layer, "feed_forward", size, size)]
-    moe = config.moe
     rows = 2 if moe.noise else 1  # one product for the logits, one for their noise
     router = moe.n_routed_experts * (rows * config.dim + moe.expert_bias)
     expert = swiglu_parameters(config.dim, moe.hidden_dim)
@@ -71,8 +71,9 @@ def attention_parameters(config: ModelConfig) -> tuple[int, int]:
         matrices += dim * (heads.kv_lora_rank + heads.qk_rope_head_dim)  # down to the latent and the shared key
         matrices += heads.kv_lora_rank * (heads.n_heads * heads.qk_nope_head_dim + values)  # and up again
         return matrices + values * dim, (rank or 0) + heads.kv_lora_rank
-    queries, keys = heads.n_heads * heads.head_dim, heads.n_kv_heads * heads.head_dim
-    gains = 2 * heads.head_dim if heads.qk_norm else queries + keys if heads.joint_qk_norm else 0
+    n_heads, n_kv_heads, head_dim = heads.sizes
+    queries, keys = n_heads * head_dim, n_kv_heads * head_dim
+    gains = 2 * head_dim if heads.qk_norm else queries + keys if heads.joint_qk_norm else 0
     return dim * (2 * queries + 2 * keys), gains
 
 
@@ -96,11 +97,12 @@ def count_parameters(model: ModelConfig | Transformer) -> ParameterCount:
         tensors = [*model.named_parameters(), *model.named_buffers()]
         total = sum(tensor.numel() for _, tensor in tensors)
         idle = sum(tensor.numel() for name, tensor in tensors if name.startswith("mtp."))
-        idle += sum(
-            tensor.numel() // config.moe.n_routed_experts * (config.moe.n_routed_experts - config.moe.top_k)
-            for name, tensor in tensors
-            if name.startswith("blocks.") and ".experts." in name
-        )
+        if (moe := config.moe) is not None:
+            idle += sum(
+                tensor.numel() // moe.n_routed_experts * (moe.n_routed_experts - moe.top_k)
+                for name, tensor in tensors
+                if name.startswith("blocks.") and ".experts." in name
+            )
         embedding = model.embedding.weight.numel()
     else:
         config = model

@@ -57,9 +57,9 @@ def fit_power_law(
     return PowerLaw(float(floors[best]), float(scale[best]), float(exponents[best]))
 
 
-def frontier(compute: Sequence[float], loss: Sequence[float]) -> Int[np.ndarray, " points"]:
+def frontier(compute: Sequence[float] | np.ndarray, loss: Sequence[float] | np.ndarray) -> Int[np.ndarray, " points"]:
     """Which runs nobody beats for less: in order of compute, those with a loss below all before them."""
-    order = np.lexsort((loss, compute))
+    order = np.lexsort((np.asarray(loss), np.asarray(compute)))
     best, kept = np.inf, []
     for run in order:
         if loss[run] < best:

@@ -59,7 +59,7 @@ def execute(notebook: NotebookNode, where: Path, **variables: str) -> Timing:
     def on_end(cell: NotebookNode, cell_index: int, **_: object) -> None:
         if cell_index in started:
             took[cell_index] = time.monotonic() - started[cell_index]
-            memory[cell_index] = _held(getattr(client.km.provisioner, "pid", None))
+            memory[cell_index] = _held(getattr(client.km and client.km.provisioner, "pid", None))
 
     client = NotebookClient(
         notebook,
@@ -104,10 +104,10 @@ def make(notebook: NotebookNode, target: Path) -> Timing:
 def _held(pid: int | None) -> float:
     """The most megabytes that a process has held so far; where the system does not tell, what it holds now."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-        return int(_PEAK.search(status)[1]) / 1000
-    except (OSError, TypeError):
-        return _holds_now(pid)
+        peak = _PEAK.search(Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
+    except OSError:
+        peak = None
+    return int(peak[1]) / 1000 if peak else _holds_now(pid)
 
 
 def _holds_now(pid: int | None) -> float:

@@ -58,7 +58,8 @@ class _FusedDense(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         hidden, product, gate_up, down = ctx.saved_tensors
         grad, width = grad.contiguous(), down.shape[1]
-        d_hidden, sums = torch.empty_like(hidden), []
+        d_hidden = torch.empty_like(hidden)
+        sums: list[tuple[Tensor, Tensor]] = []
 
         def work(own: Iterable[slice]) -> None:
             buffers = [hidden.new_empty(_ROWS, size) for size in (width, width, width, 2 * width)]
@@ -79,7 +80,8 @@ class _FusedDense(torch.autograd.Function):
         side_by_side(work, _blocks(len(hidden)))
         if not sums:  # no token
             return d_hidden, torch.zeros_like(gate_up), torch.zeros_like(down)
-        d_gate_up, d_down = (sum(parts[1:], start=parts[0]) for parts in zip(*sums, strict=True))
+        d_gate_up = sum((part for part, _ in sums[1:]), start=sums[0][0])
+        d_down = sum((part for _, part in sums[1:]), start=sums[0][1])
         return d_hidden, d_gate_up, d_down
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from moe_lessons.benchmark.timing import Timing, interleaved
 from moe_lessons.model.generate import generate
@@ -46,7 +46,7 @@ def compare(rounds: int, device: torch.device, *, quick: bool = False) -> Genera
     return Generation(interleaved(ways, rounds, warmup=1), n_new, all(same) if same else None, left_out)
 
 
-def _theirs(model: nn.Module, prompt: Tensor, n_new: int) -> Tensor:
+def _theirs(model: Any, prompt: Tensor, n_new: int) -> Tensor:
     mask = torch.ones_like(prompt)
     length = {"min_new_tokens": n_new, "max_new_tokens": n_new}
     return model.generate(prompt, attention_mask=mask, do_sample=False, use_cache=True, pad_token_id=0, **length)

@@ -1,6 +1,7 @@
 """Hugging Face's Mixtral block, in every way that `transformers` offers to compute its experts."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,12 +20,13 @@ def mixtral_blocks(layer: MoE) -> Iterator[tuple[str, nn.Module]]:
 
     n_experts, dim, hidden = layer.experts.down.shape
     for name in ("eager", *sorted(ALL_EXPERTS_FUNCTIONS.valid_keys())):
+        option: dict[str, Any] = {"experts_implementation": name}  # which its signature does not list
         config = MixtralConfig(
             hidden_size=dim,
             intermediate_size=hidden,
             num_local_experts=n_experts,
             num_experts_per_tok=layer.router.top_k,
-            experts_implementation=name,
+            **option,
         )
         with torch.device("meta"):
             block = MixtralSparseMoeBlock(config)

@@ -12,6 +12,7 @@ from moe_lessons.accounting import cache_bytes_per_token
 from moe_lessons.benchmark.timing import Timing, interleaved
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
 from moe_lessons.model.cache import Cache, make_cache
+from moe_lessons.model.latent_attention import LatentAttention
 from moe_lessons.model.speculative import Drafter
 from moe_lessons.model.transformer import Transformer
 
@@ -56,16 +57,18 @@ def ways_to_continue(
         cache = make_cache(its_config, batch_size, device=device)
         with torch.inference_mode():
             model(torch.zeros(batch_size, context, dtype=torch.long, device=device), cache)
-        for block in model.blocks if absorb is not None else ():
-            block.attention.absorb = absorb
+        for block in model.blocks:
+            if isinstance(block.attention, LatentAttention):
+                block.attention.absorb = absorb
         ways[name] = partial(_more, model, cache, torch.ones(batch_size, 1, dtype=torch.long, device=device))
     return ways
 
 
 def _configs(context: int, n_layers: int) -> tuple[ModelConfig, ModelConfig]:
     """The same small model with latent attention, and with ordinary attention of as many heads."""
-    sizes = {"vocab_size": 512, "dim": 256, "n_layers": n_layers, "hidden_dim": 512, "max_length": context + 1}
-    config = ModelConfig(**sizes, attention=LATENT)
+    config = ModelConfig(
+        vocab_size=512, dim=256, n_layers=n_layers, hidden_dim=512, max_length=context + 1, attention=LATENT
+    )
     heads = AttentionConfig(n_heads=LATENT.n_heads, head_dim=LATENT.v_head_dim)
     return config, replace(config, attention=heads)
 

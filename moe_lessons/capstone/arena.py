@@ -12,7 +12,7 @@ from torch import nn
 
 from moe_lessons.benchmark.timing import interleaved
 from moe_lessons.capstone.checks import OVER_BUDGET, arriving, inspect_router, inspect_seated
-from moe_lessons.capstone.contract import AnyRouter, seat_routers, spread
+from moe_lessons.capstone.contract import AnyRouter, seat_of, seat_routers, spread
 from moe_lessons.capstone.crashes import crash, is_theirs
 from moe_lessons.capstone.leaderboard import Board, Row, board, keep
 from moe_lessons.capstone.report import Finding, Report
@@ -93,6 +93,7 @@ class Arena:
         )
         if self.config.moe is None:
             raise ValueError("model is dense, but the arena is about its routers; give a model with moe=MoEConfig(...)")
+        self.steps = steps
         self.train = TrainConfig(steps=steps, batch_size=8, seq_len=self.config.max_length, lr=0.02)
         # The loop measures held-out documents, of which one will do: the arena has windows of its own.
         self.text = corpus._replace(valid=first_documents(corpus.valid, 1))  # what contestants are trained on
@@ -106,7 +107,7 @@ class Arena:
         digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:12]
         return {
             "arena": digest,
-            "tokens": self.train.steps * self.train.batch_size * self.train.seq_len,
+            "tokens": self.steps * self.train.batch_size * self.train.seq_len,
             **run_conditions(self.train, self.device),
         }
 
@@ -135,14 +136,14 @@ class Arena:
         does is raised: the report says what it was, and in which line.
         """
         report = inspect_router(router, self.config, dynamic=dynamic)
-        if not report:
+        if router is None or not report:
             return Entry(name, report)
         balance = {"balance_loss": balance_loss, "z_loss": z_loss, "bias_rate": bias_rate, "bias_decay": bias_decay}
         settings = {name: value for name, value in (balance | {"dynamic": dynamic}).items() if value}
         row = Row(name=name, ours=ours, seed=seed, settings=settings, conditions=self.conditions)
         if not report.accepted:
             return self._refused(row, report)
-        own = seat_routers(self._model(seed), router, seed).blocks[-1].feed_forward.router.own
+        own = seat_of(seat_routers(self._model(seed), router, seed), -1).own
         biased = getattr(own, "expert_bias", None) is not None
         model = seat_routers(self._model(seed, biased), router, seed)
         config = replace(self.train, **balance, seed=seed)
@@ -178,7 +179,7 @@ class Arena:
         return board(self.conditions)
 
     def _model(self, seed: int, biased: bool = False) -> Transformer:
-        config = replace(self.config, moe=replace(self.config.moe, expert_bias=biased))
+        config = replace(self.config, moe=replace(self.config.mixture, expert_bias=biased))
         return Transformer(config, device=self.device, seed=seed)
 
     def _refused(self, row: Row, report: Report, *rest: Any) -> Entry:
@@ -197,9 +198,9 @@ class Arena:
 
     def _score(self, model: Transformer, config: TrainConfig) -> dict[str, Any]:
         loss, peak, live = self._loss_and_load(model)
-        own = model.blocks[-1].feed_forward.router.own
+        own = seat_of(model, -1).own
         parameters = sum(p.numel() for p in own.parameters()) if isinstance(own, nn.Module) else 0
-        top_k = self.config.moe.top_k
+        top_k = self.config.mixture.top_k
         over = (
             f"{live:.2f} experts a token after training, but the budget is {top_k}"
             if live > OVER_BUDGET * top_k

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from moe_lessons.capstone.contract import AnyRouter, Seat, seat_routers, spread
+from moe_lessons.capstone.contract import AnyRouter, Seat, seat_of, seat_routers, spread
 from moe_lessons.capstone.crashes import crash
 from moe_lessons.capstone.faults import choice_fault, number_fault, shape_fault
 from moe_lessons.capstone.report import Finding, Report, holds, refused
@@ -62,7 +62,7 @@ def inspect_seated(model: Transformer, samples: dict[int, Sample] | None = None,
     samples = samples or arriving(model, _text(model.config))
     reports = []
     for layer, sample in samples.items():
-        seat = model.blocks[layer].feed_forward.router
+        seat = seat_of(model, layer)
         training = seat.training
         with seeded(0, sample.hidden.device):
             report = list(_findings(seat, sample, dynamic))

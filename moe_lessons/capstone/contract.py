@@ -73,10 +73,18 @@ def seat_routers(model: Transformer, router: AnyRouter, seed: int = 0) -> Transf
     model.embedding.register_forward_pre_hook(text.look_up)
     with seeded(seed):  # modules are made on the CPU, then moved
         for block in model.blocks:
-            if isinstance(block.feed_forward, MoE):
+            if config is not None and isinstance(block.feed_forward, MoE):
                 own = make(router, model.config.dim, config, device)
                 block.feed_forward.router = Seat(own, model.config.dim, config, text).to(device)
     return model
+
+
+def seat_of(model: Transformer, layer: int) -> Seat:
+    """The seat of a layer whose router was put there; ValueError where none was."""
+    feed_forward = model.blocks[layer].feed_forward
+    if not isinstance(feed_forward, MoE) or not isinstance(feed_forward.router, Seat):
+        raise ValueError(f"layer {layer} has no seat; call seat_routers(model, router), and ask for a sparse layer")
+    return feed_forward.router
 
 
 def make(router: AnyRouter, dim: int, config: MoEConfig, device: torch.device | str = "cpu") -> AnyRouter:

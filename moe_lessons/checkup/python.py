@@ -30,7 +30,7 @@ def check_torch() -> Check:
     try:
         import torch
 
-        torch.ones(2, 2) @ torch.ones(2, 2)
+        torch.ones(2, 2).matmul(torch.ones(2, 2))
     except ModuleNotFoundError as error:
         mine = _own_python()
         remedy = f"start the course's own Python: {mine} -m moe_lessons doctor" if mine else REINSTALL

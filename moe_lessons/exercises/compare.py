@@ -5,7 +5,7 @@ Nothing here imports torch, so that the first lessons' checks start at once; ten
 
 import math
 from numbers import Number
-from typing import Any
+from typing import Any, SupportsFloat, cast
 
 import numpy as np
 
@@ -68,8 +68,9 @@ def numbers(value: Any) -> np.ndarray | None:
         return array(value)
     if isinstance(value, list) or (isinstance(value, tuple) and all(isinstance(part, Number) for part in value)):
         parts = [numbers(part) for part in value]
-        if all(part is not None for part in parts) and len({part.shape for part in parts}) <= 1:
-            return np.array(parts)
+        known = [part for part in parts if part is not None]
+        if len(known) == len(parts) and len({part.shape for part in known}) <= 1:
+            return np.array(known)
     return None
 
 
@@ -164,7 +165,7 @@ def array(value: Any) -> np.ndarray:
     if isinstance(value, int) and abs(value) >= 2**63:
         value = float(value)
     elif isinstance(value, Number) and not isinstance(value, (int, float, complex, np.generic)):
-        value = float(value)  # Fraction and Decimal
+        value = float(cast(SupportsFloat, value))  # Fraction and Decimal
     return np.asarray(value)
 
 

@@ -95,8 +95,8 @@ def _gradients(value: Any, leaves: list) -> tuple | None:
         return None
     import torch
 
-    total = sum((part * torch.linspace(0.5, 1.5, part.numel()).view_as(part)).sum() for part in outputs)
-    found = torch.autograd.grad(total, leaves, allow_unused=True)
+    first, *others = ((part * torch.linspace(0.5, 1.5, part.numel()).view_as(part)).sum() for part in outputs)
+    found = torch.autograd.grad(sum(others, start=first), leaves, allow_unused=True)
     return tuple(
         torch.zeros_like(leaf) if gradient is None else gradient for leaf, gradient in zip(leaves, found, strict=True)
     )

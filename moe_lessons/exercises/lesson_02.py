@@ -205,7 +205,11 @@ EXERCISES = (
             "The layers are missing: each has keys and values of its own.": (
                 lambda n_layers, *rest: cache_bytes(1, *rest)
             ),
-            "You count numbers; each takes bytes_per_number bytes.": lambda *sizes: cache_bytes(*sizes[:-1], 1),
+            "You count numbers; each takes bytes_per_number bytes.": (
+                lambda n_layers, n_heads, n_kv_heads, head_dim, tokens, bytes_per_number: cache_bytes(
+                    n_layers, n_heads, n_kv_heads, head_dim, tokens, 1
+                )
+            ),
             "That is the size of one token; the cache holds all of them.": (
                 lambda n_layers, n_heads, n_kv_heads, head_dim, tokens, bytes_per_number: cache_bytes(
                     n_layers, n_heads, n_kv_heads, head_dim, 1, bytes_per_number

@@ -56,7 +56,7 @@ def block(
     feed_forward = {"gate": gate, "up": up, "down": down}
     weights = {f"attention.{name}.weight": matrix for name, matrix in attention.items()}
     weights |= {f"feed_forward.{name}.weight": matrix for name, matrix in feed_forward.items()}
-    unturned = rotation(torch.zeros(time, dtype=torch.long), heads.head_dim, heads.rope_theta)
+    unturned = rotation(torch.zeros(time, dtype=torch.long), heads.rope_dim, heads.rope_theta)
     return functional_call(Block(config, 0), weights, (hidden[None], unturned))[0]
 
 
@@ -214,7 +214,7 @@ def _parameters(
     final: int = 1,
     head: bool | None = None,
 ) -> int:
-    heads = config.attention
+    heads = config.grouped_attention.sizes
     kv = heads.n_kv_heads if kv_heads is None else kv_heads
     width = heads.head_dim if head_dim is None else head_dim
     attention = config.dim * width * (2 * heads.n_heads + 2 * kv)

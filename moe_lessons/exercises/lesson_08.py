@@ -37,7 +37,7 @@ def model_balance_loss(
 def updated_bias(bias: Float[Tensor, " experts"], loads: Int[Tensor, "micro experts"], rate: float) -> Tensor:
     """The bias after one optimizer step, whose load is the sum over its micro-batches."""
     router = Router(1, MoEConfig(n_routed_experts=len(bias), top_k=1, hidden_dim=1, expert_bias=True))
-    router.expert_bias.copy_(bias)
+    router.expert_bias = bias.clone()
     load_balance.update_bias(router, loads.sum(dim=0), rate)
     return router.expert_bias
 

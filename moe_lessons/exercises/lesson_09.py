@@ -70,7 +70,7 @@ def _count(
     rows: int | None = None,
 ) -> tuple[int, int]:
     """The count, or what it becomes with one of its parts counted otherwise."""
-    moe, dim = config.moe, config.dim
+    moe, dim = config.mixture, config.dim
     sparse = config.n_layers - moe.n_dense_layers if layers is None else layers
     outside = config.vocab_size * dim * ((1 if config.tie_embeddings else 2) if heads is None else heads)
     outside += (2 * config.n_layers + 1) * dim if norms is None else norms

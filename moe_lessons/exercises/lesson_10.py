@@ -1,6 +1,7 @@
 """Lesson 10: what a conversation costs, what is turned and what is normalized, folding, scaling, and when to unpack."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -70,16 +71,18 @@ def _sum(wanted: Tensor, rope_query: Tensor, latents: Tensor, rope_keys: Tensor)
 
 
 def _models(rng: np.random.Generator) -> Iterator[tuple]:
-    latent = {"qk_nope_head_dim": 16, "v_head_dim": 16}
+    latent = partial(LatentAttentionConfig, qk_nope_head_dim=16, v_head_dim=16)
     for attention, n_layers, tokens, size in (
         (AttentionConfig(n_heads=8, n_kv_heads=2, head_dim=16), 3, 100, 2),
-        (LatentAttentionConfig(n_heads=8, kv_lora_rank=64, qk_rope_head_dim=8, **latent), 3, 100, 2),
+        (latent(n_heads=8, kv_lora_rank=64, qk_rope_head_dim=8), 3, 100, 2),
         (AttentionConfig(n_heads=4, head_dim=32), 1, 7, 4),
         (AttentionConfig(n_heads=4, n_kv_heads=2, head_dim=48), 2, 10, 2),  # wider than dim has for each head
-        (LatentAttentionConfig(n_heads=4, q_lora_rank=24, kv_lora_rank=40, qk_rope_head_dim=4, **latent), 5, 9, 1),
+        (latent(n_heads=4, q_lora_rank=24, kv_lora_rank=40, qk_rope_head_dim=4), 5, 9, 1),
     ):
-        sizes = {"vocab_size": 50, "dim": 128, "n_layers": n_layers, "hidden_dim": 96, "max_length": 128}
-        yield ModelConfig(**sizes, attention=attention), tokens, size
+        config = ModelConfig(
+            vocab_size=50, dim=128, n_layers=n_layers, hidden_dim=96, max_length=128, attention=attention
+        )
+        yield config, tokens, size
 
 
 def _queries(rng: np.random.Generator) -> Iterator[tuple]:
@@ -130,7 +133,7 @@ def _grouped_or_latent(grouped: Callable, latent: Callable) -> Callable:
 
 
 def _heads(heads: AttentionConfig) -> int:
-    return 2 * heads.n_kv_heads * heads.head_dim
+    return 2 * heads.sizes.n_kv_heads * heads.sizes.head_dim
 
 
 def _latent(heads: LatentAttentionConfig) -> int:

@@ -26,10 +26,16 @@ def added_parameters(dim: int, hidden_dim: int, vocab_size: int) -> int:
     """What one multi-token module adds to a dense model whose heads together are `dim` wide."""
 
     def total(depth: int) -> int:
-        sizes = {"dim": dim, "hidden_dim": hidden_dim, "vocab_size": vocab_size, "mtp_depth": depth}
-        return count_parameters(
-            ModelConfig(n_layers=1, max_length=8, attention=AttentionConfig(n_heads=1), **sizes)
-        ).total
+        config = ModelConfig(
+            vocab_size=vocab_size,
+            dim=dim,
+            n_layers=1,
+            hidden_dim=hidden_dim,
+            max_length=8,
+            attention=AttentionConfig(n_heads=1),
+            mtp_depth=depth,
+        )
+        return count_parameters(config).total
 
     return total(1) - total(0)
 

@@ -1,6 +1,6 @@
 """Lesson 12: FLOPs, bytes and money; eight bits; loss against compute; experts on several processes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -124,7 +124,7 @@ def _over_tokens(numbers: Tensor, width: int) -> Tensor:
     return _with_scales(numbers, 1, largest)
 
 
-def _kept(compute: Sequence[float], loss: Sequence[float], order: Sequence[int], equal: bool = False) -> list[int]:
+def _kept(compute: Sequence[float], loss: Sequence[float], order: Iterable[int], equal: bool = False) -> list[int]:
     kept: list[int] = []
     for run in order:
         if all(loss[run] < loss[other] or (equal and loss[run] == loss[other]) for other in kept):

@@ -7,7 +7,7 @@ is true whatever the cause. One expected number alone is no pattern: any wrong n
 from collections.abc import Callable, Sequence
 from itertools import permutations
 from numbers import Number
-from typing import Any
+from typing import Any, SupportsFloat, cast
 
 import numpy as np
 
@@ -49,7 +49,9 @@ def _of_tuples(yours: Sequence[Any], expected: Sequence[Any], arguments: Sequenc
     columns = [([v[i] for v in yours], [v[i] for v in expected]) for i in range(count)]
     parts = [([numbers(a) for a in mine], [numbers(b) for b in theirs]) for mine, theirs in columns]
     if all(_fit(*part) for part in parts):
-        found = _factor([a for part in parts for a in part[0]], [b for part in parts for b in part[1]], arguments)
+        mine = [a for part in parts for a in part[0] if a is not None]
+        theirs = [b for part in parts for b in part[1] if b is not None]
+        found = _factor(mine, theirs, arguments)
         if found:
             return found
     for order in list(permutations(range(count)))[1:]:
@@ -159,7 +161,7 @@ def _sizes(arguments: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
     for given in arguments:
         for name, value in given.items():
             if isinstance(value, Number) and not isinstance(value, bool):
-                found.setdefault(name, []).append(float(value))
+                found.setdefault(name, []).append(float(cast(SupportsFloat, value)))
             elif is_array(value):
                 for axis, size in enumerate(value.shape):
                     found.setdefault(f"{name}.shape[{axis}]", []).append(float(size))

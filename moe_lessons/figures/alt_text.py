@@ -10,10 +10,11 @@ from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
-from matplotlib.container import BarContainer
+from matplotlib.container import BarContainer, Container
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
@@ -66,8 +67,8 @@ def _panel(axis: Axes) -> list[str]:
     """One panel's title and axes, then a sentence for each kind of thing drawn in it; empty for a bare panel."""
     titles = [_plain(axis.get_title(loc=where)) for where in ("left", "center", "right")]
     title = ", ".join(words for words in titles if words)
-    if not title and not axis.get_label().startswith(("_", "<")):
-        title = axis.get_label()
+    if not title and not _label(axis).startswith(("_", "<")):
+        title = _label(axis)
     named: set[str] = set()
     # Without axes it is a diagram, whose lines and boxes measure nothing.
     drawn = [*_lines(axis, named), *_bars(axis), *_maps(axis), *_clouds(axis)] if axis.axison else []
@@ -80,6 +81,12 @@ def _panel(axis: Axes) -> list[str]:
     first = title or (labels.pop(0) if labels else "")
     axes = "; ".join(labels) if drawn else ""
     return [part for part in (first, axes, *drawn, _listed(words)) if part]
+
+
+def _label(one: Artist | Container) -> str:
+    """Its label as text; matplotlib takes any object, and none."""
+    label = one.get_label()
+    return "" if label is None else str(label)
 
 
 def _axis_labels(axis: Axes) -> Iterator[tuple[str, str]]:
@@ -96,15 +103,15 @@ def _lines(axis: Axes, named: set[str]) -> Iterator[str]:
     curves: dict[str, Line2D] = {}
     levels: dict[str, list[float]] = {}
     for line in axis.lines:
-        label = line.get_label() or "_"
+        label = _label(line) or "_"
         if not line.get_visible():
             continue
         if line.get_transform() != axis.transData:  # drawn from edge to edge
             if not label.startswith("_"):
                 named.add(_plain(label))
-                levels.setdefault(_plain(label), []).append(float(line.get_ydata()[0]))
+                levels.setdefault(_plain(label), []).append(float(np.asarray(line.get_ydata())[0]))
             continue
-        if len(line.get_xdata()) < 2:
+        if np.size(line.get_xdata()) < 2:
             continue
         key = to_hex(line.get_color()) if label.startswith("_") else label
         if key not in curves or line.get_linewidth() >= curves[key].get_linewidth():
@@ -161,7 +168,7 @@ def _bars(axis: Axes) -> Iterator[str]:
     """Bars by name and length, where they are few; otherwise the shortest and the longest."""
     bars = [one for one in axis.containers if isinstance(one, BarContainer) and len(one.patches)]
     if len(bars) > 1 and all(len(one.patches) == 1 for one in bars):
-        known = ["" if one.get_label().startswith("_") else _plain(one.get_label()) for one in bars]
+        known = ["" if _label(one).startswith("_") else _plain(_label(one)) for one in bars]
         bars = [BarContainer([one.patches[0] for one in bars], orientation=bars[0].orientation)]
     else:
         known = []
@@ -177,7 +184,7 @@ def _bars(axis: Axes) -> Iterator[str]:
         names = [name or known for name, known in zip_longest(names, known, fillvalue="")]
         if not np.isfinite(lengths).any() or not np.any(lengths):
             continue
-        label = container.get_label()
+        label = _label(container)
         head = f"{_plain(label)}: " if label and not label.startswith("_") else ""
         if len(lengths) <= _NAMED_BARS:
             pairs = zip(names, lengths, strict=True)
@@ -200,7 +207,7 @@ def _maps(axis: Axes) -> Iterator[str]:
         rows, columns = numbers.shape
         if not np.isfinite(numbers).any():
             continue
-        row, column = np.unravel_index(int(np.nanargmax(numbers)), numbers.shape)
+        row, column = map(int, np.unravel_index(int(np.nanargmax(numbers)), numbers.shape))
         where = f"{_tick_name(axis, 'y', row) or f'row {row}'}, {_tick_name(axis, 'x', column) or f'column {column}'}"
         yield f"a map of {rows} by {columns}, largest {_number(numbers[row, column])} at {where}"
 
@@ -218,7 +225,7 @@ def _clouds(axis: Axes) -> Iterator[str]:
         points = points[np.isfinite(points).all(axis=-1)]
         if not len(points):
             continue
-        label = cloud.get_label()
+        label = _label(cloud)
         head = f"{_plain(label)}: " if label and not label.startswith("_") else ""
         (left, low), (right, high) = points.min(axis=0), points.max(axis=0)
         across, up = _range(left, right), _range(low, high)

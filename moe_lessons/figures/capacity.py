@@ -1,6 +1,7 @@
 """Slots and who sits in them: the still picture of DropView."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -66,7 +67,7 @@ def draw_slots(
     return figure
 
 
-def _wrapped(pieces: Sequence[str], tokens: Sequence[int]) -> list[list[tuple[int, int, str]]]:
+def _wrapped(pieces: Sequence[str], tokens: Iterable[int]) -> list[list[tuple[int, int, str]]]:
     """Lines of (token, column, text)."""
     most, lines, column = int((WIDEST - _NAME - 0.05) / _SIGN), [[]], 0
     for token in tokens:
@@ -100,13 +101,19 @@ def _draw_columns(
 ) -> None:
     width = (WIDEST - 0.04) / len(lines)
     fits = int((width - 0.04) / 0.052)
-    style = {"family": "DejaVu Sans Mono", "fontsize": 6.2, "ha": "center", "va": "center", "parse_math": False}
+    style: dict[str, Any] = {
+        "family": "DejaVu Sans Mono",
+        "fontsize": 6.2,
+        "ha": "center",
+        "va": "center",
+        "parse_math": False,
+    }
     for expert, (line, color) in enumerate(zip(lines, expert_colors(len(lines)), strict=True)):
         x, middle = 0.02 + expert * width, 0.02 + (expert + 0.5) * width
         page.add_patch(Rectangle((x + 0.01, top), width - 0.02, _ROW * 0.9, fc=color, lw=0))
         if width > 0.15:
             page.text(
-                middle, top + _ROW * 0.45, str(expert), color="white", fontweight="bold", **style | {"fontsize": 7}
+                middle, top + _ROW * 0.45, str(expert), color="white", fontweight="bold", **dict(style, fontsize=7)
             )
         for place in range(max(len(line), slots or 0)):
             over = slots is not None and place >= slots
@@ -121,7 +128,7 @@ def _draw_columns(
             if edge != "none":
                 page.add_patch(Rectangle(*shape, fc="none", ec=edge, lw=0.6, ls=dashes))
             if place < len(line) and fits > 1:
-                shown = printable(pieces[line[place] // top_k]).replace(r"\$", "$")[:fits]
+                shown = printable(pieces[int(line[place] // top_k)]).replace(r"\$", "$")[:fits]
                 page.text(middle, y + _ROW * 0.43, shown, color=INK, **style)
                 if over:
                     page.plot([x + 0.04, x + width - 0.04], [y + _ROW * 0.43] * 2, color=_LOST, linewidth=0.9)

@@ -9,7 +9,7 @@ SHEET = "#F6F4EE"  # boxes that lie on it
 
 def luminance(color: str | np.ndarray) -> float:
     """Relative luminance of a color, or of its red, green and blue from 0 to 1: 0 is black, 1 is white."""
-    channels = np.array(to_rgb(color))
+    channels = np.array(to_rgb(color if isinstance(color, str) else tuple(color)))
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
@@ -27,8 +27,8 @@ def readable(color: str, least: float = 4.5, ground: str = PAPER) -> str:
     channels, dark, light = np.array(to_rgb(color)), 0.0, 1.0
     for _ in range(12):
         middle = (dark + light) / 2
-        if contrast(to_hex(channels * middle), ground) >= least:
+        if contrast(to_hex(tuple(channels * middle)), ground) >= least:
             dark = middle
         else:
             light = middle
-    return to_hex(channels * dark)
+    return to_hex(tuple(channels * dark))

@@ -73,7 +73,7 @@ def draw_saturation(dims: Sequence[int], largest: Mapping[str, Sequence[float]],
     ends = plot_named(axis, curves, (_RED, _BLUE, _GREEN), dots=np.inf, linewidth=2, markersize=4)
     axis.axhline(1 / keys, color=MUTED, linewidth=1, linestyle="--")
     ends.append((dims[-1], 1 / keys, f"equal weights (1/{keys})", MUTED))
-    figure.get_layout_engine().set(rect=(0, 0, 0.74, 1))
+    figure.set_layout_engine("constrained", rect=(0, 0, 0.74, 1))
     name_ends(axis, f"the largest of {keys} weights, on average", ends)
     return figure
 
@@ -141,7 +141,7 @@ def draw_cache(sizes: Mapping[str, float], unit: str, title: str) -> Figure:
     rows = np.arange(len(sizes))
     values = np.array(list(sizes.values()))
     axis.barh(rows, values, color=[_BLUE, *[_ORANGE] * (len(sizes) - 1)], height=0.62)
-    for row, value in zip(rows, values, strict=True):
+    for row, value in enumerate(values):
         axis.text(value, row, f" {value:,.0f}", va="center", fontsize=8.5, color=INK)
     axis.set_yticks(rows, list(sizes))
     axis.tick_params(axis="y", labelcolor=INK)
@@ -166,7 +166,8 @@ def draw_habits(
     axis.set_xticks(np.arange(0, axis.get_xlim()[1], 0.05 if axis.get_xlim()[1] < 0.4 else 0.1))
     axis.legend(frameon=False, fontsize=8.5, loc="upper right")
     figure.draw_without_rendering()
-    _name_points(axis, {f"{at[0]}.{at[1]}": (across, y[named][at]) for at, across in np.ndenumerate(x[named])})
+    heads = np.ndenumerate(x[named])
+    _name_points(axis, {f"{at[0]}.{at[1]}": (float(across), float(y[named][at])) for at, across in heads})
     return figure
 
 

@@ -47,7 +47,7 @@ def draw_dispatch(
         color = colors[flat[choice]]
         axis.plot([choice + 0.5, place + 0.5], [0.9, 4.05], color=color, linewidth=1.1, alpha=0.75)
         axis.add_patch(Rectangle((place + 0.04, 4.1), 0.92, 0.8, fc=color, lw=0))
-        shown = printable(pieces[choice // top_k]).replace(r"\$", "$")[:4]
+        shown = printable(pieces[int(choice // top_k)]).replace(r"\$", "$")[:4]
         ink = ink_on(color)
         axis.text(
             place + 0.5, 4.5, shown, fontsize=size * 0.8, family="DejaVu Sans Mono", color=ink, rotation=90, **style
@@ -79,7 +79,9 @@ def draw_send(send: Float[np.ndarray, "tokens columns"], n_experts: int, pieces:
     for expert in range(n_experts + 1):
         axis.axvline(expert * slots, color=RULE, linewidth=0.9)
     axis.set(xlim=(0, columns), ylim=(tokens, 0))
-    axis.set_xticks((np.arange(n_experts) + 0.5) * slots, range(n_experts), fontsize=7.5, color=MUTED)
+    axis.set_xticks(
+        (np.arange(n_experts) + 0.5) * slots, [str(expert) for expert in range(n_experts)], fontsize=7.5, color=MUTED
+    )
     shown = [printable(piece).replace(r"\$", "$") for piece in pieces]
     axis.set_yticks(np.arange(tokens) + 0.5, shown, fontsize=7, family="DejaVu Sans Mono")
     for label in axis.get_yticklabels():

@@ -1,6 +1,7 @@
 """Lesson 07's pictures: a mixture of experts at work on one token, and what each expert is worth where."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,7 +26,8 @@ def draw_mixture(
     axis = figure.subplots()
     axis.set(xlim=(0, 14), ylim=(-0.75, n + 0.35))
     axis.axis("off")
-    middle, step = (n - 1) / 2 + 0.1, {"color": INK, "ha": "center", "va": "center", "parse_math": False}
+    middle = (n - 1) / 2 + 0.1
+    step: dict[str, Any] = {"color": INK, "ha": "center", "va": "center", "parse_math": False}
     chosen, colors = dict(zip(experts.tolist(), weights.tolist(), strict=True)), expert_colors(n)
 
     def box(x: float, y: float, width: float, height: float, face: str, edge: str) -> None:
@@ -38,9 +40,9 @@ def draw_mixture(
     shown = printable(piece).replace(r"\$", "$")
     box(0.1, middle - 0.5, 1.9, 1.0, SHEET, INK)
     axis.text(1.05, middle, shown, fontsize=9, family="DejaVu Sans Mono", zorder=4, **step)
-    axis.text(1.05, middle + 0.9, "one token", fontsize=8, zorder=4, **(step | {"color": MUTED}))
-    axis.text(4.35, n + 0.1, "router: a score each", fontsize=8, **(step | {"color": MUTED}))
-    axis.text(8.35, n + 0.1, f"{n} experts, {len(chosen)} at work", fontsize=8, **(step | {"color": MUTED}))
+    axis.text(1.05, middle + 0.9, "one token", fontsize=8, zorder=4, **dict(step, color=MUTED))
+    axis.text(4.35, n + 0.1, "router: a score each", fontsize=8, **dict(step, color=MUTED))
+    axis.text(8.35, n + 0.1, f"{n} experts, {len(chosen)} at work", fontsize=8, **dict(step, color=MUTED))
     for expert in range(n):
         y, on = n - 1 - expert + 0.1, expert in chosen
         width = 1.7 * scores[expert] / scores.max()
@@ -48,14 +50,14 @@ def draw_mixture(
         axis.text(3.5, y, f"{scores[expert]:.2f}", fontsize=7, va="center", ha="right", color=INK if on else MUTED)
         box(7.2, y - 0.36, 2.3, 0.72, colors[expert] if on else SHEET, colors[expert] if on else RULE)
         ink = INK if on else MUTED
-        axis.text(8.35, y, f"expert {expert}", fontsize=8, zorder=4, **(step | {"color": ink}))
+        axis.text(8.35, y, f"expert {expert}", fontsize=8, zorder=4, **dict(step, color=ink))
         if on:
             axis.patches[-1].set_facecolor(SHEET)
             arrow((5.5, y), (7.15, y), colors[expert], 2)
             arrow((9.55, y), (12.0, middle), colors[expert], 2)
             # On its arrow, near the expert, where two arrows are still apart.
             at, ground = 9.55 + 0.22 * 2.45, {"boxstyle": "round,pad=0.1", "fc": SHEET, "ec": "none"}
-            label = step | {"fontsize": 8, "bbox": ground, "zorder": 4}
+            label = dict(step, fontsize=8, bbox=ground, zorder=4)
             axis.text(at, y + 0.22 * (middle - y), f"× {chosen[expert]:.2f}", **label)
     arrow((2.05, middle), (2.9, middle), INK, 1.6)
     axis.plot(12.3, middle, marker="o", markersize=15, color="white", markeredgecolor=INK, zorder=5)

@@ -25,9 +25,11 @@ def draw_kept(kinds: Mapping[str, int | tuple[float, float]], n_heads: int, titl
     for row, (name, kind) in enumerate(kinds.items()):
         y = 2 * row
         axis.text(-3.3, y + 0.5, name, fontsize=9, color=INK, va="center")
-        n_kv_heads = None if isinstance(kind, tuple) else kind
-        boxes = [(kind[0], _LATENT, "latent"), (kind[1], _KEY, "")] if n_kv_heads is None else []
-        boxes += [(1, color, word) for _ in range(n_kv_heads or 0) for color, word in ((_KEY, "K"), (_VALUE, "V"))]
+        if isinstance(kind, tuple):
+            n_kv_heads, boxes = None, [(kind[0], _LATENT, "latent"), (kind[1], _KEY, "")]
+        else:
+            n_kv_heads = kind
+            boxes = [(1, color, word) for _ in range(n_kv_heads) for color, word in ((_KEY, "K"), (_VALUE, "V"))]
         edges = np.cumsum([0, *(width for width, _, _ in boxes)])
         edges = edges + n_heads - edges[-1] / 2  # in the middle, below the heads
         for (width, color, word), x in zip(boxes, edges, strict=False):

@@ -39,7 +39,7 @@ def draw_overlap(
     hatched = {"color": "white", "edgecolor": REFUSED, "hatch": "////", "linewidth": 1}
     axis.bar(places[much], too_much[order][much], 0.8, base[much], label=labels[1], **hatched)
     axis.bar(places, too_little[order], 0.8, base, color=MAIN, alpha=0.85, label=labels[2])
-    words = [printable(pieces[token]) for token in order]
+    words = [printable(pieces[int(token)]) for token in order]
     long = max(map(len, words), default=0) > 4
     axis.set_xticks(places, words, size=8.5, family="DejaVu Sans Mono", rotation=90 if long else 0)
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

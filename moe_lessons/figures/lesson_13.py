@@ -26,7 +26,13 @@ def draw_load_map(loads: Float[np.ndarray, "layers experts"] | Int[np.ndarray, "
         for (row, column), value in np.ndenumerate(ratio):
             words = f"{value:.1f}" if np.isfinite(value) else "–"
             axis.text(
-                column, row, words, ha="center", va="center", fontsize=7.5, color=ink_on(to_hex(colors[row, column]))
+                column,
+                row,
+                words,
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                color=ink_on(to_hex(tuple(colors[row, column]))),
             )
     step = 1 if layers <= _MOST_NUMBERS else 4
     axis.set_yticks(range(0, layers, step), [f"layer {row}" for row in range(0, layers, step)])

@@ -103,7 +103,7 @@ def draw_loads(
     figure = new_figure(WIDEST, sum(heights) + 0.3 * bool(title))
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
-    parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     if not curves:
         parts[0].text(0.5, 0.5, "no steps yet", ha="center", color=MUTED)
         return figure
@@ -193,7 +193,7 @@ def _draw_text(
     layer = min(layer, curve.text.shape[1] - 1)
     index = _reached(curve.text_steps, at)
     now, before = curve.text[index, layer], curve.text[max(0, index - 1), layer]
-    moved = new_choices(now, before).any(axis=-1)
+    moved = np.asarray(new_choices(now, before).any(axis=-1))
     colors = expert_colors(curve.loads.shape[2])
     page = part.add_axes((0, 0, 1, 1))
     height = 0.4 + _LINE * len(lines)

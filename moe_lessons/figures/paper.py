@@ -6,11 +6,12 @@ gray paper instead of white, which would glare in the dark, with round corners a
 
 import base64
 import io
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.artist import allow_rasterization
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.patches import BoxStyle, Rectangle
 from matplotlib.transforms import IdentityTransform
@@ -32,12 +33,12 @@ class Figure(MatplotlibFigure):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.patch = _Card((0, 0), 1, 1, facecolor=PAPER, edgecolor="none", linewidth=0)
-        self._set_artist_props(self.patch)
+        cast(Any, self)._set_artist_props(self.patch)  # which matplotlib does with its own
 
     @allow_rasterization
     def draw(self, renderer: Any) -> None:
         """Draw all of it; panels that nobody colored let the paper through."""
-        plain = mpl.colors.to_rgba(mpl.rcParams["axes.facecolor"])
+        plain = to_rgba(mpl.rcParams["axes.facecolor"])
         for axis in self.axes:
             if axis.patch.get_facecolor() == plain:
                 axis.set_facecolor("none")
@@ -54,8 +55,9 @@ class _Card(Rectangle):
 
     def draw(self, renderer: Any) -> None:
         box = self.get_window_extent(renderer)
-        corner = _CORNER * self.get_figure(root=True).dpi
-        path = BoxStyle.Round(pad=0, rounding_size=corner)(box.x0, box.y0, box.width, box.height, 1)
+        sheet = cast(Figure, self.get_figure(root=True))  # a card is never drawn without
+        corner = _CORNER * sheet.dpi
+        path = cast(Any, BoxStyle.Round)(pad=0, rounding_size=corner)(box.x0, box.y0, box.width, box.height, 1)
         pen = renderer.new_gc()
         pen.set_linewidth(0)
         renderer.draw_path(pen, path, IdentityTransform(), self.get_facecolor())

@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 
 from moe_lessons.figures.colors import expert_colors
 from moe_lessons.figures.style import INK, MUTED, RULE, WIDEST, new_figure
+from moe_lessons.routing_rule import ScoreFunction
 from moe_lessons.tracing.rule import Routed, route
 
 _SIZE = 120  # squares along one side of a picture
@@ -31,7 +32,7 @@ class PlaneRun(NamedTuple):
     planes: Float[np.ndarray, "snapshots experts 3"]  # what each expert answers
     loss: Float[np.ndarray, " snapshots"]
     top_k: int
-    score_function: str = "softmax"
+    score_function: ScoreFunction = "softmax"
     normalize: bool = True
     noise: Float[np.ndarray, "snapshots experts 3"] | None = None  # the router's noise_weight, where it has one
 

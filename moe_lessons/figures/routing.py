@@ -67,7 +67,7 @@ def draw_routing(
         page.text(0.02, top, _shown(title), fontsize=11, fontweight="bold", color=INK, va="center", parse_math=False)
         top += 0.26
     page.text(0.02, top, _sentence(view), fontsize=9, color=INK, va="center", parse_math=False)
-    if other is not None:
+    if other is not None and partners is not None:
         verdict = f"This is {names[0]}. {_agreement(routed[row], other[row], partners, names[1])}"
     else:
         verdict = _verdict(view, moved, applied, None if here else acts_on)

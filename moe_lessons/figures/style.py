@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -48,8 +48,8 @@ def new_figure(width: float = WIDEST, height: float = 3.2) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def clean(axis: Axes, grid: str = "y") -> Axes:
-    """Leave only what is read: no box, a thin baseline, small gray ticks, grid lines along `grid` ("x", "y", "")."""
+def clean(axis: Axes, grid: Literal["x", "y", "both", ""] = "y") -> Axes:
+    """Leave only what is read: no box, a thin baseline, small gray ticks, grid lines along `grid`."""
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
     axis.spines["bottom"].set_color(RULE)
@@ -90,7 +90,7 @@ def plot_named(
 def name_ends(axis: Axes, title: str, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """A heading, and names beside the ends of lines: the last call, when all else has its place."""
     heading(axis, title)
-    axis.figure.draw_without_rendering()
+    cast(Figure, axis.figure).draw_without_rendering()  # no panel of a part of a figure comes here
     label_ends(axis, ends)
 
 
@@ -133,8 +133,8 @@ def _name_lines(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> No
         mine = [end for end in ends if to_hex(end[3]) == to_hex(line.get_color())]
         if not mine or not len(values):
             continue
-        line.set_color(readable(line.get_color(), 3))
-        if line.get_label().startswith("_"):
+        line.set_color(readable(cast(str, line.get_color()), 3))  # whoever plots here gives it as text
+        if str(line.get_label()).startswith("_"):
             line.set_label(min(mine, key=lambda end: abs(end[1] - values[-1]))[2])
 
 

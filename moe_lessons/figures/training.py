@@ -54,7 +54,8 @@ def draw_training(
     heights = [2.6] + [1.35] * rows
     figure = new_figure(WIDEST, sum(heights))
     if rows:
-        above, bottom = figure.subfigures(2, 1, height_ratios=[heights[0], sum(heights[1:])])
+        parts = figure.subfigures(2, 1, height_ratios=[heights[0], sum(heights[1:])], squeeze=False)
+        above, bottom = parts[:, 0]
         top = clean(above.subplots())
         panels = bottom.subplots(rows, min(4, len(names)), sharex=True, squeeze=False).flat
     else:
@@ -90,7 +91,7 @@ def _draw_loss(
     for floor in floors.values():
         axis.axhline(floor, color=MUTED, linewidth=0.8, dashes=(4, 3))
     axis.set_ylim(bottom=0)
-    right = max((curve.points[-1][_COLUMN[x]] for curve in curves if curve.points), default=1)
+    right = max((curve.points[-1][_COLUMN[x]] or 0 for curve in curves if curve.points), default=1)
     axis.set_xlim(0, right)
     ends += [(height, words, MUTED) for height, words in _named(floors, 0.08 * axis.get_ylim()[1])]
     if not ends:

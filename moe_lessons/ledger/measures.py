@@ -30,7 +30,7 @@ from moe_lessons.text.corpus import SOURCES, course_corpus
 from moe_lessons.text.grammars import GRAMMARS
 from moe_lessons.text.sources import installed_text
 from moe_lessons.text.tokenizer import Tokenizer
-from moe_lessons.tracing.record import find_routers, record_routing
+from moe_lessons.tracing.record import our_routers, record_routing
 from moe_lessons.tracing.specialization import share_explained
 from moe_lessons.training.batches import Batches
 from moe_lessons.training.checkpoint import load_checkpoint
@@ -131,7 +131,7 @@ def at_work() -> Measured:
 def cache_saved() -> Measured:
     """What DeepSeek-V3 keeps of a token, against a key and a value for each of its heads (lesson 10)."""
     config = ModelConfig.from_card("deepseek-v3")
-    heads, layers = config.attention, config.n_layers
+    heads, layers = config.latent_attention, config.n_layers
     full = 2 * heads.n_heads * heads.v_head_dim
     kept = cache_bytes_per_token(config, 1) // layers
     return Measured(
@@ -205,12 +205,12 @@ def bought_by_compute() -> Measured:
 
 def between_machines() -> Measured:
     """What eight bits there and a choice within groups save of DeepSeek-V3's traffic between machines (lesson 12)."""
-    moe, numbers = ModelConfig.from_card("deepseek-v3").moe, torch.ones(256, 128)
+    moe, numbers = ModelConfig.from_card("deepseek-v3").mixture, torch.ones(256, 128)
     scores = torch.rand(20_000, moe.n_routed_experts, generator=torch.Generator().manual_seed(0))
     limited = within_best_groups(scores, moe.n_groups, moe.top_groups, moe.group_score)
     home = np.repeat(np.arange(moe.n_groups), len(scores) // moe.n_groups)
     free, few = (
-        crossing(vectors_sent(choose(each, moe.top_k).numpy(), home, moe.n_routed_experts, moe.n_groups))
+        float(crossing(vectors_sent(choose(each, moe.top_k).numpy(), home, moe.n_routed_experts, moe.n_groups)))
         for each in (scores, limited)
     )
     there = to_float8(numbers, (1, 128)).bytes / numbers.numel()  # bytes a number, scales included; two on the way back
@@ -248,8 +248,9 @@ def _read_by_the_shipped_model(bias: bool, windows: int = 64) -> tuple[Any, np.n
     """The trace of held-out text, and each token's domain; with the routers' bias or without."""
     corpus = course_corpus(progress=False)
     model = load_checkpoint(data_path("checkpoints/course-moe.safetensors")).model.eval()
-    for router in find_routers(model).values():
-        router.expert_bias = router.expert_bias if bias else None
+    if not bias:
+        for router in our_routers(model).values():
+            router.expert_bias = None
     width = model.config.max_length
     ids = held_out(corpus, windows, width)
     with record_routing(model, corpus.tokenizer) as trace, torch.no_grad():

@@ -27,15 +27,15 @@ class Attention(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
-        heads = config.attention
+        heads = config.grouped_attention
         self.layer = layer
-        self.n_heads, self.n_kv_heads, self.head_dim = heads.n_heads, heads.n_kv_heads, heads.head_dim
-        self.query = nn.Linear(config.dim, heads.n_heads * heads.head_dim, bias=False)
-        self.key = nn.Linear(config.dim, heads.n_kv_heads * heads.head_dim, bias=False)
-        self.value = nn.Linear(config.dim, heads.n_kv_heads * heads.head_dim, bias=False)
-        self.output = nn.Linear(heads.n_heads * heads.head_dim, config.dim, bias=False)
-        self.query_norm = RMSNorm(heads.head_dim, config.norm_eps) if heads.qk_norm else nn.Identity()
-        self.key_norm = RMSNorm(heads.head_dim, config.norm_eps) if heads.qk_norm else nn.Identity()
+        self.n_heads, self.n_kv_heads, self.head_dim = heads.sizes
+        self.query = nn.Linear(config.dim, self.n_heads * self.head_dim, bias=False)
+        self.key = nn.Linear(config.dim, self.n_kv_heads * self.head_dim, bias=False)
+        self.value = nn.Linear(config.dim, self.n_kv_heads * self.head_dim, bias=False)
+        self.output = nn.Linear(self.n_heads * self.head_dim, config.dim, bias=False)
+        self.query_norm = RMSNorm(self.head_dim, config.norm_eps) if heads.qk_norm else nn.Identity()
+        self.key_norm = RMSNorm(self.head_dim, config.norm_eps) if heads.qk_norm else nn.Identity()
 
     def forward(
         self, hidden: Float[Tensor, "batch time dim"], by: Rotation, cache: KVCache | None = None

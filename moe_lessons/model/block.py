@@ -22,7 +22,12 @@ class Block(nn.Module):
         self.attention = attention_layer(config, layer)
         self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
         sparse = config.is_sparse(layer)
-        self.feed_forward = MoE(config.dim, config.moe) if sparse else SwiGLU(config.dim, config.hidden_dim)
+        # `sparse` says that `moe` is there, which pyright cannot know; lesson 03 has these lines to the letter.
+        self.feed_forward = (
+            MoE(config.dim, config.moe)  # pyright: ignore[reportArgumentType]
+            if sparse
+            else SwiGLU(config.dim, config.hidden_dim)
+        )
 
     def forward(
         self, hidden: Float[Tensor, "batch time dim"], by: Rotation, cache: Cache | None = None

@@ -78,7 +78,8 @@ class KVCache(Cache):
             raise ValueError(
                 "KVCache holds the keys and values of heads, but this model keeps latents: use LatentCache"
             )
-        return 2 * ((attention.n_kv_heads, attention.head_dim),)
+        _, n_kv_heads, head_dim = attention.sizes
+        return 2 * ((n_kv_heads, head_dim),)
 
     @property
     def keys(self) -> Float[Tensor, "layers batch kv_heads time head_dim"]:
@@ -92,7 +93,8 @@ class KVCache(Cache):
         values: Float[Tensor, "batch kv_heads new head_dim"],
     ) -> tuple[Float[Tensor, "batch kv_heads time head_dim"], Float[Tensor, "batch kv_heads time head_dim"]]:
         """Store a layer's new keys and values behind the old ones and return all of them."""
-        return self._store(layer, keys, values)
+        keys, values = self._store(layer, keys, values)
+        return keys, values
 
 
 class LatentCache(Cache):
@@ -107,7 +109,8 @@ class LatentCache(Cache):
         self, layer: int, latents: Float[Tensor, "batch new latent"], rope_keys: Float[Tensor, "batch new rope"]
     ) -> tuple[Float[Tensor, "batch time latent"], Float[Tensor, "batch time rope"]]:
         """Store a layer's new latents and turned keys behind the old ones and return all of them."""
-        return self._store(layer, latents, rope_keys)
+        latents, rope_keys = self._store(layer, latents, rope_keys)
+        return latents, rope_keys
 
 
 def make_cache(

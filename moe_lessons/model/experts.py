@@ -1,5 +1,8 @@
 """Many small SwiGLU networks in one stack of weights, each working on the tokens sent to it."""
 
+from collections.abc import Callable
+from typing import cast
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -33,5 +36,5 @@ class Experts(nn.Module):
         if torch.compiler.is_compiling():
             # Shapes that depend on the choices would break the graph many times, and in float32 PyTorch's compiler
             # does not know the grouped product: the dispatch runs as it is, between two compiled parts.
-            dispatch = torch.compiler.disable(dispatch)
+            dispatch = cast(Callable[..., Tensor], torch.compiler.disable(dispatch))
         return dispatch(hidden, experts, weights, self.gate_up, self.down)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from moe_lessons.device import keep_freed_memory
@@ -46,9 +46,7 @@ class _Job(NamedTuple):
 
 class _FusedExperts(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, hidden: Tensor, experts: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, experts: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
         keep_freed_memory()
         (tokens, top_k), dim, width = experts.shape, hidden.shape[1], down.shape[2]
         flat = experts.flatten()

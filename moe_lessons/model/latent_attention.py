@@ -49,7 +49,7 @@ class LatentAttention(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int, absorb: bool | None = None) -> None:
         super().__init__()
-        sizes = config.attention
+        sizes = config.latent_attention
         self.layer, self.absorb = layer, absorb
         self.n_heads, self.rope_dim = sizes.n_heads, sizes.qk_rope_head_dim
         self.scale = sizes.qk_head_dim**-0.5 * logit_scale(sizes.rope_scaling)
@@ -103,8 +103,8 @@ class LatentAttention(nn.Module):
         keys, values = self.unpack(kept)
         new, time = queries.nope.shape[2], keys.shape[2]
         mask = None if new in (1, time) else _past(new, time, keys.device)
-        parts = _same_width(torch.cat(queries, dim=-1), keys, values)
-        mixed = F.scaled_dot_product_attention(*parts, mask, is_causal=new == time, scale=self.scale)
+        query, key, value = _same_width(torch.cat(queries, dim=-1), keys, values)
+        mixed = F.scaled_dot_product_attention(query, key, value, mask, is_causal=new == time, scale=self.scale)
         return mixed[..., : values.shape[-1]]
 
     def absorbed(self, queries: LatentQueries, kept: Latents) -> Float[Tensor, "batch heads new value"]:

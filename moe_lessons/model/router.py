@@ -48,6 +48,8 @@ class Draw(NamedTuple):
 class Router(FollowsRule, nn.Module):
     """One score per expert from a linear map, then the top k. Always in float32: bfloat16 flips near ties."""
 
+    expert_bias: Tensor | None  # a buffer: float32, one number for each expert
+
     def __init__(self, dim: int, config: MoEConfig) -> None:
         super().__init__()
         self.rule = config.rule

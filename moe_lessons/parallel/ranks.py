@@ -43,7 +43,7 @@ class Ranks(Alone):
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.timeout = timedelta(seconds=timeout)
         self.leader = self.rank == 0
-        self._model: _Losses | None = None
+        self._model: DistributedDataParallel | None = None
 
     def spread(self, model: Transformer) -> Transformer:
         """Give each process its part of the model, in place; all must hold the same one.
@@ -91,6 +91,8 @@ class Ranks(Alone):
         return batch.chunk(self.size)[self.rank]
 
     def losses(self, model: Transformer, inputs: Tensor, targets: Tensor, *, ahead: bool) -> Losses:
+        if self._model is None:
+            raise ValueError("the model is not spread over the processes yet; call spread(model) before the first step")
         return self._model(inputs, targets, ahead)
 
     def balance_loss(

@@ -35,7 +35,7 @@ def from_hugging_face(hf_model: nn.Module) -> Transformer:
         names = LAYER if latent else LAYER | PROJECTIONS
         named = {ours: inside[name].clone() for ours, name in names.items() if name in inside}
         if latent:
-            named |= _unpack_latent_attention(inside, config.attention)
+            named |= _unpack_latent_attention(inside, config.latent_attention)
         weights |= {f"blocks.{layer}.{name}": tensor for name, tensor in named.items()}
     model.load_state_dict(weights, assign=True)  # takes each tensor's own precision: biases stay in float32
     if config.tie_embeddings:
@@ -64,7 +64,7 @@ def to_hugging_face(model: Transformer, folder: str | Path | None = None) -> nn.
         names = LAYER if latent else LAYER | PROJECTIONS
         named = {name: inside[our_name] for our_name, name in names.items() if our_name in inside}
         if latent:
-            named |= _pack_latent_attention(inside, config.attention)
+            named |= _pack_latent_attention(inside, config.latent_attention)
         weights |= {f"model.layers.{layer}.{name}": tensor for name, tensor in named.items()}
     # Without shared experts of ours, theirs are matrices without a row.
     empty = {name: tensor for name, tensor in hf_model.state_dict().items() if not tensor.numel()}

@@ -68,7 +68,7 @@ def follow(corpus: Corpus, seed: int, steps: int = STEPS) -> Iterator[dict[str, 
             model.train()
         if step == steps:
             break
-        factor = learning_rate_factor((step + 1) / config.steps, config.warmup, config.final_lr)
+        factor = learning_rate_factor((step + 1) / config.length[0], config.warmup, config.final_lr)
         _, routings = training_step(model, optimizers, *batches(step), config, factor, step=step)
         for layer, routing in routings.items():
             loads[layer].append(expert_load(routing.experts, N_EXPERTS).numpy())

@@ -125,7 +125,7 @@ class Tokenizer:
 
     @cached_property
     def _pieces(self) -> list[bytes]:
-        spelled = [self._backend.id_to_token(i) for i in range(self.vocab_size)]
+        spelled = [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]
         return [
             token.encode() if i == self.document_id else bytes(_BYTE_OF[char] for char in token)
             for i, token in enumerate(spelled)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from moe_lessons.model.router import Routing
-from moe_lessons.tracing.hugging_face import logits_of, longest_text
+from moe_lessons.routing_rule import FollowsRule
+from moe_lessons.tracing.hugging_face import logits_of, longest_text, sizes_of
 from moe_lessons.tracing.record import find_routers, observe_routing, record_routing
 from moe_lessons.tracing.rule import Knobs, Routed, route_with
 from moe_lessons.tracing.steer import steer_routing
@@ -87,7 +88,7 @@ class Tracer:
                 "ask this model for a trace"
             )
         ids = trace.token_ids.tolist()
-        if len(ids) >= longest_text(self.model) or not all(0 <= i < self.model.config.vocab_size for i in ids):
+        if len(ids) >= longest_text(self.model) or not all(0 <= i < sizes_of(self.model).vocab_size for i in ids):
             raise ValueError("the trace has tokens that this model cannot read; ask this model for a trace")
         again = self._read(ids)
         if again.logits.shape != trace.logits.shape or not np.allclose(again.logits, trace.logits, _CLOSE, _CLOSE):
@@ -172,6 +173,6 @@ def turned(model: nn.Module, knobs: Knobs, layers: Collection[int] | None = None
     return change
 
 
-def own_knobs(router: nn.Module) -> Knobs:
+def own_knobs(router: FollowsRule) -> Knobs:
     """How a router routes by itself."""
     return Knobs(**router.rule.as_dict())

@@ -6,7 +6,7 @@ rule in attributes of their own. What each class means stands in one table, `ROU
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -60,11 +60,11 @@ class ForeignRouter(FollowsRule):
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self.rule = RoutingRule(top_k=module.top_k, **ROUTERS[type(module).__name__](module))
+        self.rule = RoutingRule(top_k=cast(int, module.top_k), **ROUTERS[type(module).__name__](module))
 
     @property
     def weight(self) -> Float[Tensor, "experts dim"]:
-        return self.module.weight
+        return cast(Tensor, self.module.weight)
 
     @property
     def expert_bias(self) -> Float[Tensor, " experts"] | None:
@@ -192,10 +192,10 @@ def foreign_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator
         state.update(cache=cache, rows=rows, first=first, waiting=False)
         begin(batch)
 
-    layers = model.get_submodule(stack)
+    layers = cast(nn.ModuleList, model.get_submodule(stack))
     handles = [
         model.get_submodule(stack.rpartition(".")[0]).register_forward_pre_hook(enter, with_kwargs=True),
-        model.get_input_embeddings().register_forward_pre_hook(look_up),
+        cast(Any, model).get_input_embeddings().register_forward_pre_hook(look_up),
         layers[0].register_forward_pre_hook(reach, with_kwargs=True),
     ]
     try:
@@ -213,8 +213,13 @@ def logits_of(model: nn.Module, ids: Int[Tensor, "batch time"]) -> Float[Tensor,
 
 def longest_text(model: nn.Module) -> int:
     """How many tokens a model, ours or theirs, can read at once."""
-    config = model.config
-    return config.max_length if hasattr(model, "blocks") else config.max_position_embeddings
+    sizes = sizes_of(model)
+    return sizes.max_length if hasattr(model, "blocks") else sizes.max_position_embeddings
+
+
+def sizes_of(model: nn.Module) -> Any:
+    """The configuration of a model, ours or theirs; `vocab_size` has the same name in both."""
+    return model.config
 
 
 def _stack_and_layer(name: str) -> tuple[str, str]:

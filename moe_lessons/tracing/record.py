@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Router, Routing
+from moe_lessons.model.transformer import Transformer
 from moe_lessons.tracing.hugging_face import Batch, ForeignRouter, foreign_passes, foreign_routers
 from moe_lessons.tracing.trace import RoutingTrace
 
@@ -49,14 +50,19 @@ def find_routers(model: nn.Module, *, ahead: bool = False) -> dict[int, Router] 
     The model is ours or one of Hugging Face's. Raises ValueError where there is no router, or none that is known.
     """
     if _is_ours(model):
-        blocks = [*model.blocks, *(module.block for module in getattr(model, "mtp", ()) if ahead)]
-        feed_forwards = dict(enumerate(block.feed_forward for block in blocks))
-        routers = {layer: each.router for layer, each in feed_forwards.items() if isinstance(each, MoE)}
+        routers = our_routers(model, ahead=ahead)
     else:
         routers = foreign_routers(model)
     if not routers:
         raise ValueError("the model has no router to record; use a mixture of experts, such as course-moe")
     return routers
+
+
+def our_routers(model: Transformer, *, ahead: bool = False) -> dict[int, Router]:
+    """The same of a model that is ours, and without an error where it is dense."""
+    blocks = [*model.blocks, *(module.block for module in getattr(model, "mtp", ()) if ahead)]
+    feed_forwards = dict(enumerate(block.feed_forward for block in blocks))
+    return {layer: each.router for layer, each in feed_forwards.items() if isinstance(each, MoE)}
 
 
 @contextmanager
@@ -100,7 +106,7 @@ def record_routing(model: nn.Module, tokenizer: Pieces | None = None) -> Iterato
 
 
 @contextmanager
-def _our_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator[None]:
+def _our_passes(model: Transformer, begin: Callable[[Batch], None]) -> Iterator[None]:
     """Inside the block, call `begin` for each forward pass as it reaches the first block."""
     # Whoever calls the model, or only reads with it, has tokens looked up and then enters the first block.
     looked_up: list[Tensor] = []
@@ -134,7 +140,8 @@ def _our_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator[No
             handle.remove()
 
 
-def _is_ours(model: nn.Module) -> bool:
+def _is_ours(model: nn.Module) -> TypeGuard[Transformer]:
+    """Whether it is a Transformer, or is built like one, as a lesson's own."""
     return hasattr(model, "blocks")
 
 

@@ -1,6 +1,6 @@
 """The routing rule on numpy arrays, with knobs: what the model does, and what it would do with other settings.
 
-`widgets/shared/routing_rule.js` says the same in JavaScript; a test runs both on random cases.
+`widgets/shared/rule.js` says the same in JavaScript; a test runs both on random cases.
 """
 
 import math

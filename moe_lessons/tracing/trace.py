@@ -178,7 +178,7 @@ class RoutingTrace(FollowsRule):
         """The same trace with fewer layers (their numbers in the model) or tokens (a slice, indices or a mask)."""
         rows = list(range(self.n_layers)) if layers is None else [self.row(layer) for layer in layers]
         columns = np.arange(self.n_tokens)[slice(None) if tokens is None else tokens]
-        cut = np.ix_(rows, columns)
+        cut = np.ix_(np.array(rows, dtype=int), columns)
         return replace(
             self,
             logits=self.logits[cut],

@@ -29,4 +29,11 @@ def held_out_loss(model: Transformer, text: Int[Tensor, "batch time"], *, batch_
 def first_documents(split: Split, n: int) -> Split:
     """The same split with its first n documents only."""
     end = split.starts[n]
-    return Split(split.ids[:end], split.labels[:end], split.starts[: n + 1], *(part[:n] for part in split[3:]))
+    return Split(
+        ids=split.ids[:end],
+        labels=split.labels[:end],
+        starts=split.starts[: n + 1],
+        document_domains=split.document_domains[:n],
+        document_bytes=split.document_bytes[:n],
+        document_log_prob=split.document_log_prob[:n],
+    )

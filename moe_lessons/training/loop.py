@@ -24,7 +24,7 @@ from moe_lessons.model.router import Routing, repeatable_noise
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.seeds import run_seed
 from moe_lessons.text.corpus import Corpus
-from moe_lessons.tracing.record import find_routers, observe_routing
+from moe_lessons.tracing.record import observe_routing, our_routers
 from moe_lessons.training.batches import Batches
 from moe_lessons.training.checkpoint import beside, require_writable, save_checkpoint
 from moe_lessons.training.evaluate import evaluate
@@ -101,7 +101,7 @@ def train(
         require_writable(resume_path)
 
     def save() -> None:
-        if checkpoint:
+        if checkpoint and resume_path:
             noted = {**(notes or {}), "train": asdict(config), **history.summary()}
             write_resume(resume_path, model, optimizers, config, corpus, history, write=team.leader)
             save_checkpoint(checkpoint, model, noted, write=team.leader)
@@ -116,7 +116,7 @@ def train(
     device = model.embedding.weight.device
     history.conditions = run_conditions(config, device) | {"processes": team.size}
     keep_freed_memory()  # every step needs the same again
-    total, unit = (config.steps, "steps") if config.steps is not None else (config.seconds, "seconds")
+    total, unit = config.length
     if board:
         board.start(total, unit)
     model.train()
@@ -142,7 +142,14 @@ def train(
             if load is not None:
                 history.load_rows.append(load)
             if board:
-                board.point(**history.points[-1], load=load)
+                board.point(
+                    step=history.steps,
+                    seconds=history.seconds,
+                    loss=loss,
+                    tokens=history.tokens,
+                    lr=factor,
+                    load=load,
+                )
             bar.update(1 if unit == "steps" else min(history.seconds, total) - min(before, total))
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             pause = time.perf_counter()
@@ -200,16 +207,16 @@ def training_step(
         with repeatable_noise(model, run_seed(config.seed), step, team.rank, team.size):
             return training_step(model, optimizers, inputs, targets, config, factor, team)
     device = inputs.device.type
-    sparse = model.config.moe is not None
+    moe = model.config.moe
     half = torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
-    with observe_routing(model) if sparse else nullcontext({}) as routings, half:
+    with observe_routing(model) if moe else nullcontext({}) as routings, half:
         loss, ahead = team.losses(model, inputs, targets, ahead=bool(model.mtp and config.mtp_weight))
     objective = loss if ahead is None else loss + config.mtp_weight * ahead
     for routing in routings.values():
         if config.balance_loss:
             objective = objective + config.balance_loss * team.balance_loss(routing.scores, routing.experts)
-        if config.sequence_balance_loss:
-            each = sequence_balance_loss(routing.scores, model.config.moe.top_k, len(routing.scores) // len(inputs))
+        if config.sequence_balance_loss and moe:
+            each = sequence_balance_loss(routing.scores, moe.top_k, len(routing.scores) // len(inputs))
             objective = objective + config.sequence_balance_loss * each
         if config.z_loss:
             objective = objective + config.z_loss * z_loss(routing.logits)
@@ -227,8 +234,8 @@ def training_step(
             group["lr"] = factor * group["initial_lr"]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    if sparse and config.bias_rate and model.config.moe.expert_bias:
-        routers = find_routers(model, ahead=True)
+    if moe and moe.expert_bias and config.bias_rate:
+        routers = our_routers(model, ahead=True)
         rate = config.bias_rate * (factor if config.bias_decay else 1)
         for layer, routing in routings.items():
             load = team.total(expert_load(routing.experts, routing.scores.shape[1]))

@@ -16,7 +16,7 @@ from moe_lessons import Transformer
 from moe_lessons.capstone import Arena, ExpertChoiceRouter, HashRouter, SigmoidBiasRouter, SoftmaxRouter, chosen, forget
 from moe_lessons.capstone import leaderboard as boards
 from moe_lessons.capstone.checks import inspect_router, inspect_seated
-from moe_lessons.capstone.contract import packed, seat_routers, spread
+from moe_lessons.capstone.contract import packed, seat_of, seat_routers, spread
 from moe_lessons.capstone.leaderboard import Row, board, keep
 from moe_lessons.config import MoEConfig
 from moe_lessons.exercises.lesson_14 import fewest_experts
@@ -270,6 +270,12 @@ def test_a_seated_softmax_router_gives_the_models_own_logits():
     for block, weight in zip(model.blocks, own, strict=True):
         block.feed_forward.router.own.weight.data.copy_(weight)
     assert torch.equal(model.eval()(ids), expected)
+
+
+def test_a_layer_in_which_nobody_sits_is_refused_by_its_number():
+    assert isinstance(seat_of(seat_routers(Transformer(CONFIG), SoftmaxRouter), -1).own, SoftmaxRouter)
+    with pytest.raises(ValueError, match=r"layer 1 has no seat; call seat_routers"):
+        seat_of(Transformer(CONFIG), 1)
 
 
 def test_only_the_router_differs_between_contestants():

@@ -1,6 +1,6 @@
 // Reads routing cases as JSON from standard input, writes what the JavaScript rule makes of each.
 
-import { routeLayer } from "../../moe_lessons/widgets/shared/routing_rule.js";
+import { routeLayer } from "../../moe_lessons/widgets/shared/rule.js";
 
 let text = "";
 for await (const chunk of process.stdin) text += chunk;

@@ -7,6 +7,7 @@ import { tidyBias } from "../../moe_lessons/widgets/router_view/hands.js";
 import { routeRow } from "../../moe_lessons/widgets/router_view/trace.js";
 import { destination, niceEnd, percent, signed, verdict } from "../../moe_lessons/widgets/router_view/words.js";
 import { expertColors, inkOn } from "../../moe_lessons/widgets/shared/expert_colors.js";
+import { SCORE_FUNCTIONS, slotsPerExpert } from "../../moe_lessons/widgets/shared/routing_rule.js";
 import {
   difference,
   isChanged,
@@ -14,8 +15,7 @@ import {
   loadOf,
   routeLayer,
   unitNoise,
-} from "../../moe_lessons/widgets/shared/routing_rule.js";
-import { SCORE_FUNCTIONS, slotsPerExpert } from "../../moe_lessons/widgets/shared/scoring.js";
+} from "../../moe_lessons/widgets/shared/rule.js";
 
 /** The same numbers every run, without a library. */
 function random(seed) {

@@ -95,7 +95,7 @@ def test_javascript_routes_a_thousand_random_cases_as_python_does(node):
 
 def test_noise_is_the_same_in_javascript_to_the_last_bit(node):
     script = (
-        'import { unitNoise } from "../../moe_lessons/widgets/shared/routing_rule.js";'
+        'import { unitNoise } from "../../moe_lessons/widgets/shared/rule.js";'
         "process.stdout.write(JSON.stringify([0, 7, 4294967295].map((seed) => [...unitNoise(seed, 61, 40, 16)])));"
     )
     noise = json.loads(run_node(node, "--input-type=module", "--eval", script))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import NoReturn
 
 HERE = Path(__file__).resolve().parent
 WHEELS = HERE / "wheels"
@@ -39,7 +40,7 @@ cd /d "%~dp0"\r
 """
 
 
-def refuse(sentence):
+def refuse(sentence) -> NoReturn:
     """Stop with one sentence."""
     sys.exit("moe-lessons: " + sentence)
 

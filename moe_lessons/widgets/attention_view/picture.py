@@ -14,12 +14,12 @@ def draw_attention(
     pieces: Sequence[str], attention: np.ndarray, layer: int = 0, head: int = 0, query: int | None = None
 ) -> Figure:
     """Weights `[layers, heads, time, time]`, rows are queries; keys after the query are left white."""
-    n_heads, time = attention.shape[1], attention.shape[2]
+    n_heads, time = int(attention.shape[1]), int(attention.shape[2])
     query = time - 1 if query is None else query
     columns = int(np.ceil(np.sqrt(n_heads)))
     rows = -(-n_heads // columns)
     figure = new_figure(WIDEST, 3.1 + 1.15)
-    top, bottom = figure.subfigures(2, 1, height_ratios=[3.1, 1.15])
+    top, bottom = figure.subfigures(2, 1, height_ratios=[3.1, 1.15], squeeze=False)[:, 0]
     left, right = top.subfigures(1, 2, width_ratios=[1, 1])
     for number, axis in enumerate(left.subplots(rows, columns, squeeze=False).flat):
         axis.axis("off")
@@ -52,7 +52,9 @@ def _draw_query(axis, pieces: Sequence[str], weights: np.ndarray, query: int, co
     first = max(0, query - 39)  # more names than 40 cannot be read
     keys = np.arange(first, query + 1)
     axis.bar(keys, weights[keys], color=color, width=0.82)
-    axis.set_xticks(keys, [printable(pieces[key]) for key in keys], rotation=90 if len(keys) > 14 else 0, size=7.5)
+    axis.set_xticks(
+        keys, [printable(piece) for piece in pieces[first : query + 1]], rotation=90 if len(keys) > 14 else 0, size=7.5
+    )
     axis.get_xticklabels()[-1].set(color=INK, fontweight="bold")
     axis.set_xlim(first - 0.6, max(query, first + 7) + 0.6)
     axis.tick_params(axis="x", labelcolor=INK)

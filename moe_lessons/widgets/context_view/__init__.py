@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import traitlets
 from matplotlib.figure import Figure
@@ -57,7 +58,7 @@ class ContextView(View):
         super().__init__()
         parameters, notes = parameters or {}, notes or {}
         self.models = [
-            _facts(name, config, parameters.get(name)) | {"note": notes.get(name, "")}
+            dict(_facts(name, config, parameters.get(name)), note=notes.get(name, ""))
             for name, config in models.items()
         ]
         self.memories = dict(memories)
@@ -144,7 +145,7 @@ def kept(model: Mapping[str, int], kv_heads: int, latent_heads: int) -> dict[str
     }
 
 
-def _facts(name: str, config: ModelConfig, parameters: int | None) -> dict[str, object]:
+def _facts(name: str, config: ModelConfig, parameters: int | None) -> dict[str, Any]:
     heads = config.attention
     return {
         "name": name,

@@ -24,7 +24,7 @@ from moe_lessons.resources import data_path
 from moe_lessons.widgets.shared.view import View, front_end
 
 BATCHES = tuple(2**power for power in range(13))
-_KNOBS = {
+_KNOBS: dict[str, Any] = {
     "preset": "deepseek-v3",
     "device": "h800",
     "precision": "fp8",
@@ -62,7 +62,7 @@ class CostView(View):
         if preset not in presets:
             raise ValueError(f"preset is {preset!r}, but must be one of: {', '.join(presets)}")
         model = self._sizes[preset]
-        values = _KNOBS | {"total": model.total, "active": model.active} | knobs | {"preset": preset}
+        values: dict[str, Any] = {**_KNOBS, "total": model.total, "active": model.active, **knobs, "preset": preset}
         if "context" not in knobs:
             values["context"] = min(values["context"], model.longest)
         super().__init__()
@@ -123,8 +123,7 @@ class CostView(View):
             "arithmetic": [batch / speed.arithmetic for batch, speed in zip(BATCHES, speeds, strict=True)],
         }
         here = knobs["batch"], found.speed.tokens_per_second
-        memory = {name: tuple(each) for name, each in found.memory.items()}
-        return draw_cost(memory, knobs["precision"], self.device.memory, BATCHES, roofs, here, self.describe())
+        return draw_cost(found.memory, knobs["precision"], self.device.memory, BATCHES, roofs, here, self.describe())
 
     def describe(self) -> str:
         found, knobs = self.costs(), self.knobs

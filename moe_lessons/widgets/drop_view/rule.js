@@ -1,7 +1,7 @@
 // Who stands where in each expert's line, and who finds a slot: what `model/capacity.py` decides, for the browser.
 // Tests hold both to each other. Nothing here touches the page.
 
-import { slotsPerExpert } from "../shared/scoring.js";
+import { slotsPerExpert } from "../shared/routing_rule.js";
 
 export const RULES = ["first come", "priority", "none"];
 

@@ -1,7 +1,7 @@
 // A mixture of linear experts on the plane, computed where it is looked at. A point is (x, y, 1), so that three
 // numbers are a linear function of it: an expert's logit, or what it answers. The rule is routing_rule.py's.
 
-import { SCORES, weigh } from "../shared/scoring.js";
+import { SCORES, weigh } from "../shared/routing_rule.js";
 
 /** The runs as the browser keeps them: three numbers an expert for each moment, cut out of one array. */
 export function unpackRuns(runs, all) {

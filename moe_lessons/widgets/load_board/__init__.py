@@ -21,6 +21,8 @@ _MOST_TOKENS = 512  # of the text; more would not be read
 class LoadRun(BoardRun):
     """One run on a board; a training loop's board. See `LoadBoard.run`."""
 
+    _board: "LoadBoard"
+
     def _clear(self) -> None:
         super()._clear()
         self._steps: list[int] = []
@@ -70,7 +72,7 @@ class LoadRun(BoardRun):
         """Neighboring steps as one point: the last one's place, the mean of their losses and loads."""
         self._steps.append(int(rows[-1][0]))
         self._losses.append(float(np.mean([loss for _, loss, _ in rows])))
-        self._loads.append(np.mean([load for *_, load in rows], axis=0, dtype=np.float32))
+        self._loads.append(np.asarray(np.mean([load for *_, load in rows], axis=0, dtype=np.float32)))
 
     def evaluation(self, step: int, values: dict[str, float]) -> None:
         """Held-out losses are TrainingBoard's matter."""

@@ -2,7 +2,7 @@
 // it, and in each layer the choices that differ: before and after the knobs are applied to it, or for two traces.
 
 import { element } from "../shared/common.js";
-import { difference } from "../shared/routing_rule.js";
+import { difference } from "../shared/rule.js";
 import { heading, write } from "./heading.js";
 import { percent, quoted } from "./words.js";
 

@@ -3,7 +3,7 @@
 
 import { element } from "../shared/common.js";
 import { channels } from "../shared/expert_colors.js";
-import { isChanged } from "../shared/routing_rule.js";
+import { isChanged } from "../shared/rule.js";
 import { heading } from "./heading.js";
 import { percent } from "./words.js";
 

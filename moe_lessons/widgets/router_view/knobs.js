@@ -1,7 +1,7 @@
 // RouterView's knobs, in a grid: what is looked at, how experts are chosen, what disturbs them, and where knobs act.
 
 import { choice, element, slider } from "../shared/common.js";
-import { SCORE_FUNCTIONS } from "../shared/scoring.js";
+import { SCORE_FUNCTIONS } from "../shared/routing_rule.js";
 import { MOST_BIAS, tidyBias } from "./hands.js";
 import { KNOBS } from "./shown.js";
 import { signed } from "./words.js";

@@ -1,6 +1,6 @@
 // RouterView's load panel: how many tokens each expert of a layer gets, beside those of what it is compared with.
 
-import { loadOf } from "../shared/routing_rule.js";
+import { loadOf } from "../shared/rule.js";
 import { makeColumns, ROOM } from "./columns.js";
 
 export function makeLoad(view) {

@@ -2,7 +2,7 @@
 // read aloud once the hand rests.
 
 import { element } from "../shared/common.js";
-import { isChanged } from "../shared/routing_rule.js";
+import { isChanged } from "../shared/rule.js";
 import { write } from "./heading.js";
 import { destination, percent, quoted, verdict } from "./words.js";
 

@@ -2,7 +2,7 @@
 // parts draw from this alone; what a hand changes of it is in hands.js.
 
 import { numbers } from "../shared/common.js";
-import { difference, isMoved } from "../shared/routing_rule.js";
+import { difference, isMoved } from "../shared/rule.js";
 import { readTrace, routeRow, withLogits } from "./trace.js";
 
 /** The traits that knobs turn, ASKED in knobs.py. */

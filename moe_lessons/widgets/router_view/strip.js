@@ -1,7 +1,7 @@
 // RouterView's text: one chip per token, colored by its experts in one layer.
 
 import { element } from "../shared/common.js";
-import { isChanged } from "../shared/routing_rule.js";
+import { isChanged } from "../shared/rule.js";
 import { heading } from "./heading.js";
 import { destination } from "./words.js";
 

@@ -1,8 +1,8 @@
 // One trace as RouterView works with it: its arrays, its colors, and each layer's routing as the knobs ask for it.
 
 import { channels, expertColors, inkOn } from "../shared/expert_colors.js";
-import { routeLayer } from "../shared/routing_rule.js";
-import { ruleOf } from "../shared/scoring.js";
+import { ruleOf } from "../shared/routing_rule.js";
+import { routeLayer } from "../shared/rule.js";
 
 /** A trace from its facts and its bytes: float32 logits, bias and weights, then uint16 experts. */
 export function readTrace(facts, view, palette) {

@@ -71,7 +71,7 @@ def draw_sampling(
     if counts is not None and counts.sum():
         drawn = counts[order] > 0
         axis.plot(places[drawn], counts[order][drawn] / counts.sum(), "o", color=PALETTE[3], markersize=5)
-    axis.set_xticks(places, [printable(pieces[token]) for token in order], rotation=90, size=8)
+    axis.set_xticks(places, [printable(pieces[int(token)]) for token in order], rotation=90, size=8)
     for label, gone in zip(axis.get_xticklabels(), cut, strict=True):
         label.set(color=MUTED if gone else INK, family="DejaVu Sans Mono")
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

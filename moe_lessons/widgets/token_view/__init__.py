@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import traitlets
 from matplotlib.figure import Figure
@@ -73,7 +74,7 @@ class TokenView(View):
             self.answer = {"text": self.text}
             self.message = str(error)
 
-    def _read(self, text: str) -> dict[str, object]:
+    def _read(self, text: str) -> dict[str, Any]:
         if not text:
             raise ValueError("the text is empty; type something to see its tokens")
         if len(text) > MOST_CHARACTERS:
