@@ -1,7 +1,7 @@
 """The routing rule: how a router's logits become experts and weights. Its seven settings, and what they compute.
 
 A model's router follows it on tensors (`model/router.py`), traces and knobs on arrays (`tracing/rule.py`), widgets in
-JavaScript (`widgets/shared/routing_rule.js`, the twin of this file). A score function is added here and there; tests hold
+JavaScript (`widgets/shared/routing_rule.js`, this file's twin). A score function is added here and there; tests hold
 tensors, arrays and JavaScript together.
 """
 

@@ -182,7 +182,8 @@ def test_the_browser_scores_and_weighs_as_arrays_do(node):
         return [[...scores], [...weights]];
     })"""
     for rule in RULES:
-        answers = javascript(node, "shared/routing_rule", expression, {"logits": logits.tolist(), "rule": rule.as_dict()})
+        value = {"logits": logits.tolist(), "rule": rule.as_dict()}
+        answers = javascript(node, "shared/routing_rule", expression, value)
         scores, weights = (np.array(part) for part in zip(*answers, strict=True))
         np.testing.assert_allclose(scores, rule.scores(logits), rtol=1e-12, atol=1e-300)
         np.testing.assert_allclose(weights, rule.weigh(rule.scores(logits)[:, :3]), rtol=1e-12, atol=1e-300)
