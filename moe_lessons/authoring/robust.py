@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from moe_lessons.statements import RECORD, holds
 
 PRODUCTS = "MOE_LESSONS_PRODUCTS"  # training.optimizers reads it
 ENOUGH = 2.0  # spreads between a value and its bound
+# A bound may move without another run of every machine; the next run of any machine renews it.
+_BOUNDS = re.compile(r"\b(?:above|below|between|at_least|at_most|exactly)=(?:\([^()]*\)|[^\s,()]+)")
 
 
 class Machine(NamedTuple):
@@ -117,8 +120,8 @@ def _try(path: Path, name: str) -> None:
 
 
 def _digest(notebook: Any) -> str:
-    """What a lesson's code is: results of another code are dropped."""
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    """What a lesson's code is, but for the bounds of its statements: results of another code are dropped."""
+    code = _BOUNDS.sub("", "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"))
     return hashlib.sha256(code.encode()).hexdigest()[:12]
 
 
@@ -165,7 +168,8 @@ def _keep(path: Path, name: str, code: str, said: Sequence[dict], noted: dict[st
                 lesson[what][name] = value
         for one in said:
             bound = {"bound": one["bound"], "limits": one["limits"], "unit": one["unit"]}
-            kept = lesson["statements"].setdefault(one["words"], bound | {"values": {}})
+            kept = lesson["statements"].setdefault(one["words"], {"values": {}})
+            kept.update(bound)
             kept["values"][name] = kept["values"].get(name, []) + [float(f"{v:.6g}") for v in one["values"]]
         margins[path.stem] = lesson
         text = json.dumps(dict(sorted(margins.items())), indent=1, ensure_ascii=False)

@@ -79,6 +79,16 @@ def test_a_later_sweep_adds_machines_and_another_code_begins_anew(lessons, capsy
     assert "STOPPED on as stored" in capsys.readouterr().out
 
 
+def test_a_bound_may_move_without_another_run_of_every_machine(lessons):
+    lessons(LESSON)
+    authoring.main(["robust", "--machines", "seed 1"])
+    assert "above=1" in LESSON
+    lessons(LESSON.replace("above=1", "above=0.5"))
+    authoring.main(["robust", "--machines", "as stored"])
+    moved = robust.read_margins()["00_a"]["statements"]["too near"]
+    assert set(moved["values"]) == {"as stored", "seed 1"} and moved["limits"] == [0.5]
+
+
 def test_a_machine_that_there_is_not_is_refused_and_one_that_this_processor_lacks_is_left_out(capsys, monkeypatch):
     assert authoring.main(["robust", "--machines", "abacus"]) == 1
     assert "choose from as stored" in capsys.readouterr().err
