@@ -1,9 +1,8 @@
-"""The loop, its clock, its data and its evaluation, against slow and independent calculations."""
+"""The loop and its clock: runs that are equal to the bit, and runs that stop."""
 
 import itertools
 import json
 import math
-import os
 import signal
 import time
 from pathlib import Path
@@ -11,102 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from small import small_model
-from tiny_run import KINDS, TOKENIZER, corpus, model
+from tiny_run import KINDS, StopAt, assert_same_to_the_bit, config, corpus, model, weights
 from torch.utils.checkpoint import checkpoint
 
-from moe_lessons.config import TrainConfig
 from moe_lessons.model.load_balance import sequence_balance_loss
-from moe_lessons.model.transformer import Transformer
 from moe_lessons.tracing.record import find_routers
 from moe_lessons.tracing.steer import steer_routing
-from moe_lessons.training import DivergedError, evaluate, load_checkpoint, mean_nats_per_byte, recipe, train
-from moe_lessons.training import resume as resuming
-from moe_lessons.training.batches import Batches
-from moe_lessons.training.checkpoint import read_tensors
-from moe_lessons.training.optimizers import build_optimizers
-from moe_lessons.training.schedule import learning_rate_factor
-
-
-def config(**changes) -> TrainConfig:
-    return TrainConfig(**({"batch_size": 2, "seq_len": 16, "bias_rate": 0.01, "balance_loss": 0.01} | changes))
-
-
-def weights(model: Transformer) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def assert_same_to_the_bit(first: Transformer, second: Transformer) -> None:
-    for (name, one), two in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
-        assert torch.equal(one, two), name
-
-
-class StopAt:
-    """A board that presses Ctrl-C after a step."""
-
-    def __init__(self, step: int) -> None:
-        self.step, self.points = step, []
-
-    def start(self, total: float, unit: str) -> None: ...
-
-    def point(self, **values: float) -> None:
-        self.points.append(values)
-        if values["step"] == self.step:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def evaluation(self, step: int, values: dict[str, float]) -> None: ...
-
-    def finish(self) -> None: ...
-
-
-# ---------------------------------------------------------------- batches and schedule
-
-
-def test_an_epoch_reads_every_window_once_and_targets_are_the_next_tokens():
-    ids = np.arange(1000, dtype=np.uint16)
-    batches = Batches(ids, batch_size=4, seq_len=10, seed=3)
-    seen = []
-    for step in range(batches.windows // 4):
-        inputs, targets = batches(step)
-        assert torch.equal(inputs + 1, targets)
-        seen += inputs.flatten().tolist()
-    assert len(seen) == len(set(seen))
-    assert len(seen) > 950
-
-
-def test_batches_depend_on_seed_and_step_alone():
-    ids = np.arange(500, dtype=np.uint16)
-    one, two = Batches(ids, 4, 10, seed=1), Batches(ids, 4, 10, seed=1)
-    later = one(37)[0]
-    for step in range(37):
-        two(step)
-    assert torch.equal(two(37)[0], later)
-    assert not torch.equal(Batches(ids, 4, 10, seed=2)(37)[0], later)
-
-
-@pytest.mark.parametrize("length", [12, 13, 20, 22])
-def test_the_shortest_possible_text_still_makes_batches(length):
-    inputs, _ = Batches(np.arange(length, dtype=np.uint16), 3, 10, seed=0)(5)
-    assert inputs.shape == (3, 10)
-
-
-def test_a_text_shorter_than_a_window_is_refused():
-    with pytest.raises(ValueError, match="seq_len"):
-        Batches(np.arange(11, dtype=np.uint16), 3, 10, seed=0)
-
-
-def test_the_learning_rate_climbs_to_one_and_falls_to_the_end():
-    assert learning_rate_factor(0.0, 0.1) == 0
-    assert learning_rate_factor(0.05, 0.1) == pytest.approx(0.5)
-    assert learning_rate_factor(0.1, 0.1) == 1
-    assert learning_rate_factor(0.55, 0.1) == pytest.approx(0.5)
-    assert learning_rate_factor(1.0, 0.1) == 0
-    assert learning_rate_factor(7.0, 0.1, final=0.2) == pytest.approx(0.2)
-    assert learning_rate_factor(0.0, 0.0) == 1
-
-
-# ---------------------------------------------------------------- the loop
+from moe_lessons.training import DivergedError, load_checkpoint, train
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "moe"])
@@ -119,15 +30,6 @@ def test_training_lowers_the_loss_below_that_of_single_characters(sparse):
     assert history.loss < -(share * np.log(share)).sum()
     assert (history.steps, history.tokens) == (150, 150 * 8 * 16)
     assert not own.training
-
-
-def test_each_step_has_the_rate_of_the_share_of_the_run_that_is_done_after_it():
-    own = model(False)
-    run = config(steps=10, warmup=0.2, final_lr=0.1)
-    rates = [point["lr"] for point in train(own, corpus(), run, progress=False).points]
-    down = [1 - 0.9 * (done - 2) / 8 for done in range(2, 11)]  # a straight line from 1 to 0.1
-    assert rates == pytest.approx([0.5, *down])
-    assert rates == pytest.approx([learning_rate_factor(done / 10, 0.2, 0.1) for done in range(1, 11)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,18 +83,6 @@ def test_what_the_result_depends_on_is_kept_with_it(tmp_path):
     }
     other = config(steps=1, optimizer="adamw")
     assert train(model(), corpus(), other, progress=False).conditions["optimizer_products"] == "none"
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_run_stopped_at_ten_and_continued_equals_one_of_twenty_to_the_bit(kind, tmp_path):
-    straight, stopped, continued = (model(**KINDS[kind], seed=seed) for seed in (0, 0, 99))
-    whole = train(straight, corpus(), config(steps=20), progress=False)
-    half = train(stopped, corpus(), config(steps=20), board=StopAt(10), checkpoint=tmp_path / "run", progress=False)
-    assert (half.steps, half.interrupted) == (10, True)
-    rest = train(continued, corpus(), config(steps=20), checkpoint=tmp_path / "run", resume=True, progress=False)
-    assert (rest.steps, rest.interrupted, rest.tokens) == (20, False, whole.tokens)
-    assert [p["loss"] for p in rest.points] == [p["loss"] for p in whole.points]
-    assert_same_to_the_bit(straight, continued)
 
 
 def test_ctrl_c_leaves_a_usable_model_and_a_checkpoint_of_it(tmp_path):
@@ -269,62 +159,6 @@ def test_a_decaying_bias_follows_the_learning_rate_and_comes_to_rest():
     assert moves[-1] < moves[0] / 3
 
 
-def test_the_history_counts_each_steps_work_once_by_layer_and_expert():
-    own, seen = model(), []
-
-    def watch(step, routings):
-        seen.append(
-            (step, [[sum(int(e) == i for e in r.experts.flatten()) for i in range(4)] for r in routings.values()])
-        )
-
-    history = train(own, corpus(), config(steps=5), watch=watch, progress=False)
-    assert [step for step, _ in seen] == [1, 2, 3, 4, 5]
-    assert history.loads.tolist() == [loads for _, loads in seen]
-    assert (history.loads.sum(axis=2) == 2 * 16 * 2).all()  # sequences, tokens, choices
-
-
-def test_a_dense_run_has_no_loads():
-    seen = []
-    history = train(model(False), corpus(), config(steps=2), watch=lambda *given: seen.append(given), progress=False)
-    assert history.loads.shape == (0, 0, 0)
-    assert history.summary()["loads"] == []
-    assert seen == [(1, {}), (2, {})]
-
-
-def test_load_and_bias_are_the_same_when_activations_are_computed_again():
-    """torchtitan counted twice what the backward pass computed a second time."""
-    plain, thrifty = model(), model()
-    for block in thrifty.blocks:
-        forward = block.forward
-        block.forward = lambda *given, forward=forward: checkpoint(forward, *given, use_reentrant=False)
-    runs = [train(one, corpus(), config(steps=4, z_loss=0.01), progress=False) for one in (plain, thrifty)]
-    assert np.array_equal(runs[0].loads, runs[1].loads)
-    assert_same_to_the_bit(plain, thrifty)
-
-
-def test_two_models_trained_in_turn_do_not_share_their_counts():
-    """nanoMoE's counters were a global."""
-    alone = train(model(), corpus(), config(steps=3), progress=False)
-    other = model(seed=7)
-
-    def in_between(step, routings):
-        train(other, corpus(), config(steps=1), progress=False)
-
-    assert np.array_equal(
-        train(model(), corpus(), config(steps=3), watch=in_between, progress=False).loads, alone.loads
-    )
-
-
-def test_a_choice_of_weight_zero_is_no_work():
-    def drop_the_second(layer, routing):
-        return routing._replace(weights=routing.weights * torch.tensor([1.0, 0.0]))
-
-    own = model()
-    with steer_routing(own, drop_the_second):
-        history = train(own, corpus(), config(steps=2), progress=False)
-    assert (history.loads.sum(axis=2) == 2 * 16).all()
-
-
 def test_the_bias_follows_what_was_chosen_also_where_it_was_dropped():
     def drop_everything(layer, routing):
         return routing._replace(weights=routing.weights * 0)
@@ -337,19 +171,6 @@ def test_the_bias_follows_what_was_chosen_also_where_it_was_dropped():
         biases.append(find_routers(own)[0].expert_bias.clone())
     assert torch.equal(*biases)
     assert biases[0].any()
-
-
-def test_loads_survive_a_stop_and_the_summary_keeps_their_mean(tmp_path):
-    whole = train(model(), corpus(), config(steps=9), progress=False)
-    train(model(), corpus(), config(steps=4), checkpoint=tmp_path / "run", progress=False)
-    run = {"checkpoint": tmp_path / "run", "resume": True, "progress": False}
-    rest = train(model(), corpus(), config(steps=9), **run)
-    assert rest.loads.shape == (9, 2, 4)
-    assert np.array_equal(rest.loads[:4].sum(axis=2), whole.loads[:4].sum(axis=2))
-    rows = rest.summary(n_loads=4)["loads"]
-    assert [step for step, _ in rows] == [3, 6, 9]
-    assert np.allclose([load for _, load in rows], rest.loads.reshape(3, 3, 2, 4).mean(axis=1), atol=0.051)
-    assert json.dumps(rows)
 
 
 def test_a_watcher_is_outside_of_the_runs_clock():
@@ -372,21 +193,6 @@ def test_the_sequence_balance_loss_evens_out_each_sequence():
     assert unevenness(0.1) < unevenness(0.0) - 0.02
 
 
-def test_a_run_kept_before_an_option_existed_is_continued(tmp_path):
-    train(model(), corpus(), config(steps=2), checkpoint=tmp_path / "run", progress=False)
-    path = tmp_path / "run.resume.safetensors"
-    tensors, header = read_tensors(path)
-    old = {name: value for name, value in json.loads(header["train"]).items() if name != "sequence_balance_loss"}
-    del tensors["history.loads"]
-    save_file(tensors, path, metadata=header | {"train": json.dumps(old)})
-    run = {"checkpoint": tmp_path / "run", "resume": True, "progress": False}
-    history = train(model(), corpus(), config(steps=3), **run)
-    assert (history.steps, len(history.loads)) == (3, 1)
-    assert history.summary()["loads"][0][0] == 3
-    with pytest.raises(ValueError, match=r"sequence_balance_loss = 0\.0, not 0\.1"):
-        train(model(), corpus(), config(steps=4, sequence_balance_loss=0.1), **run)
-
-
 def test_a_run_that_cannot_be_kept_stops_before_its_first_step(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     own = model()
@@ -396,176 +202,12 @@ def test_a_run_that_cannot_be_kept_stops_before_its_first_step(tmp_path):
     assert all(torch.equal(before[name], tensor) for name, tensor in own.state_dict().items())
 
 
-def test_a_run_that_goes_on_shares_no_memory_with_its_file(tmp_path, monkeypatch):
-    train(model(), corpus(), config(steps=2), checkpoint=tmp_path / "run", progress=False)
-    read = []
-    monkeypatch.setattr(resuming, "read_tensors", lambda path: read.append(read_tensors(path)) or read[-1])
-    own, text, more = model(seed=5), corpus(), config(steps=3)
-    optimizers = build_optimizers(own, more)
-    history = resuming.read_resume(tmp_path / "run.resume.safetensors", own, optimizers, more, text)
-    in_file = {tensor.untyped_storage().data_ptr() for tensor in read[0][0].values()}
-    states = [value for o in optimizers for state in o.state.values() for value in state.values()]
-    used = [*states, *own.state_dict().values(), *map(torch.from_numpy, history.load_rows)]
-    assert len(states) > 10
-    assert not in_file & {tensor.untyped_storage().data_ptr() for tensor in used}
-
-
-@pytest.mark.parametrize(
-    ("header", "words"),
-    [
-        ({"train": "{"}, "damaged header"),
-        ({"train": None}, "damaged header"),
-        ({"history": "[]"}, "damaged header"),
-        ({"history": '{"lengths": 3}'}, "damaged header"),
-        ({"corpus": None}, "another text"),
-    ],
-)
-def test_a_damaged_header_of_an_unfinished_run_is_one_sentence(tmp_path, header, words):
-    train(model(), corpus(), config(steps=2), checkpoint=tmp_path / "run", progress=False)
-    path = tmp_path / "run.resume.safetensors"
-    tensors, written = read_tensors(path)
-    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
-    save_file(tensors, path, metadata={k: v for k, v in (written | header).items() if v is not None})
-    with pytest.raises(ValueError, match=rf"^run\.resume\.safetensors .*{words}"):
-        train(model(), corpus(), config(steps=3), checkpoint=tmp_path / "run", resume=True, progress=False)
-
-
-def test_a_run_cannot_go_on_to_less_than_it_has_done(tmp_path):
-    run = {"checkpoint": tmp_path / "run", "progress": False}
-    train(model(), corpus(), config(steps=3), **run)
-    own = model(seed=9)
-    before = weights(own)
-    with pytest.raises(ValueError, match="has done 3 steps already, more than the 2 asked for; ask for more"):
-        train(own, corpus(), config(steps=2), resume=True, **run)
-    assert all(torch.equal(before[name], tensor) for name, tensor in own.state_dict().items())
-    with pytest.raises(ValueError, match=r"has done \d+(\.\d)? seconds already, more than the 1e-06 asked for"):
-        train(model(), corpus(), config(seconds=1e-6), resume=True, **run)
-    again = train(model(), corpus(), config(steps=3), resume=True, **run)
-    assert (again.steps, again.interrupted) == (3, False)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"lr": 0.5}, "lr = 0.003, not 0.5"),
-        ({"seq_len": 8}, "seq_len = 16, not 8"),
-    ],
-)
-def test_a_run_is_not_continued_as_another_run(tmp_path, change, sentence):
-    train(model(), corpus(), config(steps=2), checkpoint=tmp_path / "run", progress=False)
-    with pytest.raises(ValueError, match=sentence):
-        train(model(), corpus(), config(steps=4, **change), checkpoint=tmp_path / "run", resume=True, progress=False)
-
-
-def test_a_run_is_not_continued_on_another_text_or_with_another_model(tmp_path):
-    train(model(), corpus(), config(steps=2), checkpoint=tmp_path / "run", progress=False)
-    with pytest.raises(ValueError, match="another text"):
-        other = corpus()._replace(fingerprint="beef")
-        train(model(), other, config(steps=4), checkpoint=tmp_path / "run", resume=True, progress=False)
-    with pytest.raises(ValueError, match="another model"):
-        train(model(False), corpus(), config(steps=4), checkpoint=tmp_path / "run", resume=True, progress=False)
-    with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        train(model(), corpus(), config(steps=4), checkpoint=tmp_path / "none", resume=True, progress=False)
-    with pytest.raises(ValueError, match="without a checkpoint path"):
-        train(model(), corpus(), config(steps=4), resume=True, progress=False)
-
-
 def test_a_model_too_small_for_the_tokenizer_or_the_window_is_refused():
     small = small_model(vocab_size=200)
     with pytest.raises(ValueError, match="vocab_size is 200"):
         train(small, corpus(), config(steps=1), progress=False)
     with pytest.raises(ValueError, match="seq_len is 64"):
         train(model(), corpus(), config(steps=1, seq_len=64), progress=False)
-
-
-def test_the_summary_keeps_the_last_step_and_loses_no_loss():
-    history = train(model(), corpus(), config(steps=23), progress=False)
-    curve = history.summary(n_points=5)["curve"]
-    assert len(curve) == 5
-    assert curve[-1][0] == 23
-    sizes = np.diff([0, *(row[0] for row in curve)])
-    mean = float((sizes * [row[2] for row in curve]).sum() / 23)
-    assert mean == pytest.approx(np.mean([p["loss"] for p in history.points]), abs=1e-3)
-
-
-# ---------------------------------------------------------------- evaluation
-
-
-def test_each_document_costs_its_own_tokens_and_the_mark_that_ends_it():
-    own, text = model(seed=5), corpus()
-    result = evaluate(own, text, seq_len=32)
-    # slow: one document after another, each token's cost from a pass of its own over the same windows
-    ids = np.append(text.valid.ids, TOKENIZER.document_id).astype(np.int64)
-    expected = dict.fromkeys(text.domains, 0.0)
-    for document in range(len(text.valid.document_domains)):
-        first, last = text.valid.starts[document], text.valid.starts[document + 1]
-        name = text.domains[text.valid.document_domains[document]]
-        for target in range(first + 1, last + 1):  # every token after the opening mark, then the next mark
-            start = 0 if target <= 32 else (target - 32 - 1) // 16 * 16 + 16
-            with torch.inference_mode():
-                logits = own(torch.from_numpy(ids[start:target])[None])[0, -1]
-            expected[name] -= float(logits.log_softmax(-1)[ids[target]])
-    for index, name in enumerate(text.domains):
-        mine = text.valid.document_domains == index
-        assert result[name].nats == pytest.approx(expected[name], rel=1e-4)
-        assert result[name].tokens == (text.valid.labels == index).sum()
-        assert result[name].bytes == text.valid.document_bytes[mine].sum()
-    assert result["german"].floor_nats == pytest.approx(3.0 * (text.valid.document_domains == 0).sum())
-    assert math.isnan(result["sums"].floor_nats)
-    total = sum(expected.values()) / text.valid.document_bytes.sum()
-    assert mean_nats_per_byte(result) == pytest.approx(total, rel=1e-4)
-
-
-def test_a_model_that_knows_nothing_pays_the_logarithm_of_the_vocabulary():
-    own = model()
-    own.norm.weight.data.zero_()  # all logits are 0
-    for evaluation in evaluate(own, corpus()).values():
-        assert evaluation.nats_per_token == pytest.approx(math.log(257), rel=1e-5)
-        assert evaluation.bits_per_byte == pytest.approx(
-            math.log2(257) * evaluation.tokens / evaluation.bytes, rel=1e-5
-        )
-
-
-def test_a_token_limit_takes_whole_documents_from_the_front():
-    text = corpus()
-    few = evaluate(model(), text, max_tokens=int(text.valid.starts[2]))
-    assert sum(e.tokens for e in few.values()) == text.valid.starts[2]
-
-
-def test_evaluation_depends_neither_on_the_batch_size_nor_on_the_mode_it_leaves_alone():
-    own = model().train()
-    one, many = (evaluate(own, corpus(), batch_size=size) for size in (1, 16))
-    assert own.training
-    for name in one:
-        assert one[name].nats == pytest.approx(many[name].nats, rel=1e-5)
-
-
-# ---------------------------------------------------------------- recipes
-
-
-@pytest.mark.parametrize("kind", ["dense", "moe"])
-@pytest.mark.parametrize("own_text", [False, True])
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_every_recipe_builds_a_model_and_a_run(kind, own_text, device):
-    chosen = recipe(kind, device, own_text=own_text)
-    run = chosen.train_config(seconds=10, seed=4)
-    assert (run.seconds, run.seed) == (10, 4)
-    assert run.seq_len <= chosen.model.max_length
-    assert (chosen.model.moe is not None) == (kind == "moe")
-    Transformer(chosen.model_config(300), device="meta")
-
-
-@pytest.mark.parametrize(("own_text", "device"), [(False, "cpu"), (True, "cpu"), (False, "cuda")])
-def test_dense_and_sparse_recipes_have_the_same_work_per_token(own_text, device):
-    from moe_lessons.accounting import count_parameters
-
-    dense, moe = (count_parameters(recipe(kind, device, own_text=own_text).model).active for kind in ("dense", "moe"))
-    assert moe == pytest.approx(dense, rel=0.02)
-
-
-def test_an_unknown_recipe_lists_the_cards():
-    with pytest.raises(ValueError, match=r"'huge'.*course-dense"):
-        recipe("huge")
 
 
 def test_nothing_is_left_behind_beside_a_checkpoint(tmp_path):
