@@ -45,7 +45,7 @@ def layer_gradients(
 def train_run(
     ranks: Alone, kind: str, config: TrainConfig, *, device: str = "cpu", **run: Any
 ) -> tuple[History, dict[str, Tensor]]:
-    """Train a tiny model of test_training; what happened, and the whole model's weights."""
+    """Train a tiny model of tiny_run; what happened, and the whole model's weights."""
     own = ranks.spread(model(**KINDS[kind], mtp_depth=int(kind != "dense")).to(device))
     history = train(own, corpus(), config, team=ranks, progress=False, **run)
     return history, {name: tensor.cpu() for name, tensor in own.state_dict().items()}

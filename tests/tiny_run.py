@@ -1,11 +1,14 @@
 """A model and a text so small that a whole training takes a moment: what tests of training share."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
+import torch
 from small import small_model
 
-from moe_lessons.config import MoEConfig
+from moe_lessons.config import MoEConfig, TrainConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.text.corpus import Corpus, Split
 from moe_lessons.text.tokenizer import Tokenizer
@@ -43,3 +46,34 @@ def sums(folder: Path) -> Path:
     path = folder / "text.txt"
     path.write_text("".join(f"{i} and {i * i % 97} make {i + i * i % 97}\n" for i in range(4000)), encoding="utf-8")
     return path
+
+
+def config(**changes) -> TrainConfig:
+    return TrainConfig(**({"batch_size": 2, "seq_len": 16, "bias_rate": 0.01, "balance_loss": 0.01} | changes))
+
+
+def weights(model: Transformer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_same_to_the_bit(first: Transformer, second: Transformer) -> None:
+    for (name, one), two in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
+        assert torch.equal(one, two), name
+
+
+class StopAt:
+    """A board that presses Ctrl-C after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.points = step, []
+
+    def start(self, total: float, unit: str) -> None: ...
+
+    def point(self, **values: float) -> None:
+        self.points.append(values)
+        if values["step"] == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def evaluation(self, step: int, values: dict[str, float]) -> None: ...
+
+    def finish(self) -> None: ...

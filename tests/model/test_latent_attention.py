@@ -7,16 +7,16 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from small_latent import USUAL, model_config
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from moe_lessons import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig, RopeScaling, Transformer
 from moe_lessons.accounting.flops import absorbed_over_unpacked
-from moe_lessons.model.cache import KVCache, LatentCache, make_cache
+from moe_lessons.model.cache import LatentCache, make_cache
 from moe_lessons.model.generate import generate
 from moe_lessons.model.latent_attention import LatentAttention
-from moe_lessons.model.norm import JointRMSNorm
-from moe_lessons.model.rope_scaling import logit_scale, position_rotation, scaled_frequencies, vector_scale
+from moe_lessons.model.rope_scaling import position_rotation
 from moe_lessons.tracing.attention import record_attention
 
 scalings = st.none() | st.builds(
@@ -40,11 +40,6 @@ latents = st.builds(
 )
 
 
-def model_config(attention: LatentAttentionConfig, **changes) -> ModelConfig:
-    sizes = {"vocab_size": 31, "dim": 24, "n_layers": 2, "hidden_dim": 32, "max_length": 64}
-    return ModelConfig(**(sizes | {"attention": attention} | changes))
-
-
 def layer(attention: LatentAttentionConfig, seed: int = 0, absorb: bool | None = None) -> LatentAttention:
     built = LatentAttention(model_config(attention), 0, absorb)
     generator = torch.Generator().manual_seed(seed)
@@ -56,11 +51,6 @@ def layer(attention: LatentAttentionConfig, seed: int = 0, absorb: bool | None =
 
 def inputs(time: int, batch: int = 2, seed: int = 0) -> torch.Tensor:
     return torch.randn(batch, time, 24, generator=torch.Generator().manual_seed(seed))
-
-
-USUAL = LatentAttentionConfig(
-    n_heads=3, q_lora_rank=10, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=4, v_head_dim=6
-)
 
 
 @settings(max_examples=40)
@@ -166,38 +156,6 @@ def test_generation_unpacks_the_prompt_and_then_never_again():
     cached = generate(model, x, 8, temperature=0.0)
     assert len(unpacked) == 1
     assert torch.equal(cached, generate(model, x, 8, temperature=0.0, use_cache=False))
-
-
-def test_the_cache_holds_one_latent_and_one_turned_key_for_each_token_and_layer():
-    config = model_config(USUAL)
-    cache = make_cache(config, batch_size=3, max_length=20)
-    assert isinstance(cache, LatentCache)
-    assert cache.bytes == 4 * 3 * 20 * config.n_layers * (16 + 4)
-    ordinary = make_cache(model_config(AttentionConfig(n_heads=4, n_kv_heads=2)), batch_size=3, max_length=20)
-    assert isinstance(ordinary, KVCache)
-    assert ordinary.bytes == 4 * 3 * 20 * config.n_layers * 2 * 2 * 6
-
-
-def test_a_cache_of_the_wrong_kind_is_refused():
-    with pytest.raises(ValueError, match="use LatentCache"):
-        KVCache(model_config(USUAL))
-    with pytest.raises(ValueError, match="use KVCache"):
-        LatentCache(model_config(AttentionConfig(n_heads=4)))
-
-
-@pytest.mark.parametrize("attention", [USUAL, AttentionConfig(n_heads=4, n_kv_heads=2)], ids=["latent", "grouped"])
-def test_a_shortened_cache_is_one_that_never_read_the_rest(attention):
-    config = model_config(attention)
-    model, x = Transformer(config), torch.randint(0, 31, (1, 12), generator=torch.Generator().manual_seed(0))
-    cache = make_cache(config)
-    model(x, cache)
-    cache.truncate(7)
-    other = (x[:, 7:] + 1) % 31
-    expected = model(torch.cat([x[:, :7], other], dim=1))[:, 7:]
-    assert (model(other, cache) - expected).abs().max() < 1e-5
-    for wrong in (-1, 13):
-        with pytest.raises(ValueError, match="holds 12 positions"):
-            cache.truncate(wrong)
 
 
 @pytest.mark.parametrize("scaling", [None, RopeScaling(factor=8.0, original_length=16, mscale_all_dim=1.0)])
@@ -311,53 +269,6 @@ def give_weights(ours: LatentAttention, theirs: torch.nn.Module, sizes: LatentAt
     theirs.o_proj.weight.copy_(ours.output.weight)
 
 
-@settings(max_examples=60)
-@given(
-    ramp=st.sampled_from(["index", "turns"]),
-    rope_dim=st.sampled_from([2, 4, 8, 64]),
-    theta=st.sampled_from([100.0, 10_000.0, 500_000.0]),
-    factor=st.sampled_from([1.0, 2.0, 8.0, 40.0]),
-    length=st.sampled_from([16, 512, 8192]),
-    fast=st.sampled_from([4.0, 32.0]),
-)
-def test_scaled_frequencies_equal_hugging_faces(ramp, rope_dim, theta, factor, length, fast):
-    from transformers import LlamaConfig
-    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
-
-    scaling = RopeScaling(
-        factor=factor, original_length=length, fast=fast, ramp=ramp, mscale=0.0 if ramp == "turns" else 1.0
-    )
-    rope = {"rope_theta": theta, "factor": factor, "original_max_position_embeddings": length}
-    if ramp == "index":
-        rope |= {"rope_type": "yarn", "beta_fast": fast, "beta_slow": 1.0}
-    else:
-        rope |= {"rope_type": "llama3", "high_freq_factor": fast, "low_freq_factor": 1.0}
-    config = LlamaConfig(head_dim=rope_dim, max_position_embeddings=65_536, rope_parameters=rope)
-    frequencies, size = ROPE_INIT_FUNCTIONS[rope["rope_type"]](config)
-    assert torch.allclose(scaled_frequencies(rope_dim, theta, scaling), frequencies, rtol=1e-5)
-    assert vector_scale(scaling) == pytest.approx(size)
-    assert logit_scale(scaling) == 1.0
-
-
-def test_scaling_leaves_fast_pairs_alone_and_slows_the_others_down():
-    plain = 10_000.0 ** -(torch.arange(32) / 32)
-    ratio = scaled_frequencies(64, 10_000.0, RopeScaling(factor=40.0, original_length=4096)) / plain
-    assert torch.allclose(ratio[:8], torch.ones(8))
-    assert torch.allclose(ratio[-6:], torch.full((6,), 1 / 40))
-    assert (ratio.diff() <= 1e-6).all()
-
-
-def test_joint_normalization_is_that_of_all_heads_as_one_vector():
-    vectors, norm = torch.randn(2, 3, 5, 4), JointRMSNorm(12, 1e-5)
-    norm.weight.data = torch.arange(12.0)
-    result = norm(vectors)
-    for batch in range(2):
-        for time in range(5):
-            joined = vectors[batch, :, time].flatten()
-            expected = joined / (joined.square().mean() + 1e-5).sqrt() * norm.weight
-            assert torch.allclose(result[batch, :, time].flatten(), expected, atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("build", "words"),
     [
@@ -384,13 +295,3 @@ def test_a_configuration_with_latent_attention_survives_its_dictionary():
     scaling = RopeScaling(factor=40.0, original_length=4096, mscale_all_dim=1.0)
     config = model_config(replace(USUAL, rope_scaling=scaling), mtp_depth=2)
     assert ModelConfig.from_dict(config.to_dict()) == config
-
-
-def test_every_timed_way_to_continue_starts_where_it_started_before():
-    from moe_lessons.benchmark.next_token import ways_to_continue
-
-    ways = ways_to_continue(context=24, batch_size=2, n_layers=2)
-    first = {name: way() for name, way in ways.items()}
-    assert all(torch.equal(way(), first[name]) for name, way in ways.items())
-    assert (first["absorbed"] - first["unpacked"]).abs().max() < 1e-5
-    assert list(first) == ["absorbed", "unpacked", "kept"]

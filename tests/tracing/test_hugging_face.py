@@ -1,6 +1,5 @@
-"""Hugging Face's mixtures of experts, recorded and steered like ours: the experts that the models' own outputs name."""
+"""Hugging Face's mixtures of experts, recorded like ours: the experts that the models' own outputs name."""
 
-import copy
 import subprocess
 import sys
 import warnings
@@ -9,130 +8,12 @@ import numpy as np
 import pytest
 import torch
 from small import SPARSE, small_model
+from tiny_families import COMMON, FAMILIES, Overheard, build, families, record, text
 
-from moe_lessons.tracing import (
-    RoutingTrace,
-    find_routers,
-    knock_out,
-    observe_routing,
-    only_expert,
-    record_routing,
-    sent_to,
-    steer_routing,
-    tracer,
-)
-from moe_lessons.tracing.rule import Knobs, route_with
-from moe_lessons.tracing.specialization import share_explained
-from moe_lessons.widgets import RouterView
+from moe_lessons.tracing import find_routers, observe_routing, record_routing
+from moe_lessons.tracing.rule import route_with
 
 transformers = pytest.importorskip("transformers")
-
-VOCAB, EXPERTS = 61, 8
-COMMON = {
-    "vocab_size": VOCAB,
-    "hidden_size": 32,
-    "intermediate_size": 24,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "num_experts_per_tok": 3,
-    "max_position_embeddings": 64,
-    "bos_token_id": None,
-    "eos_token_id": None,
-    "pad_token_id": 0,
-}
-LATENT = COMMON | {
-    "num_key_value_heads": 4,
-    "q_lora_rank": 16,
-    "kv_lora_rank": 8,
-    "qk_nope_head_dim": 8,
-    "qk_rope_head_dim": 8,
-    "v_head_dim": 8,
-    "n_routed_experts": EXPERTS,
-    "n_shared_experts": 1,
-    "moe_intermediate_size": 16,
-    "first_k_dense_replace": 1,
-    "routed_scaling_factor": 2.5,
-}
-GROUPS = {"n_group": 4, "topk_group": 2}
-NO_GROUPS = {"n_group": 1, "topk_group": 1}
-# name -> configuration, its values, numbers of the sparse layers
-FAMILIES = {
-    "mixtral": ("MixtralConfig", COMMON | {"num_local_experts": EXPERTS}, (0, 1, 2)),
-    "olmoe": ("OlmoeConfig", COMMON | {"num_experts": EXPERTS, "norm_topk_prob": False}, (0, 1, 2)),
-    "qwen3_moe": (
-        "Qwen3MoeConfig",
-        COMMON
-        | {"num_experts": EXPERTS, "moe_intermediate_size": 16, "head_dim": 8, "norm_topk_prob": True}
-        | {"mlp_only_layers": [1]},
-        (0, 2),
-    ),
-    "deepseek_v2, greedy": ("DeepseekV2Config", LATENT | NO_GROUPS | {"topk_method": "greedy"}, (1, 2)),
-    "deepseek_v2, groups": ("DeepseekV2Config", LATENT | GROUPS | {"topk_method": "group_limited_greedy"}, (1, 2)),
-    "deepseek_v3": ("DeepseekV3Config", LATENT | GROUPS | {"norm_topk_prob": True}, (1, 2)),
-    "gpt_oss": (
-        "GptOssConfig",
-        COMMON
-        | {"num_local_experts": EXPERTS, "head_dim": 8}
-        | {"layer_types": ["full_attention", "sliding_attention", "full_attention"], "sliding_window": 8}
-        | {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},
-        (0, 1, 2),
-    ),
-    "granite_moe": ("GraniteMoeConfig", COMMON | {"num_local_experts": EXPERTS}, (0, 1, 2)),
-}
-families = pytest.mark.parametrize("family", FAMILIES)
-
-
-@torch.no_grad()
-def build(family: str, **options) -> torch.nn.Module:
-    """A tiny random model, with routers that are sure of themselves and biases that matter."""
-    kind, values, _ = FAMILIES[family]
-    torch.manual_seed(0)
-    config = getattr(transformers, kind)(**values)
-    model = transformers.AutoModelForCausalLM.from_config(config, **options).eval()
-    for name, tensor in model.state_dict().items():
-        if name.endswith(("gate.weight", "router.weight")):
-            tensor.normal_(std=0.5)
-        elif name.endswith(("e_score_correction_bias", "router.bias")):
-            tensor.normal_(std=0.3)
-    return model
-
-
-def text(time: int = 11, batch: int = 2) -> torch.Tensor:
-    return torch.randint(1, VOCAB, (batch, time), generator=torch.Generator().manual_seed(1))
-
-
-def routers_by_name(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """Found by where they stand, not by their class as the package finds them."""
-    return [module for name, module in model.named_modules() if name.endswith((".mlp.gate", ".router"))]
-
-
-class Overheard:
-    """What the routers answer, caught by wrapping their forward: no hook, and nothing of the package."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        self.answers = []
-        for number, module in enumerate(routers_by_name(model)):
-            module.forward = self._heard(number, module.forward)
-
-    def _heard(self, number, forward):
-        def wrapped(hidden):
-            answer = forward(hidden)
-            self.answers.append((number, *(part.detach().clone() for part in answer)))
-            return answer
-
-        return wrapped
-
-
-def hooks_of(model: torch.nn.Module) -> list[tuple[int, int]]:
-    return [(len(module._forward_hooks), len(module._forward_pre_hooks)) for module in model.modules()]
-
-
-def record(model, *batches: torch.Tensor, **options) -> RoutingTrace:
-    with record_routing(model) as trace, torch.no_grad():
-        for batch in batches:
-            model(batch, **options)
-    return trace
 
 
 @families
@@ -179,86 +60,6 @@ def test_a_bias_chooses_and_does_not_weigh():
     scores = 1 / (1 + np.exp(-trace.logits.astype(np.float64)))
     chosen = np.take_along_axis(scores, trace.experts, axis=-1)
     np.testing.assert_allclose(chosen / chosen.sum(-1, keepdims=True) * 2.5, trace.weights, rtol=1e-5)
-
-
-@families
-def test_recording_and_steering_leave_the_model_bit_identical(family):
-    model, ids = build(family), text()
-    with torch.no_grad():
-        before, state, hooks = model(ids).logits, copy.deepcopy(model.state_dict()), hooks_of(model)
-        with record_routing(model):
-            assert torch.equal(model(ids).logits, before)
-        with steer_routing(model, lambda layer, routing: routing):
-            assert torch.equal(model(ids).logits, before)
-        with pytest.raises(RuntimeError, match="on purpose"), record_routing(model):
-            raise RuntimeError("on purpose")
-        with (
-            pytest.raises(RuntimeError, match="on purpose"),
-            steer_routing(model, knock_out(model, [0])),
-            observe_routing(model),
-        ):
-            raise RuntimeError("on purpose")
-        assert torch.equal(model(ids).logits, before)
-    assert hooks_of(model) == hooks
-    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
-
-
-@families
-@pytest.mark.parametrize("implementation", ["grouped_mm", "batched_mm"])
-def test_every_implementation_of_the_experts_can_be_recorded_and_steered(family, implementation):
-    model, ids = build(family), text(time=8)
-    model.set_experts_implementation("eager")
-    plain = record(model, ids)
-    with steer_routing(model, only_expert(model, 3)), torch.no_grad():
-        forced = model(ids).logits
-    model.set_experts_implementation(implementation)
-    trace = record(model, ids)
-    np.testing.assert_array_equal(trace.experts[0], plain.experts[0])
-    np.testing.assert_allclose(trace.logits, plain.logits, rtol=1e-3, atol=1e-4)
-    with steer_routing(model, only_expert(model, 3)), record_routing(model) as steered, torch.no_grad():
-        torch.testing.assert_close(model(ids).logits, forced, rtol=1e-3, atol=1e-4)
-    assert (steered.experts == 3).all() and steered.top_k == 1
-
-
-@families
-def test_knocking_an_expert_out_sends_its_tokens_to_the_next_best_of_the_rule(family):
-    model, ids = build(family), text()
-    first = FAMILIES[family][2][0]
-    plain = record(model, ids)
-    most = int(plain.load_per_expert()[0].argmax())
-    with steer_routing(model, knock_out(model, [most], [first])), record_routing(model) as trace, torch.no_grad():
-        model(ids)
-    assert not (trace.experts[0] == most).any()
-    knobs = Knobs(**{**vars(plain.knobs), "off": (most,)})
-    by_rule = route_with(plain.logits[0], plain.bias[0], knobs)
-    np.testing.assert_array_equal(trace.experts[0], by_rule.experts)
-    np.testing.assert_allclose(trace.weights[0], by_rule.weights, rtol=1e-5)
-    np.testing.assert_array_equal(trace.logits[0], plain.logits[0])
-
-
-def test_a_knocked_out_expert_has_no_say_in_the_loss():
-    model, ids = build("mixtral"), text()
-    changed = copy.deepcopy(model)
-    with torch.no_grad():
-        for layer in changed.model.layers:
-            layer.mlp.experts.down_proj[5].normal_()
-        with steer_routing(model, knock_out(model, [5])), steer_routing(changed, knock_out(changed, [5])):
-            assert torch.equal(model(ids).logits, changed(ids).logits)
-        assert not torch.equal(model(ids).logits, changed(ids).logits)
-
-
-def test_a_route_can_be_forced_with_weights_as_the_router_weighs():
-    model, ids = build("qwen3_moe"), text()
-    routers = find_routers(model)
-    wanted = torch.tensor([6, 1, 4])
-
-    def force(layer, routing):
-        return sent_to(routers[layer], routing, wanted.expand(len(routing.experts), 3))
-
-    with steer_routing(model, force), record_routing(model) as trace, torch.no_grad():
-        model(ids)
-    assert (trace.experts == wanted.numpy()).all()
-    np.testing.assert_allclose(trace.weights.sum(axis=-1), 1, rtol=1e-6)
 
 
 @families
@@ -350,50 +151,6 @@ def test_half_precision_is_recorded_in_float32():
 def test_a_base_model_without_a_head_is_recorded_too():
     model, ids = build("deepseek_v3"), text()
     np.testing.assert_array_equal(record(model.base_model, ids).experts, record(model, ids).experts)
-
-
-class Letters:
-    """A tokenizer in miniature."""
-
-    document_id = 0
-
-    def encode(self, text: str) -> list[int]:
-        return [1 + ord(letter) % (VOCAB - 1) for letter in text]
-
-    def pieces(self, ids: list[int]) -> list[str]:
-        return [chr(97 + token % 26) for token in ids]
-
-
-@families
-def test_the_view_the_load_and_the_shares_take_such_a_trace_as_any_other(family):
-    model = build(family)
-    ask = tracer(model, Letters(), name=family)
-    trace = ask("to whom it may concern")
-    view = RouterView(trace, ask=ask)
-    view.show("other words")
-    assert view.message == "" and view.trace.n_tokens == len("other words")
-    busiest = int(view.trace.load_per_expert()[-1].argmax())
-    view.knobs = Knobs(**{**vars(trace.knobs), "off": (busiest,)})
-    view.apply()
-    assert view.message == ""
-    assert trace.load_per_expert().sum() == trace.experts.size
-    share = share_explained(trace.experts[0, :, 0], trace.token_ids)
-    assert 0 <= share.raw <= 1 + 1e-9
-
-
-@families
-def test_knobs_applied_to_the_model_do_what_the_rule_says(family):
-    model = build(family)
-    ask = tracer(model, Letters())
-    trace = ask("to whom it may concern")
-    first = trace.layers[0]
-    knobs = Knobs(**{**vars(trace.knobs), "off": (int(trace.load_per_expert()[0].argmax()),)})
-    applied = ask.apply("to whom it may concern", knobs, [first])
-    with steer_routing(model, knock_out(model, knobs.off, [first])), torch.no_grad():
-        ids = torch.tensor([[0, *Letters().encode("to whom it may concern")]])
-        logs = model(ids).logits[0].log_softmax(dim=-1)
-    nats = -logs[:-1].gather(1, ids[0, 1:, None])[:, 0]
-    np.testing.assert_allclose(applied.after.nats, nats.numpy(), rtol=1e-3, atol=1e-4)
 
 
 def test_a_model_whose_router_is_not_known_is_refused_in_one_sentence():

@@ -1,4 +1,4 @@
-"""Load over steps, drift and their board: against sums by hand, and both languages against each other."""
+"""LoadBoard: load over steps, what it sends, and both languages against each other."""
 
 import base64
 import math
@@ -6,29 +6,17 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from in_node import javascript
-from small import small_model
+from view_samples import random_loads
 
-from moe_lessons.config import MoEConfig
 from moe_lessons.figures import loads as figures
-from moe_lessons.figures.loads import draw_loads, evenness, idle, over_window, peak, shade
-from moe_lessons.model.load_balance import load_entropy, max_over_mean
-from moe_lessons.model.transformer import Transformer
-from moe_lessons.tracing import Snapshots, record_routing, steer_routing
-from moe_lessons.tracing.drift import NOBODY, drift, new_choices
+from moe_lessons.figures.loads import evenness, idle, over_window, peak, shade
+from moe_lessons.tracing.drift import drift
 from moe_lessons.widgets import LoadBoard
 from moe_lessons.widgets import load_board as board_module
 from moe_lessons.widgets.shared.view import png
 
 PIECES = ["In", " the", "\n", "$", " é"]
-
-
-def random_loads(points: int = 7, layers: int = 2, experts: int = 5, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(60, [1 / experts] * experts, size=(points, layers)) * rng.integers(1, 3, (1, 1, 1))
 
 
 def filled(board: LoadBoard, name: str = "bias", points: int = 30, **text) -> LoadBoard:
@@ -42,103 +30,6 @@ def filled(board: LoadBoard, name: str = "bias", points: int = 30, **text) -> Lo
         run.text([0, 10, 20, 30], experts.reshape(4, 2, len(board.pieces), 2))
     run.finish()
     return board
-
-
-# ---------------------------------------------------------------- measures
-
-
-@given(st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any))
-def test_pictures_measure_load_as_the_package_does(load):
-    assert peak(np.array(load)) == pytest.approx(max_over_mean(torch.tensor(load)), rel=1e-6)
-    assert evenness(np.array(load, dtype=float)) == pytest.approx(load_entropy(torch.tensor(load)), abs=1e-12)
-
-
-@given(st.integers(1, 12), st.integers(1, 15))
-def test_a_window_is_the_mean_of_the_points_before(points, window):
-    values = random_loads(points).astype(float)
-    slow = [values[max(0, i + 1 - window) : i + 1].mean(axis=0) for i in range(points)]
-    assert np.allclose(over_window(values, window), slow)
-
-
-def test_idle_means_less_than_a_tenth_of_the_mean():
-    assert idle(np.array([[0.0, 9, 20, 371], [100, 100, 100, 100]])).tolist() == [2, 0]
-
-
-def test_a_step_in_which_nobody_worked_is_blank_and_not_a_number():
-    assert np.isnan(peak(np.zeros((2, 3)))).all() and np.isnan(evenness(np.zeros((2, 3)))).all()
-    assert not shade(np.full(3, np.nan))[:, 3].any()
-
-
-def test_balance_is_blank_and_none_or_eight_times_the_mean_is_full():
-    colors = shade(np.array([1.0, 0.0, 1 / 8, 8.0, 16.0, 2.0]))
-    assert colors[:, 3] == pytest.approx([0, 1, 1, 1, 1, 1 / 3])
-    assert (colors[1, :3] == colors[2, :3]).all()
-    assert (colors[3, :3] == colors[5, :3]).all()
-
-
-# ---------------------------------------------------------------- drift
-
-
-def test_new_choices_do_not_care_for_order_and_nobody_is_no_choice():
-    before = np.array([[0, 1], [2, 3], [4, NOBODY]])
-    now = np.array([[1, 0], [2, 5], [NOBODY, NOBODY]])
-    assert new_choices(now, before).tolist() == [[False, False], [False, True], [False, False]]
-
-
-def test_drift_is_the_share_of_choices_that_were_not_made_before():
-    experts = np.random.default_rng(0).integers(-1, 4, (5, 3, 20, 2))
-    for change, layers in enumerate(drift(experts)):
-        for layer, share in enumerate(layers):
-            pairs = zip(experts[change + 1, layer].tolist(), experts[change, layer].tolist(), strict=True)
-            made = [(expert, before) for now, before in pairs for expert in now if expert >= 0]
-            assert share == pytest.approx(sum(expert not in before for expert, before in made) / len(made))
-    assert not drift(np.full((2, 1, 3, 1), NOBODY)).any()
-    assert drift(experts[:1]).shape == (0, 3)
-
-
-def model(**changes) -> Transformer:
-    moe = MoEConfig(**({"n_routed_experts": 4, "top_k": 2, "hidden_dim": 8} | changes))
-    return small_model(vocab_size=50, moe=moe)
-
-
-def test_snapshots_hold_what_a_recording_of_the_text_holds_and_leave_the_model_alone():
-    own, ids = model(noise=True).train(), torch.arange(10)[None]
-    snapshots = Snapshots(own, ids, every=2)
-    random = torch.get_rng_state()
-    for step in range(1, 6):
-        own.blocks[0].feed_forward.router.weight.data.add_(0.3)
-        snapshots(step, {})
-    assert own.training
-    assert torch.equal(random, torch.get_rng_state())
-    assert snapshots.steps == [0, 2, 4]
-    assert snapshots.experts.shape == (3, 2, 10, 2)
-    with record_routing(own.eval()) as trace, torch.no_grad():
-        own(ids)
-    own.train()
-    snapshots(6, {})
-    assert np.array_equal(snapshots.experts[-1], trace.experts)
-
-
-def test_snapshots_of_steered_routes_say_nobody_where_a_choice_weighs_nothing():
-    def first_alone(layer, routing):
-        if layer == 0:
-            return routing._replace(weights=routing.weights[:, :1], experts=routing.experts[:, :1])
-        return routing._replace(weights=routing.weights * torch.tensor([0.0, 1.0]))
-
-    own = model()
-    with steer_routing(own, first_alone):
-        experts = Snapshots(own, torch.arange(10)[None]).experts
-    assert experts.shape == (1, 2, 10, 2)
-    assert (experts[0, 0, :, 1] == NOBODY).all() and (experts[0, 1, :, 0] == NOBODY).all()
-    assert (experts[0, 0, :, 0] != NOBODY).all() and (experts[0, 1, :, 1] != NOBODY).all()
-
-
-def test_a_snapshot_needs_a_router_and_a_distance():
-    with pytest.raises(ValueError, match="every is 0, but"):
-        Snapshots(model(), torch.arange(4)[None], every=0)
-
-
-# ---------------------------------------------------------------- the board
 
 
 def test_a_board_has_a_still_picture_and_a_repr_without_numbers():
@@ -308,7 +199,3 @@ def test_the_browser_puts_a_run_together_from_its_messages(node, monkeypatch):
 def test_both_find_the_last_point_that_is_not_after_the_cursor(node, at, index):
     assert figures._reached(np.array([3, 10, 20]), at) == index
     assert javascript(node, "load_board/rule", f"m.reached(value, {at})", [3, 10, 20]) == index
-
-
-def test_a_picture_of_nothing_says_so():
-    assert draw_loads([]).get_figwidth() <= 7

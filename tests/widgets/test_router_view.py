@@ -5,17 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from router_samples import axis_named, make, texts
 
-from moe_lessons.figures.style import PALETTE
 from moe_lessons.tracing import RoutingTrace
 from moe_lessons.tracing.rule import Knobs
 from moe_lessons.widgets import RouterView
-
-
-def make(layers=3, tokens=9, experts=6, top_k=2, seed=0, **fields) -> RoutingTrace:
-    logits = np.random.default_rng(seed).normal(size=(layers, tokens, experts))
-    pieces = [f" t{i}" if i % 4 else "\n" for i in range(tokens)]
-    return RoutingTrace.from_logits(logits, pieces, top_k=top_k, **fields)
 
 
 def test_its_repr_names_sizes_and_never_an_address():
@@ -229,92 +223,7 @@ def test_applied_knobs_are_forgotten_with_their_trace():
     assert view.applied == {} and view.applied_logits == b"" and "(knobs moved)" in repr(view)
 
 
-# ---- two traces
-
-
-def test_two_traces_of_the_same_tokens_are_compared_token_by_token():
-    before, after = make(seed=0, model="before"), make(seed=1, model="after")
-    view = RouterView(before, compare=after)
-    assert np.frombuffer(view.partners, "<i4").tolist() == list(range(9))
-    assert view.names == ["before", "after"]
-    assert repr(view).endswith("top 2, compared with 9 tokens>")
-    view.side = 1
-    assert np.array_equal(view.routing()[0].experts, after.experts[0])
-    same = np.mean([len(set(a) & set(b)) for a, b in zip(before.experts[0], after.experts[0], strict=True)]) / 2
-    assert f"This is B. {same:.0%} of this layer’s choices agree with A." in texts(view.figure())
-
-
-def test_two_prompts_of_different_length_are_compared_where_they_agree():
-    long, short = make(tokens=9), make(tokens=5, seed=1)
-    long.pieces, short.pieces = list("abcdefghi"), list("abXhi")
-    view = RouterView(long, compare=short)
-    assert np.frombuffer(view.partners, "<i4").tolist() == [0, 1, -1, -1, -1, -1, -1, 3, 4]
-    assert view.names == ["abcdefghi", "abXhi"]
-    for side in (0, 1):
-        view.side = side
-        view.top_k = 1 + side
-        assert axis_named(view.figure(), "grid").get_xlim()[1] == pytest.approx((9, 5)[side] - 0.4)
-        assert "choices for the 4 tokens that both have agree with" in texts(view.figure())
-    short.pieces = list("VWXYZ")
-    assert "No token has a counterpart in B." in texts(RouterView(long, compare=short).figure())
-
-
-def test_moved_knobs_route_both_traces():
-    a, b = make(seed=0), make(seed=1)
-    view = RouterView(a, compare=b)
-    view.knobs = knobs = Knobs(top_k=1, noise=1.0, seed=3)
-    view.side = 1
-    assert np.array_equal(view.routing()[2].experts, b.routed(knobs)[2].experts)
-
-
-def test_a_pair_of_models_answers_a_prompt_together():
-    first, second = make(seed=3), make(seed=4)
-    view = RouterView(make(), ask=(lambda text: first, lambda text: second), compare=make(seed=1))
-    view.show("x")
-    assert view.trace is first and view.compared is second
-    view._asks = (lambda text: make(seed=5), lambda text: make(experts=3))
-    view.show("y")
-    assert view.message.startswith("Compare has 3 experts in layers 0, 1, 2, but the trace has 6 experts")
-    assert view.trace is first and view.compared is second
-
-
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        (make(experts=4), "compare has 4 experts in layers 0, 1, 2, but the trace has 6 experts in layers 0, 1, 2"),
-        (make(layers=1), "compare has 6 experts in layer 0, but"),
-        (make(layers=1, tokens=5000), "the compare has 5,000 tokens"),
-        ([1], "compare is a list, but must be a RoutingTrace"),
-    ],
-)
-def test_traces_that_cannot_be_compared_are_refused(other, words):
-    with pytest.raises(ValueError, match=words):
-        RouterView(make(), compare=other)
-
-
-def test_a_trace_of_another_model_ends_the_comparison():
-    view = RouterView(make(), compare=make(seed=1))
-    view.side = 1
-    view.trace = make(layers=1, experts=3, tokens=2, top_k=1)
-    assert view.compared is None and view.side == 0
-    view.figure()
-
-
-def test_knobs_are_not_applied_while_two_traces_are_compared():
-    view = RouterView(make(), compare=make(seed=1), apply=lambda *_: None)
-    view.apply()
-    assert view.message == "Knobs are applied to one trace; stop comparing first."
-
-
 # ---- stills
-
-
-def texts(figure) -> str:
-    return "\n".join(text.get_text() for axis in figure.axes for text in axis.texts)
-
-
-def axis_named(figure, name):
-    return next(axis for axis in figure.axes if axis.get_label() == name)
 
 
 def test_the_still_picture_follows_the_knobs():
@@ -366,32 +275,3 @@ def test_signs_without_a_glyph_and_dollars_do_not_break_the_still_picture():
     view = RouterView(trace, title="$5 🎉")
     assert "🎉" in view.facts["pieces"][1]
     view._repr_mimebundle_()
-
-
-# Linear RGB as eyes without one kind of cone see it (Machado et al., 2009, severity 1), and Ottosson's OKLab space.
-EYES = {
-    "all cones": np.eye(3),
-    "no long": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "no middle": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "no short": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
-}
-CONES = [
-    [0.4122214708, 0.5363325363, 0.0514459929],
-    [0.2119034982, 0.6806995451, 0.1073969566],
-    [0.0883024619, 0.2817188376, 0.6299787005],
-]
-LAB = [
-    [0.2104542553, 0.7936177850, -0.0040720468],
-    [1.9779984951, -2.4285922050, 0.4505937099],
-    [0.0259040371, 0.7827717662, -0.8086757660],
-]
-
-
-@pytest.mark.parametrize("eye", EYES)
-def test_any_two_of_sixteen_experts_differ_in_color_for_every_eye(eye):
-    channels = np.array([[int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)] for color in PALETTE])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.array(EYES[eye]).T, 0, 1)
-    lab = np.cbrt(seen @ np.array(CONES).T) @ np.array(LAB).T
-    apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + np.eye(len(PALETTE))
-    assert len(PALETTE) == 16 and apart.min() > 0.07

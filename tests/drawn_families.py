@@ -1,0 +1,160 @@
+"""Hugging Face's models of drawn sizes, small and odd, family by family; skips where transformers is missing."""
+
+import pytest
+import torch
+from hypothesis import strategies as st
+
+transformers = pytest.importorskip("transformers")
+VOCAB = 61
+
+
+@st.composite
+def rotations(draw, kinds=("default", "yarn", "llama3")) -> dict:
+    """Rotary positions, plain or scaled for longer texts."""
+    kind = draw(st.sampled_from(kinds))
+    values = {"rope_type": kind, "rope_theta": draw(st.sampled_from([100.0, 10_000.0, 500_000.0]))}
+    if kind == "default":
+        return values
+    values |= {"factor": draw(st.sampled_from([2.0, 40.0])), "original_max_position_embeddings": 16}
+    if kind == "llama3":
+        return values | {"low_freq_factor": 1.0, "high_freq_factor": draw(st.sampled_from([2.0, 4.0]))}
+    values |= {"beta_fast": draw(st.sampled_from([1.0, 32.0])), "beta_slow": 1.0}
+    if draw(st.booleans()):
+        values |= {"mscale": 0.707, "mscale_all_dim": draw(st.sampled_from([0.707, 1.0]))}
+    return values
+
+
+@st.composite
+def common(draw) -> dict:
+    """Sizes that every family has."""
+    return {
+        "vocab_size": VOCAB,
+        "intermediate_size": draw(st.integers(1, 6)) * 8,
+        "num_hidden_layers": draw(st.integers(1, 3)),
+        "max_position_embeddings": 64,
+        "rms_norm_eps": draw(st.sampled_from([1e-6, 1e-5])),
+        "tie_word_embeddings": draw(st.booleans()),
+        "initializer_range": 0.1,
+        "pad_token_id": None,  # whose embedding would be zero, and all its scores tied
+        "rope_parameters": draw(rotations()),
+    }
+
+
+@st.composite
+def grouped(draw) -> dict:
+    """Query heads that share key-value heads."""
+    shared, kv_heads = draw(st.sampled_from([1, 2, 3])), draw(st.integers(1, 2))
+    return draw(common()) | {
+        "hidden_size": shared * kv_heads * 8,
+        "num_attention_heads": shared * kv_heads,
+        "num_key_value_heads": kv_heads,
+    }
+
+
+@st.composite
+def experts(draw, count: str) -> dict:
+    """Some of several experts."""
+    n = draw(st.integers(1, 9))
+    return {count: n, "num_experts_per_tok": draw(st.integers(1, n))}
+
+
+@st.composite
+def llama(draw):
+    return "LlamaConfig", draw(grouped()) | {"head_dim": draw(st.sampled_from([4, 8, 12]))}
+
+
+@st.composite
+def qwen3(draw):
+    return "Qwen3Config", draw(grouped()) | {"head_dim": draw(st.sampled_from([4, 8, 12]))}
+
+
+@st.composite
+def mixtral(draw):
+    values = draw(grouped()) | draw(experts("num_local_experts"))
+    plain = values["rope_parameters"]["rope_type"] == "default"  # transformers 5.23 scales none without a head_dim
+    return "MixtralConfig", values | {"head_dim": draw(st.sampled_from([None, 4, 12] if plain else [4, 12]))}
+
+
+@st.composite
+def olmoe(draw):
+    values = draw(grouped()) | draw(experts("num_experts"))
+    return "OlmoeConfig", values | {"norm_topk_prob": draw(st.booleans())}
+
+
+@st.composite
+def qwen3_moe(draw):
+    values = draw(grouped()) | draw(experts("num_experts"))
+    own = {"norm_topk_prob": draw(st.booleans()), "moe_intermediate_size": draw(st.integers(1, 5)) * 4}
+    dense = {"mlp_only_layers": list(range(draw(st.sampled_from([0, 0, 1, 3]))))[: values["num_hidden_layers"]]}
+    return "Qwen3MoeConfig", values | own | dense | {"head_dim": draw(st.sampled_from([4, 8, 12]))}
+
+
+@st.composite
+def latent(draw, step: int = 1) -> dict:
+    """Latent attention of sizes in steps, groups of experts, shared experts, dense layers at first."""
+    heads, groups, members = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(2, 4))
+    best = draw(st.integers(1, groups))
+    return draw(common()) | {
+        "hidden_size": heads * 8,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "q_lora_rank": draw(st.none() | st.integers(3, 9)),
+        "kv_lora_rank": draw(st.integers(2, 5)) * step,
+        "qk_nope_head_dim": draw(st.integers(1, 5)) * step,
+        "qk_rope_head_dim": draw(st.sampled_from([4, 6, 8])),
+        "v_head_dim": draw(st.integers(1, 9)),
+        "n_routed_experts": groups * members,
+        "n_shared_experts": draw(st.integers(0, 2)),
+        "num_experts_per_tok": draw(st.integers(1, best * members)),
+        "moe_intermediate_size": draw(st.integers(1, 5)) * 4,
+        "first_k_dense_replace": draw(st.sampled_from([0, 0, 1, 3])),
+        "routed_scaling_factor": draw(st.sampled_from([1.0, 2.5])),
+        "n_group": groups,
+        "topk_group": best,
+        "rope_parameters": draw(rotations(("default", "yarn"))),
+    }
+
+
+@st.composite
+def deepseek_v2(draw):
+    method = draw(st.sampled_from(["greedy", "group_limited_greedy"]))
+    # transformers 5.23 reads pairs in place as complex numbers, which must begin at even places.
+    return "DeepseekV2Config", draw(latent(step=2)) | {"topk_method": method}
+
+
+@st.composite
+def deepseek_v3(draw):
+    return "DeepseekV3Config", draw(latent()) | {"norm_topk_prob": draw(st.booleans())}
+
+
+FAMILIES = {
+    "llama": llama,
+    "qwen3": qwen3,
+    "mixtral": mixtral,
+    "olmoe": olmoe,
+    "qwen3_moe": qwen3_moe,
+    "deepseek_v2": deepseek_v2,
+    "deepseek_v3": deepseek_v3,
+}
+families = pytest.mark.parametrize("family", FAMILIES)
+
+
+HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "num_hidden_layers": 1}
+TINY = {"vocab_size": 9, "hidden_size": 8, "intermediate_size": 8} | HEADS
+
+
+@torch.no_grad()
+def build(kind: str, values: dict, seed: int = 0) -> torch.nn.Module:
+    """Their model, with gains and biases that are not the ones and zeros of a fresh one."""
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(**values)).eval()
+    for name, tensor in model.state_dict().items():
+        if name.endswith("norm.weight"):
+            tensor.uniform_(0.5, 1.5)
+        elif name.endswith("e_score_correction_bias"):
+            tensor.normal_(std=0.3)
+    return model
+
+
+def text(time: int, batch: int = 2, seed: int = 1) -> torch.Tensor:
+    return torch.randint(0, VOCAB, (batch, time), generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,73 @@
+"""What our modules express of Hugging Face's configurations, and the one sentence where they do not."""
+
+import pytest
+import torch
+from drawn_families import TINY, VOCAB, build, text
+from small import small_config
+
+from moe_lessons import AttentionConfig, ModelConfig, Transformer
+from moe_lessons.published import from_hugging_face, to_hugging_face
+
+transformers = pytest.importorskip("transformers")
+
+
+PLAIN = {"rope_theta": 100.0}
+QWEN = {"num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 8}
+YARN = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 2.0, "original_max_position_embeddings": 8}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        ("LlamaConfig", {"attention_bias": True}, ["attention_bias = True", "False"]),
+        ("LlamaConfig", {"hidden_act": "gelu"}, ["hidden_act = 'gelu'", "'silu'"]),
+        ("MixtralConfig", {"sliding_window": 4}, ["sliding_window = 4"]),
+        ("OlmoeConfig", {"clip_qkv": 8.0}, ["clip_qkv = 8.0"]),
+        ("Qwen3Config", {"use_sliding_window": True}, ["use_sliding_window = True"]),
+        ("LlamaConfig", {"rope_parameters": {**YARN, "rope_type": "linear"}}, ["'linear'", "'yarn'"]),
+        ("LlamaConfig", {"rope_parameters": {**PLAIN, "rope_type": "linear", "factor": 2.0}}, ["'linear'", "'yarn'"]),
+        ("LlamaConfig", {"rope_parameters": {**PLAIN, "rope_type": "dynamic", "factor": 2.0}}, ["'dynamic'"]),
+        ("Qwen3MoeConfig", QWEN | {"num_hidden_layers": 3, "mlp_only_layers": [1]}, ["mlp_only_layers = [1]", "first"]),
+        ("LlamaConfig", {"rope_parameters": {**YARN, "attention_factor": 3.0}}, ["attention_factor = 3.0"]),
+        ("GptOssConfig", {"num_local_experts": 2, "num_experts_per_tok": 1}, ["'gpt_oss'", "sinks", "deepseek_v3"]),
+        ("Gemma2Config", {"head_dim": 4}, ["'gemma2'", "GELU"]),
+        ("GPT2Config", {}, ["'gpt2'", "llama"]),
+    ],
+)
+def test_what_our_modules_do_not_express_is_refused_in_one_sentence(kind, values, words):
+    with torch.device("meta"):
+        theirs = transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(**TINY | values))
+    with pytest.raises(ValueError) as error:
+        from_hugging_face(theirs)
+    sentence = str(error.value)
+    assert all(word in sentence for word in words), sentence
+    assert "\n" not in sentence
+
+
+def test_the_first_layers_that_qwen3_names_as_dense_are_our_dense_layers():
+    values = TINY | QWEN | {"num_hidden_layers": 3, "head_dim": 4, "mlp_only_layers": [0], "vocab_size": VOCAB}
+    theirs = build("Qwen3MoeConfig", values)
+    ours = from_hugging_face(theirs)
+    assert [ours.config.is_sparse(layer) for layer in range(3)] == [False, True, True]
+    assert torch.allclose(ours(text(9)), theirs(text(9)).logits, atol=1e-5)
+    assert to_hugging_face(ours).config.mlp_only_layers == [0]
+
+
+def test_a_model_without_a_head_is_refused():
+    with pytest.raises(ValueError, match="has no lm_head"):
+        from_hugging_face(transformers.LlamaModel(transformers.LlamaConfig(**TINY)))
+
+
+def test_a_model_that_no_family_has_is_refused_with_what_is_missing():
+    config = ModelConfig.from_card("course-moe")  # a bias beside softmax scores and grouped attention
+    with pytest.raises(ValueError, match="closest, 'qwen3_moe', lacks moe.expert_bias = True$"):
+        to_hugging_face(Transformer(config, device="meta"))
+    config = small_config(attention=AttentionConfig(n_heads=2, joint_qk_norm=True))
+    with pytest.raises(ValueError, match="lacks"):
+        to_hugging_face(Transformer(config, device="meta"))
+
+
+def test_sizes_that_transformers_refuses_are_refused_in_a_sentence():
+    config = small_config(dim=10, attention=AttentionConfig(n_heads=4, head_dim=4))
+    with pytest.raises(ValueError, match=r"'llama', lacks sizes like these \(.*hidden size \(10\) is not a multiple"):
+        to_hugging_face(Transformer(config, device="meta"))
