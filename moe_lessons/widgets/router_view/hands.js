@@ -2,6 +2,7 @@
 
 import { putter } from "../shared/habits.js";
 import { KNOBS } from "./shown.js";
+import { atRest } from "./trace.js";
 
 export const MOST_BIAS = 1;
 
@@ -72,17 +73,11 @@ export function makeHands(view, { tell, draw }) {
       const { topK, scoreFunction, normalize, topGroups } = view.sides[0].ownKnobs;
       const rest = {
         top_k: topK,
-        temperature: 1,
         score_function: scoreFunction,
         normalize,
-        noise: 0,
-        seed: 0,
-        capacity: 0,
-        dropping: "first come",
-        bias: [],
-        off: [],
         top_groups: topGroups,
         acts_on: -1,
+        ...atRest(),
       };
       Object.entries(rest).forEach(([name, value]) => put(name, value));
     },

@@ -4,6 +4,17 @@ import { channels, expertColors, inkOn } from "../shared/expert_colors.js";
 import { ruleOf } from "../shared/routing_rule.js";
 import { routeLayer } from "../shared/rule.js";
 
+/** What knobs beside the rule's own are set to while they change nothing. */
+export const atRest = () => ({
+  temperature: 1,
+  noise: 0,
+  seed: 0,
+  capacity: 0,
+  dropping: "first come",
+  bias: [],
+  off: [],
+});
+
 /** A trace from its facts and its bytes: float32 logits, bias and weights, then uint16 experts. */
 export function readTrace(facts, view, palette) {
   const { tokens, experts: n } = facts;
@@ -29,13 +40,7 @@ export function readTrace(facts, view, palette) {
   }));
   const ownKnobs = {
     ...rule,
-    temperature: 1,
-    noise: 0,
-    seed: 0,
-    capacity: 0,
-    dropping: "first come",
-    bias: [],
-    off: [],
+    ...atRest(),
   };
   return { ...traceOf(facts, logits, bias, own, ownKnobs), ...look(expertColors(palette, n)) };
 }
