@@ -6,6 +6,7 @@ from moe_lessons.training.history import History
 from moe_lessons.training.loop import DivergedError, train
 from moe_lessons.training.memory import StoredBits, phone_book_bits
 from moe_lessons.training.recipes import Recipe, recipe
+from moe_lessons.training.shipped import Shipped, open_shipped
 
 __all__ = [
     "Checkpoint",
@@ -13,10 +14,12 @@ __all__ = [
     "Evaluation",
     "History",
     "Recipe",
+    "Shipped",
     "StoredBits",
     "evaluate",
     "load_checkpoint",
     "mean_nats_per_byte",
+    "open_shipped",
     "phone_book_bits",
     "recipe",
     "save_checkpoint",
