@@ -17,12 +17,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig, RopeScaling, TrainConfig
 from moe_lessons.model.experts import Experts
 from moe_lessons.model.generate import generate
+from moe_lessons.model.initialization import NoInitialization
 from moe_lessons.model.load_balance import balance_loss, sequence_balance_loss, z_loss
 from moe_lessons.model.router import repeatable_noise
 from moe_lessons.model.speculative import Drafter
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.tracing import find_routers, knock_out, observe_routing, only_expert, steer_routing
-from moe_lessons.training.checkpoint import _NoInitialization
 from moe_lessons.training.loop import _work, training_step
 from moe_lessons.training.optimizers import build_optimizers
 from moe_lessons.training.team import losses
@@ -68,7 +68,7 @@ def build(attention: str = "grouped", device: str = "cuda", dtype: torch.dtype =
     config = ModelConfig(**sizes, attention=ATTENTIONS[attention], moe=MoEConfig(**values))
     torch.set_default_dtype(dtype)
     try:
-        with _NoInitialization():
+        with NoInitialization():
             return Transformer(config, device=device)
     finally:
         torch.set_default_dtype(torch.float32)

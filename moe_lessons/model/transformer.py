@@ -1,5 +1,7 @@
 """A LLaMA-style language model (Touvron et al., arXiv:2302.13971), dense or with mixtures of experts."""
 
+from contextlib import nullcontext
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -8,6 +10,7 @@ from torch.nn import functional as F
 from moe_lessons.config import ModelConfig
 from moe_lessons.model.block import Block
 from moe_lessons.model.cache import Cache
+from moe_lessons.model.initialization import NoInitialization
 from moe_lessons.model.multi_token import MultiTokenModule
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.rope import Rotation
@@ -24,7 +27,8 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig, *, device: torch.device | str | None = None, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        with torch.device(device or "cpu"):
+        device = torch.device(device or "cpu")
+        with device, NoInitialization() if device.type == "meta" else nullcontext():
             self.embedding = nn.Embedding(config.vocab_size, config.dim)
             self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
             self.norm = RMSNorm(config.dim, config.norm_eps)

@@ -12,7 +12,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from moe_lessons.config import ModelConfig
 from moe_lessons.files import replacing
@@ -70,8 +69,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str | None = None) 
         notes = json.loads(header.get("notes", "{}"))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path.name} has a damaged header ({error}); write the checkpoint again") from None
-    with _NoInitialization():
-        model = Transformer(config, device="meta").to_empty(device=device or "cpu")
+    model = Transformer(config, device="meta").to_empty(device=device or "cpu")
     if config.tie_embeddings:
         model.head.weight = model.embedding.weight  # to_empty makes two tensors of one
     restore(model, tensors, path.name)
@@ -130,16 +128,6 @@ def require_writable(path: Path) -> None:
     probe = path.with_name(f".{path.name}.probe")
     write_atomically(probe, lambda temporary: temporary.write_bytes(b"probe"))
     probe.unlink()
-
-
-class _NoInitialization(TorchFunctionMode):
-    """Leaves out torch.nn.init: for weights on `meta`, it would load torch's compiler, which takes seconds."""
-
-    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        kwargs = kwargs or {}
-        if getattr(function, "__module__", "") == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
-        return function(*args, **kwargs)
 
 
 def _own_tensors(model: Transformer) -> dict[str, Tensor]:

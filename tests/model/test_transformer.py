@@ -1,6 +1,8 @@
 """The model as a whole: its promises, and its logits against Hugging Face's."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -138,3 +140,13 @@ def test_a_full_cache_is_refused():
     config = small()
     with pytest.raises(ValueError, match="room for 4 positions"):
         Transformer(config)(some_tokens(config, time=5), KVCache(config, 2, max_length=4))
+
+
+def test_a_model_without_weights_does_not_load_torchs_compiler():
+    program = (
+        "import sys\n"
+        "from moe_lessons import ModelConfig, Transformer\n"
+        "Transformer(ModelConfig.from_card('course-moe'), device='meta')\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
