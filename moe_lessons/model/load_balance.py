@@ -68,7 +68,7 @@ def z_loss(logits: Float[Tensor, "tokens experts"]) -> Float[Tensor, ""]:
 
 @torch.no_grad()
 def update_bias(router: Router, load: Int[Tensor, " experts"], rate: float) -> None:
-    """Move each expert's bias by `rate` towards balance: up if it was idle, down if it was busy.
+    """Move each expert's bias by `rate` toward balance: up if it was idle, down if it was busy.
 
     Once per optimizer step, from the whole step's load (loss-free balancing, arXiv:2408.15664, algorithm 1).
     Raises ValueError where the router has no bias.
