@@ -47,7 +47,8 @@ ALLOWED = {
     "capstone": LIBRARY | {"__init__", "records"},
     "studies": LIBRARY | {"capstone"},
     "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"},
-    "commands": LIBRARY | {"widgets", "ledger", "checkup", "bundle"},
+    "site": {"authoring", "resources", "text", "tracing", "widgets"},
+    "commands": LIBRARY | {"widgets", "ledger", "checkup", "bundle", "site"},
     "cli": {"__init__", "commands"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,0 +1,67 @@
+// The front page: a recorded trace that is alive at once, then the model, which routes what is typed.
+
+import { followTheme, isDark } from "../host/theme.js";
+import { openWidget } from "../host/widget.js";
+import { makePlay } from "./play.js";
+import { makeTyping } from "./typing.js";
+
+const byId = (name) => document.getElementById(name);
+const say = (sentence) => (byId("state").textContent = sentence);
+
+followTheme();
+byId("theme").addEventListener("click", () => {
+  const theme = isDark() ? "light" : "dark";
+  document.documentElement.dataset.theme = theme;
+  try {
+    localStorage.setItem("theme", theme);
+    localStorage.setItem("mode", theme); // the lessons' pages read both
+  } catch {} // a browser may refuse to keep anything
+});
+
+async function start() {
+  const answer = await fetch("recorded.json");
+  if (!answer.ok) throw new Error(`The recorded trace could not be fetched (${answer.status}); load the page again.`);
+  const { view, prompts } = await answer.json();
+  // The page has a box of its own for texts.
+  view.traits.can_ask = view.traits.can_apply = false;
+  /** @type {ReturnType<typeof makeTyping>} */
+  let typing;
+  const kernel = () => ({ message: (content) => typing.message(content) });
+  const { model } = await openWidget(byId("router"), view, { front: "./widgets/", kernel });
+  const field = /** @type {HTMLTextAreaElement} */ (byId("text"));
+  typing = makeTyping({ model, field, say, list: document.querySelector(".prompts"), prompts });
+  const play = makePlay({ model, root: byId("router"), prompts: Object.values(prompts), choose: typing.choose });
+  byId("play").addEventListener("click", play.open);
+  document.addEventListener("keydown", (event) => {
+    const writes = /** @type {Element} */ (event.target).matches("input, textarea, select");
+    if (event.key === "f" && !writes && !event.ctrlKey && !event.metaKey && !event.altKey) play.toggle();
+  });
+  document.documentElement.dataset.ready = "recorded";
+  // The model is large: it comes when the first picture stands and the browser has nothing better to do.
+  const later = window.requestIdleCallback ?? ((run) => setTimeout(run, 200));
+  later(() => fetchModel(typing));
+}
+
+async function fetchModel(typing) {
+  const bar = /** @type {HTMLProgressElement} */ (byId("coming"));
+  try {
+    bar.hidden = false;
+    const { courseModel } = await import("../host/course_model.js");
+    const course = await courseModel("./model/", (share) => {
+      bar.value = share;
+      if (share < 1) say(`A recorded sentence. The model is on its way: ${Math.floor(100 * share)}%`);
+    });
+    await typing.wake(course);
+    document.documentElement.dataset.ready = "model";
+  } catch (error) {
+    console.error(error);
+    say(`The model did not come, so only the recorded sentence is here. ${error.message}`);
+  } finally {
+    bar.hidden = true;
+  }
+}
+
+start().catch((error) => {
+  console.error(error);
+  say(`The picture did not start. ${error.message}`);
+});

@@ -1,0 +1,99 @@
+// Play mode: the front page full screen, in a loop that a teacher can leave running.
+
+const LOOK = 2500; // ms to read a picture before something changes
+const FALL = 12000; // ms that tokens get to fall through all layers, where nothing says that they are done
+
+const pause = (ms, signal) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve(undefined)), { once: true });
+  });
+
+/** The expert that most tokens choose in the layer that is shown; read from the recorded or routed trace. */
+export function busiest({ facts, arrays, layer }) {
+  const { layers, tokens, experts, rule } = facts;
+  const each = tokens * rule.top_k;
+  const start = arrays.byteOffset + arrays.byteLength - 2 * layers.length * each + 2 * layers.indexOf(layer) * each;
+  const chosen = new Uint16Array(arrays.buffer.slice(start, start + 2 * each));
+  const load = new Array(experts).fill(0);
+  for (const expert of chosen) load[expert]++;
+  return load.indexOf(Math.max(...load));
+}
+
+/**
+ * @param {object} parts
+ * @param {any} parts.model the RouterView's
+ * @param {HTMLElement} parts.root where it stands
+ * @param {string[]} parts.prompts
+ * @param {(text: string) => void} parts.choose
+ */
+export function makePlay({ model, root, prompts, choose }) {
+  /** @type {AbortController | undefined} */
+  let running;
+  const put = (changes) => {
+    for (const [name, value] of Object.entries(changes)) model.set(name, value);
+    model.save_changes();
+  };
+  const playButton = () => /** @type {HTMLButtonElement | null} */ (root.querySelector("button.moe-play"));
+  const plays = () => playButton()?.textContent.includes("Pause");
+
+  /** Let the tokens fall, layer after layer; a view without a film steps through its layers. */
+  const fall = async (signal) => {
+    if (playButton()) {
+      if (!plays()) playButton().click();
+      for (let waited = 0; waited < FALL && plays() && !signal.aborted; waited += 100) await pause(100, signal);
+      if (plays()) playButton().click();
+      return;
+    }
+    for (const layer of model.get("facts").layers) {
+      if (signal.aborted) return;
+      put({ layer });
+      await pause(LOOK, signal);
+    }
+  };
+
+  const loop = async (signal) => {
+    for (let turn = 0; !signal.aborted; turn++) {
+      choose(prompts[turn % prompts.length]);
+      await pause(LOOK, signal);
+      await fall(signal);
+      const [facts, arrays, layer] = ["facts", "arrays", "layer"].map(model.get);
+      put({ off: [busiest({ facts, arrays, layer })] });
+      await pause(2 * LOOK, signal);
+      put({ off: [] });
+      await pause(LOOK, signal);
+    }
+  };
+
+  const fit = () => {
+    const zoom = Math.max(0.8, Math.min(2, innerHeight / 900, innerWidth / 1100));
+    document.body.style.setProperty("--play-zoom", zoom.toFixed(2));
+  };
+  let lock;
+  const open = async () => {
+    if (running) return;
+    running = new AbortController();
+    const { signal } = running;
+    document.body.classList.add("playing");
+    fit();
+    addEventListener("resize", fit);
+    try {
+      await document.documentElement.requestFullscreen();
+      lock = await navigator.wakeLock?.request("screen"); // so that a projector does not go dark
+    } catch {} // a frame or a browser may refuse: then the page alone is all that is filled
+    loop(signal);
+  };
+  const close = () => {
+    running?.abort();
+    running = undefined;
+    removeEventListener("resize", fit);
+    document.body.classList.remove("playing");
+    lock?.release().catch(() => {});
+    if (plays()) playButton().click();
+    put({ off: [] });
+    if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
+  };
+  document.addEventListener("fullscreenchange", () => document.fullscreenElement || !running || close());
+  document.addEventListener("keydown", (event) => event.key === "Escape" && running && close());
+  return { open, close, toggle: () => (running ? close() : open()) };
+}

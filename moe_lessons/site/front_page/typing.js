@@ -1,0 +1,78 @@
+// What is typed on the front page: routed with every key as soon as the model is there, kept until then.
+
+const READY = "Type: each key is routed at once.";
+const LATER = "Your text is routed as soon as the model is here.";
+
+/**
+ * @param {object} parts
+ * @param {any} parts.model the RouterView's
+ * @param {HTMLTextAreaElement} parts.field
+ * @param {(sentence: string) => void} parts.say
+ * @param {Element} parts.list where the prompts' buttons go
+ * @param {Record<string, string>} parts.prompts
+ */
+export function makeTyping({ model, field, say, list, prompts }) {
+  field.value = model.get("facts").pieces.join("");
+  /** @type {import("../answers/index.js").Answers | undefined} */
+  let answers;
+  let routed = field.value;
+  let asked = false; // a frame is waiting: a fast hand or a slow machine routes the last of several keys
+
+  const tell = (content) => {
+    const changes = answers.message(model.get, content);
+    if (changes) model.receive(changes);
+  };
+  const route = () => {
+    asked = false;
+    if (field.value === routed) return;
+    routed = field.value;
+    try {
+      tell({ ask: routed });
+      say(model.get("message") ? "" : READY);
+    } catch (error) {
+      say(`This text could not be routed. ${error.message}`);
+    }
+  };
+  const soon = () => {
+    for (const button of list.children) button.setAttribute("aria-pressed", String(button === chosen()));
+    if (!answers) return say(field.value === routed ? "" : LATER);
+    if (!asked) requestAnimationFrame(route);
+    asked = true;
+  };
+  const chosen = () => list.children[Object.values(prompts).indexOf(field.value)];
+  const choose = (text) => {
+    field.value = text;
+    soon();
+  };
+
+  field.addEventListener("input", soon);
+  for (const [name, text] of Object.entries(prompts)) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.title = text;
+    button.textContent = name[0].toUpperCase() + name.slice(1);
+    button.setAttribute("aria-pressed", "false");
+    button.addEventListener("click", () => choose(text));
+    list.append(button);
+  }
+
+  return {
+    choose,
+    message(content) {
+      if (answers) tell(content);
+      else
+        model.receive({
+          message: "The model is still on its way; ask again when it is here.",
+          answered: model.get("answered") + 1,
+        });
+    },
+    /** The model is here. @param {import("../model/index.js").Model} course */
+    async wake(course) {
+      const { answersOf } = await import("../answers/index.js");
+      answers = answersOf("RouterView", course);
+      model.receive({ can_apply: true });
+      say(READY);
+      soon();
+    },
+  };
+}
