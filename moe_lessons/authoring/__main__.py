@@ -72,7 +72,8 @@ def _times(args: argparse.Namespace) -> bool:
 
 
 def _states(args: argparse.Namespace) -> bool:
-    return all([_make(path, path, does=_states_of) for path in folder.targets(args.notebooks)])
+    made = [_make(path, path, does=_states_of) for path in folder.targets(args.notebooks)]
+    return all(made)
 
 
 def _states_of(notebook: NotebookNode, path: Path) -> Timing:

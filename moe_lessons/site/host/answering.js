@@ -59,7 +59,10 @@ export function answering(name, model, load) {
   let checked;
   const ready = async () => {
     const course = await load();
-    checked ??= { refusal: refusal(name, course, model.get), more: name === "RouterView" ? writesOn(course, model.get) : 0 };
+    checked ??= {
+      refusal: refusal(name, course, model.get),
+      more: name === "RouterView" ? writesOn(course, model.get) : 0,
+    };
     return course;
   };
   const respond = async (make) => {
@@ -82,10 +85,7 @@ export function answering(name, model, load) {
   if (name === "RouterView")
     kernel.message = (content) =>
       respond((course, answers) =>
-        answers.message(
-          model.get,
-          typeof content?.ask === "string" ? { ask: written(course, content.ask) } : content,
-        ),
+        answers.message(model.get, typeof content?.ask === "string" ? { ask: written(course, content.ask) } : content),
       );
   if (name === "TokenView")
     kernel.saved = (names) => names.includes("text") && respond((_, answers) => answers.changed(model.get, "text"));

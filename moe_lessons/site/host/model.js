@@ -56,9 +56,7 @@ export function makeModel(traits, kernel = {}) {
     /** Without a handler, all of the event's; without an event, all there are. */
     off(event, handler) {
       if (!event) listeners.clear();
-      else
-        for (const name of event.split(" "))
-          handler ? listeners.get(name)?.delete(handler) : listeners.delete(name);
+      else for (const name of event.split(" ")) handler ? listeners.get(name)?.delete(handler) : listeners.delete(name);
     },
     send: (content) => kernel.message?.(content),
     receive(changes) {

@@ -14,7 +14,8 @@ async function bringToLife(place) {
   const say = (sentence) => ((note.textContent = sentence), (note.hidden = !sentence));
   try {
     const answer = await fetch(place.dataset.state);
-    if (!answer.ok) throw new Error(`This picture's state could not be fetched (${answer.status}); load the page again.`);
+    if (!answer.ok)
+      throw new Error(`This picture's state could not be fetched (${answer.status}); load the page again.`);
     const state = await answer.json();
     const load = async () => {
       const [{ courseModel }] = await Promise.all([import("./course_model.js")]);
