@@ -27,16 +27,19 @@ async function start() {
   /** @type {ReturnType<typeof makeTyping>} */
   let typing;
   const kernel = () => ({ message: (content) => typing.message(content) });
-  const { model } = await openWidget(byId("router"), view, { front: "./widgets/", kernel });
+  const place = /** @type {HTMLElement} */ (byId("router").firstElementChild);
+  const { model } = await openWidget(place, view, { front: "./widgets/", kernel });
   const field = /** @type {HTMLTextAreaElement} */ (byId("text"));
   typing = makeTyping({ model, field, say, list: document.querySelector(".prompts"), prompts });
-  const play = makePlay({ model, root: byId("router"), prompts: Object.values(prompts), choose: typing.choose });
+  const play = makePlay({ model, root: place, prompts: Object.values(prompts), choose: typing.choose });
   byId("play").addEventListener("click", play.open);
   document.addEventListener("keydown", (event) => {
     const writes = /** @type {Element} */ (event.target).matches("input, textarea, select");
     if (event.key === "f" && !writes && !event.ctrlKey && !event.metaKey && !event.altKey) play.toggle();
   });
   document.documentElement.dataset.ready = "recorded";
+  // The first thing that a visitor sees is tokens that fall; whoever wants no motion presses the button.
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play.button()?.click();
   // The model is large: it comes when the first picture stands and the browser has nothing better to do.
   const later = window.requestIdleCallback ?? ((run) => setTimeout(run, 200));
   later(() => fetchModel(typing));

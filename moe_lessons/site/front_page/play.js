@@ -34,15 +34,15 @@ export function makePlay({ model, root, prompts, choose }) {
     for (const [name, value] of Object.entries(changes)) model.set(name, value);
     model.save_changes();
   };
-  const playButton = () => /** @type {HTMLButtonElement | null} */ (root.querySelector("button.moe-play"));
-  const plays = () => playButton()?.textContent.includes("Pause");
+  const button = () => /** @type {HTMLButtonElement | null} */ (root.querySelector("button.moe-play"));
+  const plays = () => button()?.textContent.includes("Pause");
 
   /** Let the tokens fall, layer after layer; a view without a film steps through its layers. */
   const fall = async (signal) => {
-    if (playButton()) {
-      if (!plays()) playButton().click();
+    if (button()) {
+      if (!plays()) button().click();
       for (let waited = 0; waited < FALL && plays() && !signal.aborted; waited += 100) await pause(100, signal);
-      if (plays()) playButton().click();
+      if (plays()) button().click();
       return;
     }
     for (const layer of model.get("facts").layers) {
@@ -89,11 +89,11 @@ export function makePlay({ model, root, prompts, choose }) {
     removeEventListener("resize", fit);
     document.body.classList.remove("playing");
     lock?.release().catch(() => {});
-    if (plays()) playButton().click();
+    if (plays()) button().click();
     put({ off: [] });
     if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
   };
   document.addEventListener("fullscreenchange", () => document.fullscreenElement || !running || close());
   document.addEventListener("keydown", (event) => event.key === "Escape" && running && close());
-  return { open, close, toggle: () => (running ? close() : open()) };
+  return { button, open, close, toggle: () => (running ? close() : open()) };
 }

@@ -1,6 +1,7 @@
 // What is typed on the front page: routed with every key as soon as the model is there, kept until then.
 
 const READY = "Type: each key is routed at once.";
+const NAMES = { json: "JSON" };
 const LATER = "Your text is routed as soon as the model is here.";
 
 /**
@@ -50,7 +51,7 @@ export function makeTyping({ model, field, say, list, prompts }) {
     const button = document.createElement("button");
     button.type = "button";
     button.title = text;
-    button.textContent = name[0].toUpperCase() + name.slice(1);
+    button.textContent = NAMES[name] ?? name[0].toUpperCase() + name.slice(1);
     button.setAttribute("aria-pressed", "false");
     button.addEventListener("click", () => choose(text));
     list.append(button);

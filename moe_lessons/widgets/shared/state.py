@@ -14,7 +14,7 @@ _LAYOUT = {"comm", "keys", "layout", "log", "tabbable", "tooltip"}  # ipywidgets
 
 
 def state_of(view: "View") -> dict[str, Any]:
-    """The front end as "widget", the class as "name", its JSON "traits", and its bytes traits, in base64, as "bytes"."""
+    """The front end as "widget", the class as "name", its JSON "traits", and its other traits as base64 in "bytes"."""
     state = {name: value for name, value in view.get_state().items() if name[0] != "_" and name not in _LAYOUT}
     held = {name: value for name, value in state.items() if isinstance(value, bytes | bytearray | memoryview)}
     return {
