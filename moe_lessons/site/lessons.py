@@ -96,8 +96,8 @@ def _html(page: str) -> NotebookNode:
 
 
 def _size(png: bytes) -> tuple[int, int]:
-    """Width and height in a PNG's header, in the pixels of a page: ours are drawn with two dots each."""
-    return int.from_bytes(png[16:20], "big") // 2, int.from_bytes(png[20:24], "big") // 2
+    """Width and height in a PNG's header, so that a page keeps their room before the picture is there."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
 
 
 def titles() -> list[tuple[str, Path]]:

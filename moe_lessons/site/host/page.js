@@ -58,7 +58,7 @@ function start() {
     },
     { rootMargin: AHEAD },
   );
-  for (const place of document.querySelectorAll(".moe-host")) seen.observe(place);
+  for (const place of document.querySelectorAll(".moe-host[data-state]")) seen.observe(place);
 }
 
 start();
