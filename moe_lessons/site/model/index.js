@@ -70,7 +70,9 @@
  * @property {Float32Array} [attention] [n_layers, n_heads, time, time], rows are queries; only where asked for
  */
 
+export { ranking, sampleDistribution } from "../../widgets/sampling_view/rule.js";
 export { download } from "./download.js";
+export { checkKnobs } from "./knobs.js";
 export { Model, readModel } from "./model.js";
-export { nextTokenDistribution } from "./sampling.js";
+export { Reading } from "./reading.js";
 export { readTokenizer } from "./tokenizer.js";
