@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 
 from moe_lessons import widgets
 from moe_lessons.authoring import folder, states
+from moe_lessons.widgets.shared.state import LAYOUT, plain
 
 #: Beside the folder of the pages, seen from a page.
 BESIDE = "../widgets_of_lessons"
@@ -52,15 +53,9 @@ def prepare(notebook: NotebookNode, lesson: str, beside: Path, kept: states.Stat
 
 def with_defaults(state: dict[str, Any]) -> dict[str, Any]:
     """A recorded state with the traits that its widget has gained since, as they stand at first."""
-    cls = getattr(widgets, state["name"])
-    for name, trait in cls.class_traits(sync=True).items():
-        if name[0] == "_" or name in state["traits"] or name in state["bytes"] or not hasattr(trait, "default_value"):
-            continue
-        value = trait.default()
-        if isinstance(value, bytes):
-            state["bytes"][name] = base64.b64encode(value).decode()
-        elif isinstance(value, str | int | float | list | dict | tuple | type(None)):
-            state["traits"][name] = value
+    for name, trait in getattr(widgets, state["name"]).class_traits(sync=True).items():
+        if name[0] != "_" and name not in LAYOUT and name not in state["traits"]:
+            state["traits"][name] = plain(trait.default())
     return state
 
 
