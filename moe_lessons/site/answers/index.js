@@ -8,6 +8,9 @@
 // counters (`drawn`, `answered`) already one higher. null: the message is none of theirs. The widget's own Python is
 // the twin; whatever goes wrong becomes its `message`, one sentence.
 
+import { routerView } from "./router_view.js";
+import { tokenView } from "./token_view.js";
+
 /**
  * @typedef {Record<string, any>} Changes
  * @typedef {(name: string) => any} Get
@@ -23,30 +26,15 @@
  * @returns {Answers | null}
  */
 export function answersOf(widget, model) {
-  throw new Error(`soon ${widget} ${model}`);
+  if (widget === "TokenView") return tokenView(model);
+  return widget === "RouterView" && model.rule ? routerView(model) : null;
 }
 
-/**
- * The traits of an AttentionView of this text: pieces, shape, weights, layer, head, query; what the lessons make of
- * `record_attention`. An Error of one sentence for a text that the model cannot read.
- * @param {Model} model @param {string} text @returns {Changes}
- */
-export function attend(model, text) {
-  throw new Error(`soon ${model} ${text}`);
-}
-
-/**
- * The traits of a SamplingView of these prompts: pieces, contexts, logits [contexts, vocab], context.
- * @param {Model} model @param {string[]} prompts @returns {Changes}
- */
-export function sample(model, prompts) {
-  throw new Error(`soon ${model} ${prompts}`);
-}
-
-/**
- * The traits of a RouterView of this text, as `RouterView(ask(text), ask=ask)` would have them at the start.
- * @param {Model} model @param {string} text @returns {Changes}
- */
-export function show(model, text) {
-  throw new Error(`soon ${model} ${text}`);
-}
+// The traits of a widget of a text that nobody has traced yet: RouterView's as `RouterView(ask(text), ask=ask)` has them
+// at the start, AttentionView's after `record_attention`, SamplingView's [contexts, vocab]. Each throws an Error of one
+// sentence for what the model cannot read.
+export { attend } from "./attention_view.js";
+export { show } from "./router_view.js";
+export { sample } from "./sampling_view.js";
+export { sentence } from "./sentence.js";
+export { tokenize } from "./token_view.js";
