@@ -1,5 +1,6 @@
 """The whole site: front page, lessons, widgets, the model and the code that brings them to life."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -60,5 +61,6 @@ def write_model(target: Path) -> None:
     shutil.copy(data_path("tokenizer.json"), target / "tokenizer.json")
     checkpoint = data_path("checkpoints/course-moe.safetensors")
     shutil.copy(checkpoint, target / checkpoint.name)
-    facts = {"file": checkpoint.name, "size": checkpoint.stat().st_size}
+    version = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:12]  # a browser keeps the file by its address
+    facts = {"file": f"{checkpoint.name}?{version}", "size": checkpoint.stat().st_size}
     (target / "checkpoint.json").write_text(json.dumps(facts), encoding="utf-8")

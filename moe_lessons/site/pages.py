@@ -60,10 +60,20 @@ def build_pages(site: Path, scratch: Path, wanted: set[str] | None = None) -> No
         app.build()
     shutil.rmtree(pages, ignore_errors=True)
     shutil.copytree(scratch / "html", pages, ignore=shutil.ignore_patterns(*_INNER))
+    for page in pages.glob("*.html"):
+        page.write_text(_mended(page.read_text(encoding="utf-8")), encoding="utf-8")
     # With some lessons alone, links to the others lead nowhere.
     found = [line for line in complaints.getvalue().splitlines() if wanted is None or "xref_missing" not in line]
     if found:
         raise ValueError("Sphinx complains of the lessons:\n" + "\n".join(found))
+
+
+def _mended(page: str) -> str:
+    """A page whose names for screen readers say what is seen, and whose logo stands in a region of the page."""
+    page = page.replace(' title="Search" aria-label="Search" data-bs-placement', ' title="Search" data-bs-placement')
+    page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    first = '<div class="sidebar-primary-item">'
+    return page.replace(first, f'{first[:-1]} role="region" aria-label="Course">', 1)
 
 
 def _settings() -> dict[str, object]:

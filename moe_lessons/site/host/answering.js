@@ -57,19 +57,22 @@ export function answering(name, model, load) {
     model.get("answered") === undefined ? changes : { answered: model.get("answered") + 1, ...changes };
   /** Of the recorded state: it is looked at once, before anything is answered. */
   let checked;
+  /** Kept, because they remember what they have read: only what is new is computed. */
+  let answers;
   const ready = async () => {
     const course = await load();
     checked ??= {
       refusal: refusal(name, course, model.get),
       more: name === "RouterView" ? writesOn(course, model.get) : 0,
     };
+    answers ??= answersOf(name, course);
     return course;
   };
   const respond = async (make) => {
     try {
       const course = await ready();
       if (checked.refusal) throw new Error(checked.refusal);
-      const changes = make(course, answersOf(name, course));
+      const changes = make(course);
       if (changes) model.receive(changes);
     } catch (error) {
       model.receive(counted({ message: String(error.message ?? error) }));
@@ -84,10 +87,10 @@ export function answering(name, model, load) {
   const kernel = /** @type {import("./model.js").Kernel} */ ({});
   if (name === "RouterView")
     kernel.message = (content) =>
-      respond((course, answers) =>
+      respond((course) =>
         answers.message(model.get, typeof content?.ask === "string" ? { ask: written(course, content.ask) } : content),
       );
   if (name === "TokenView")
-    kernel.saved = (names) => names.includes("text") && respond((_, answers) => answers.changed(model.get, "text"));
+    kernel.saved = (names) => names.includes("text") && respond(() => answers.changed(model.get, "text"));
   return kernel;
 }

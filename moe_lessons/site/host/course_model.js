@@ -23,24 +23,19 @@ export function courseModel(folder, onProgress) {
 }
 
 async function fetchModel(folder) {
-  const { file, size } = await fetchJson(`${folder}checkpoint.json`);
+  const tokenizer = fetchText(`${folder}tokenizer.json`);
+  tokenizer.catch(() => {}); // said below, after what is asked first
+  const { file, size } = JSON.parse(await fetchText(`${folder}checkpoint.json`));
   const onProgress = (received, total) => {
     progress = received / (total || size);
     for (const tell of waiting) tell(Math.min(1, progress));
   };
-  const [bytes, tokenizer] = await Promise.all([
-    download(`${folder}${file}`, { onProgress, size }),
-    fetchText(`${folder}tokenizer.json`),
-  ]);
-  return readModel(bytes, tokenizer, "course-moe");
+  const bytes = await download(`${folder}${file}`, { onProgress, size, cacheName: "moe-lessons" });
+  return readModel(bytes, await tokenizer, "course-moe");
 }
 
 async function fetchText(address) {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`The model could not be fetched (${answer.status}); load the page again.`);
   return answer.text();
-}
-
-async function fetchJson(address) {
-  return JSON.parse(await fetchText(address));
 }

@@ -1,4 +1,4 @@
-import { element, messageLine, onFrame, openView, shape } from "../shared/common.js";
+import { element, messageLine, onFrame, openView, shape, visible } from "../shared/common.js";
 import { arrow, debounce, follow } from "../shared/habits.js";
 
 const MOST_CHIPS = 3000;
@@ -85,7 +85,13 @@ function render({ model, el }) {
         .map((piece, i) =>
           element(
             "span",
-            { "data-index": i, class: "moe-chip", role: "option", style: `--tint: ${palette[i % 5]}` },
+            {
+              "data-index": i,
+              class: "moe-chip",
+              role: "option",
+              style: `--tint: ${palette[i % 5]}`,
+              "aria-label": /\S/.test(piece) ? undefined : visible(piece), // blanks alone are read as nothing
+            },
             chipText(piece),
           ),
         ),
