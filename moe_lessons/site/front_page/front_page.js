@@ -41,20 +41,22 @@ async function start() {
   // The first thing that a visitor sees is tokens that fall; whoever wants no motion presses the button.
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play.button()?.click();
   // The model is large: it comes when the first picture stands and the browser has nothing better to do.
-  const later = window.requestIdleCallback ?? ((run) => setTimeout(run, 200));
-  later(() => fetchModel(typing));
+  const fetchIt = () => fetchModel(typing);
+  if (window.requestIdleCallback) requestIdleCallback(fetchIt, { timeout: 200 });
+  else setTimeout(fetchIt, 50);
 }
 
 async function fetchModel(typing) {
   const bar = /** @type {HTMLProgressElement} */ (byId("coming"));
   try {
     bar.hidden = false;
+    const answering = import("../answers/index.js"); // beside the weights, not after them
     const { courseModel } = await import("../host/course_model.js");
     const course = await courseModel("./model/", (share) => {
       bar.value = share;
       if (share < 1) say(`A recorded sentence. The model is on its way: ${Math.floor(100 * share)}%`);
     });
-    await typing.wake(course);
+    typing.wake(course, await answering);
     document.documentElement.dataset.ready = "model";
   } catch (error) {
     console.error(error);

@@ -67,9 +67,12 @@ export function makeTyping({ model, field, say, list, prompts }) {
           answered: model.get("answered") + 1,
         });
     },
-    /** The model is here. @param {import("../model/index.js").Model} course */
-    async wake(course) {
-      const { answersOf } = await import("../answers/index.js");
+    /**
+     * The model is here.
+     * @param {import("../model/index.js").Model} course
+     * @param {typeof import("../answers/index.js")} answering
+     */
+    wake(course, { answersOf }) {
       answers = answersOf("RouterView", course);
       model.receive({ can_apply: true });
       say(READY);

@@ -11,6 +11,8 @@ function style(address) {
   const known = styles.get(address);
   if (known) return known;
   const waiting = new Promise((resolve) => {
+    const there = [...document.styleSheets].some((sheet) => sheet.href === new URL(address, document.baseURI).href);
+    if (there) return resolve(undefined); // the page itself has asked for it
     const link = document.createElement("link");
     link.rel = "stylesheet";
     link.href = address;
