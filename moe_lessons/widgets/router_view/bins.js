@@ -97,7 +97,7 @@ export function makeBins(view) {
       return { x: box.left - origin.left, y: box.top - origin.top, width: box.width, height: box.height };
     });
 
-  /** `landed`: how many tokens have come so far, while they fall; `shut`: the groups that the focused token may not use. */
+  /** `landed`: how many tokens have come so far, while they fall; `shut`: groups that the focused token may not use. */
   const draw = (row, focus, landed, shut) => {
     const { trace, off } = view;
     const now = trace.now[row];

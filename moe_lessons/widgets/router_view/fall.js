@@ -2,7 +2,7 @@
 // nothing moves.
 
 import { player } from "../shared/habits.js";
-import { trace as trail } from "./ribbons.js";
+import { pointAt } from "./raster.js";
 
 const SPREAD = 1300; // ms from the first token's start to the last one's
 const WAY = 900; // ms that one token falls
@@ -68,20 +68,10 @@ export function makeFall(view, moves) {
     const named = ribbons.size / ribbons.ranks <= MOST_NAMED;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    const heads = [];
     for (let i = 0; i < ribbons.size; i++) {
       const share = shareOf(ribbons.token[i]);
-      if (!share) continue;
-      const lost = ribbons.lost[i];
-      pen.globalAlpha = lost ? 0.3 : 0.5;
-      pen.strokeStyle = lost ? muted : tints[ribbons.expert[i]];
-      pen.lineWidth = lost ? 1 : ribbons.wide[i];
-      pen.beginPath();
-      const end = trail(pen, ribbons, i, share);
-      pen.stroke();
-      if (share < 1) heads.push([i, share, end]);
-    }
-    for (const [i, share, [x, y]] of heads) {
+      if (share <= 0 || share >= 1) continue;
+      const [x, y] = pointAt(ribbons, i, share);
       const { text, width, height } = chip(ribbons.token[i]);
       const small = 1 - share * 0.55;
       const [wide, tall] = named ? [width * small, height * small] : [DOT, DOT];
@@ -97,5 +87,5 @@ export function makeFall(view, moves) {
     }
     pen.globalAlpha = 1;
   };
-  return { button, stop: halt, falling: (row) => (now?.row === row ? { landed, paint } : undefined) };
+  return { button, stop: halt, falling: (row) => (now?.row === row ? { landed, paint, shareOf } : undefined) };
 }

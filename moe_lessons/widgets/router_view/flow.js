@@ -6,6 +6,7 @@ import { element } from "../shared/common.js";
 import { channels, inkOn } from "../shared/expert_colors.js";
 import { makeBins } from "./bins.js";
 import { write } from "./heading.js";
+import { makeRaster, wordOf } from "./raster.js";
 import { paint, ribbonsOf } from "./ribbons.js";
 import { makeStrip } from "./strip.js";
 
@@ -28,11 +29,11 @@ export function makeFlow(view) {
     upper,
     note,
   );
-  const pens = [lower, upper].map((canvas) => canvas.getContext("2d"));
+  const [raster, pen] = [makeRaster(lower), upper.getContext("2d")];
   const size = { width: 0, height: 0, foot: 0, muted: "", ink: "", version: 0 };
-  let [spots, mouths, tints] = [[], [], []];
-  let ribbons, drawn, gliding;
-  strip.root.addEventListener("scroll", () => (size.version++, view.draw()));
+  let [spots, mouths, tints, words] = [[], [], [], []];
+  let ribbons, drawn, gliding, dark;
+  view.scrolled = () => (size.version++, view.draw());
 
   const build = (trace) => {
     strip.build(trace);
@@ -44,34 +45,33 @@ export function makeFlow(view) {
   const measure = () => {
     bins.measure();
     const origin = stage.getBoundingClientRect();
-    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    const ratio = window.devicePixelRatio || 1;
     size.width = origin.width;
     size.height = origin.height;
-    for (const [at, canvas] of [lower, upper].entries()) {
-      canvas.width = Math.max(1, Math.round(size.width * ratio));
-      canvas.height = Math.max(1, Math.round(size.height * ratio));
-      canvas.style.cssText = `width: ${size.width}px; height: ${size.height}px`;
-      pens[at].setTransform(ratio, 0, 0, ratio, 0, 0);
-    }
-    strip.measure();
+    raster.measure(size.width, size.height);
+    upper.width = Math.max(1, Math.round(size.width * ratio));
+    upper.height = Math.max(1, Math.round(size.height * ratio));
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    for (const canvas of [lower, upper]) canvas.style.cssText = `width: ${size.width}px; height: ${size.height}px`;
+    const look = getComputedStyle(stage);
+    strip.measure(channelsOf(look.backgroundColor));
     size.foot = strip.root.offsetTop + strip.root.offsetHeight;
     mouths = bins.mouths(origin);
-    const look = getComputedStyle(stage);
-    const dark = !light(look.color);
+    dark = !isDark(channelsOf(look.color));
     // On a dark page dark colors are brightened, on a light one light ones darkened, so that no ribbon is lost.
     tints = view.trace.colors.map((color) => {
       const ink = inkOn(color) === "#ffffff" ? "dark" : "bright";
       if (dark && ink === "dark") return mixed(color, 255, 0.3);
       return !dark && ink === "bright" ? mixed(color, 0, 0.06) : color;
     });
+    words = tints.map(wordOf);
     size.ink = look.color;
     size.muted = getComputedStyle(upper).color;
     size.version++;
   };
 
   const place = (row) => {
-    const top = strip.root.offsetTop;
-    spots = strip.spots(top);
+    spots = strip.spots();
     return ribbonsOf(view.trace.now[row], spots, mouths, size.foot);
   };
 
@@ -92,18 +92,19 @@ export function makeFlow(view) {
     const lit = view.lit();
     const touched = view.hovered >= 0 || lit >= 0;
     lower.classList.toggle("faint", touched && !falling);
-    lower.classList.toggle("gone", Boolean(falling) || Boolean(gliding));
-    if (fresh) {
-      pens[0].clearRect(0, 0, size.width, size.height);
-      const alpha = bins.place.lines > 2 ? CROSSED : REST;
-      paint(pens[0], ribbons, { tints, muted: size.muted, alpha });
-      tell();
-    }
-    const pen = pens[1];
+    if (fresh) tell();
+    const alpha = bins.place.lines > 2 ? CROSSED : REST;
+    const gray = dark ? 0xaaaaaa : 0x666666;
+    if (falling) {
+      raster.paint(ribbons, words, gray, alpha, (i) => falling.shareOf(ribbons.token[i]));
+      drawn = ""; // painted whole again when all have come
+    } else if (gliding) raster.paint(between(), words, gray, alpha);
+    else if (fresh) raster.paint(ribbons, words, gray, alpha);
     pen.clearRect(0, 0, size.width, size.height);
-    if (falling) falling.paint(pen, ribbons, { tints, ...size, bins: bins.place, chip: strip.chipOf });
-    else if (gliding) glide(pen);
-    else paintTouched(pen, focus, lit);
+    if (falling) falling.paint(pen, ribbons, { tints, ...size, chip: strip.chipOf });
+    else if (!gliding) paintTouched(focus, lit);
+    else if (performance.now() - gliding.since > GLIDE) (gliding = undefined), (drawn = "");
+    if (gliding || (!falling && !drawn)) view.draw();
   };
 
   /** What is not drawn. */
@@ -117,14 +118,14 @@ export function makeFlow(view) {
     note.hidden = !note.textContent;
   };
 
-  const paintTouched = (pen, focus, lit) => {
+  const paintTouched = (focus, lit) => {
     const whole = lit >= 0 && view.hovered < 0;
     const chosen = whole ? (i) => ribbons.expert[i] === lit : (i) => ribbons.token[i] === focus;
     paint(pen, ribbons, { tints, muted: size.muted, alpha: whole ? 0.85 : 0.95, chosen });
   };
 
   // ---- ribbons move from where they were to where they are
-  const glide = (pen) => {
+  const between = () => {
     const { from, since } = gliding;
     const time = Math.min(1, (performance.now() - since) / GLIDE);
     const eased = time < 0.5 ? 2 * time * time : 1 - 2 * (1 - time) ** 2;
@@ -140,20 +141,22 @@ export function makeFlow(view) {
       between.x1[i] = from.x1[start] + (ribbons.x1[i] - from.x1[start]) * eased;
       between.y1[i] = from.y1[start] + (ribbons.y1[i] - from.y1[start]) * eased;
     }
-    paint(pen, between, { tints, muted: size.muted, alpha: REST });
-    if (time >= 1) gliding = undefined;
-    view.draw();
+    return between;
   };
   const moves = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   return { root: stage, build, measure, draw, moves, follow: strip.follow };
 }
 
-/** Whether a color that the page computed is dark: the ink of a light page. */
-function light(color) {
-  const [r, g, b] = (color.match(/[\d.]+/g) ?? [0, 0, 0]).map(Number);
-  const scale = color.startsWith("color") ? 1 : 255; // color(srgb 0.1 0.1 0.1) counts from 0 to 1
-  return (0.3 * r + 0.6 * g + 0.1 * b) / scale < 0.5;
+/** A color as the page computed it, as three numbers up to 255. */
+function channelsOf(color) {
+  const scale = color.startsWith("color") ? 255 : 1; // color(srgb 0.1 0.1 0.1) counts from 0 to 1
+  return (color.match(/[\d.]+/g) ?? [0, 0, 0]).slice(0, 3).map((part) => Number(part) * scale);
+}
+
+/** Whether a color is dark, as the ink of a light page is. */
+function isDark([r, g, b]) {
+  return 0.3 * r + 0.6 * g + 0.1 * b < 128;
 }
 
 function mixed(color, target, amount) {

@@ -1,9 +1,11 @@
 // RouterView's ribbons: from each token to its experts, as thick as its weights. Where they run is computed here, and
-// how they are drawn; nothing here knows the page.
+// those that a hand touches are drawn; raster.js paints all of them. Nothing here knows the page.
+
+import { stroke } from "./raster.js";
 
 const THICK = 9; // pixels of a token's whole weight, where its chip has room
 const THIN = 0.7; // pixels of the thinnest ribbon
-export const MOST = 1200; // ribbons that are drawn; each token keeps its first ones
+const MOST = 500; // ribbons that are drawn; each token keeps its first ones
 
 /**
  * The ribbons of a layer's routing. `spots` are the tokens that are seen, from left to right: token, x, y of the chip's
@@ -66,53 +68,16 @@ export function ribbonsOf({ topK, experts, weights, dropped }, spots, mouths, fo
   return ribbons;
 }
 
-/** Draw one ribbon as far as `share` of its way; its end is returned, so that something may stand there. */
-export function trace(pen, ribbons, i, share = 1) {
-  const { foot, x0, y0, x1, y1 } = ribbons;
-  const [xa, ya, xb, yb] = [x0[i], y0[i], x1[i], y1[i]];
-  const turn = Math.max(ya, foot);
-  const drop = turn - ya;
-  const stem = drop / (drop + yb - turn || 1); // of the way straight down, behind the lines of text below
-  pen.moveTo(xa, ya);
-  if (share < stem) {
-    const y = ya + (drop * share) / stem;
-    pen.lineTo(xa, y);
-    return [xa, y];
-  }
-  if (drop > 0) pen.lineTo(xa, turn);
-  const bend = (yb - turn) * 0.56;
-  const [y2, y3] = [turn + bend, yb - bend];
-  if (share >= 1) {
-    pen.bezierCurveTo(xa, y2, xb, y3, xb, yb);
-    return [xb, yb];
-  }
-  // The first part of the curve, by de Casteljau's division.
-  const t = (share - stem) / (1 - stem);
-  const mix = (a, b) => a + (b - a) * t;
-  const [ax, ay] = [xa, mix(turn, y2)];
-  const [bx, by] = [mix(xa, xb), mix(y2, y3)];
-  const [cx, cy] = [xb, mix(y3, yb)];
-  const [dx, dy] = [mix(ax, bx), mix(ay, by)];
-  const [ex, ey] = [mix(bx, cx), mix(by, cy)];
-  const [fx, fy] = [mix(dx, ex), mix(dy, ey)];
-  pen.bezierCurveTo(ax, ay, dx, dy, fx, fy);
-  return [fx, fy];
-}
-
-/** Draw those ribbons that `chosen` asks for, thin ones over thick ones of the same token. */
-export function paint(pen, ribbons, { tints, muted, alpha, chosen = undefined }) {
-  pen.lineCap = "butt";
+/** Stroke the ribbons that `chosen` asks for: a few, which a hand touches. */
+export function paint(pen, ribbons, { tints, muted, alpha, chosen }) {
+  pen.globalAlpha = alpha;
   for (let i = 0; i < ribbons.size; i++) {
-    if (chosen && !chosen(i)) continue;
+    if (!chosen(i)) continue;
     const lost = ribbons.lost[i];
-    pen.globalAlpha = alpha;
     pen.strokeStyle = lost ? muted : tints[ribbons.expert[i]];
     pen.lineWidth = lost ? 1 : ribbons.wide[i];
-    if (lost) pen.setLineDash([3, 4]);
-    pen.beginPath();
-    trace(pen, ribbons, i);
-    pen.stroke();
-    if (lost) pen.setLineDash([]);
+    pen.setLineDash(lost ? [4, 3] : []);
+    stroke(pen, ribbons, i);
   }
   pen.globalAlpha = 1;
 }

@@ -80,11 +80,13 @@ export function makeSentence(view) {
         : isChanged(now, other.layer, focus, partner) || now.topK !== other.layer.topK
           ? `in ${other.name} to ${destination(other.layer, partner)}`
           : `as in ${other.name}`;
-    const matched = other.partners.reduce((sum, one) => sum + (one >= 0), 0);
-    const over = matched === trace.tokens ? "" : ` for the ${matched} token${matched === 1 ? "" : "s"} that both have`;
+    const matched = view.matched();
+    if (!matched) return `${there}. No token has a counterpart in ${other.name}.`;
+    const tokens = `${matched} token${matched === 1 ? "" : "s"}`;
+    const over = matched === trace.tokens ? `for all ${tokens}` : `for the ${tokens} that both have`;
     const lost = lostIn(now);
     const drops = lost ? ` ${lost} of ${now.experts.length} found no slot.` : "";
-    return `${there}. ${percent(1 - (shares[row] ?? 0))} of this layer’s choices${over} agree.${drops}`;
+    return `${there}. ${percent(1 - (shares[row] ?? 0))} of this layer’s choices ${over} agree.${drops}`;
   };
   return { nodes: [sentence, spoken], draw, stop: () => clearTimeout(speaking) };
 }

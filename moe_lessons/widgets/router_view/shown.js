@@ -126,6 +126,8 @@ export function makeShown(model) {
       return shown.which() ? across(first, 0) : first;
     },
     toFirst: (token) => (shown.which() ? across(token, 1) : token),
+    /** How many of the shown tokens have a counterpart in the other trace. */
+    matched: () => shown.partners[get("side")].reduce((sum, one) => sum + Number(one >= 0), 0),
     /** What a layer's routing is compared with: the other trace's, or the model's own where knobs are turned. */
     reference(row) {
       const { sides, partners } = shown;

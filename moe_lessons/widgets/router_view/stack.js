@@ -93,14 +93,19 @@ export function makeStack(view) {
     }
   };
   const noteOf = (share) => {
-    if (view.two()) return `${percent(1 - share)} agree`;
+    if (view.two()) return `${percent(1 - share)} of ${view.matched()} agree`;
     return view.moved && share > 0 ? `${percent(share)} differ` : "";
+  };
+  let scrolls = false;
+  const measure = () => {
+    scrolls = root.scrollWidth > root.clientWidth + 1 || root.scrollHeight > root.clientHeight + 1;
   };
   /** After a change of layer, it is in sight. */
   const follow = (row) => {
+    if (!scrolls) return; // asking where things are makes the page lay them out at once
     const [box, own] = [root.getBoundingClientRect(), layers[row].root.getBoundingClientRect()];
     if (own.left < box.left || own.right > box.right) root.scrollLeft += own.left - box.left - 20;
     if (own.top < box.top || own.bottom > box.bottom) root.scrollTop += own.top - box.top - 20;
   };
-  return { root, build, paint, draw, follow };
+  return { root, build, measure, paint, draw, follow };
 }

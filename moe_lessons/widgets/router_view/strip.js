@@ -8,6 +8,11 @@ const STEPS = 22; // shades of a chip: a change too small to see costs nothing
 
 const MARKS = { "\n": "↵", "\t": "→", " ": "␣" };
 
+/** A color laid over the paper, so thinly that `shade` of it is seen: ribbons that run below a chip do not shine through. */
+function over(paper, color, shade) {
+  return `rgb(${color.map((part, i) => Math.round(part * shade + paper[i] * (1 - shade))).join(" ")})`;
+}
+
 export function makeStrip(view) {
   const strip = element("div", {
     class: "moe-router-strip",
@@ -16,6 +21,9 @@ export function makeStrip(view) {
   });
   let [chips, blank, painted, tabbed] = [[], [], new Int32Array(), -1];
   let [boxes, byPlace] = [[], []];
+  const seen = { left: 0, top: 0, from: 0, tall: 0 }; // where the text lies, and what of it is in sight
+  let paper = [255, 255, 255];
+  strip.addEventListener("scroll", () => ((seen.from = strip.scrollTop), view.scrolled()));
   const tokenOf = (event) => Number(event.target.closest?.(".moe-token")?.dataset.token ?? -1);
   strip.addEventListener("pointerover", (event) => view.hover(tokenOf(event)));
   strip.addEventListener("pointerleave", () => view.hover(-1));
@@ -75,8 +83,7 @@ export function makeStrip(view) {
       painted[token] = looks;
       const chip = chips[token];
       const shade = (blank[token] ? 0.55 : 1) * (0.16 + (0.44 * step) / STEPS);
-      const tint = inside ? `rgb(${trace.parts[experts[at]]} / ${shade.toFixed(2)})` : "transparent";
-      chip.style.setProperty("--chip", tint);
+      chip.style.backgroundColor = inside ? over(paper, trace.parts[experts[at]], shade) : "";
       chip.style.borderBottomColor = inside && topK > 1 && fate !== 1 ? trace.colors[second] : "transparent";
       const hand = `${token === pinned ? " pinned" : ""}${token === hovered ? " hovered" : ""}`;
       const lot = `${changed ? " changed" : ""}${["", " dropped", " halved"][fate]}`;
@@ -90,7 +97,9 @@ export function makeStrip(view) {
   };
 
   /** Where the chips lie, in pixels from the text's upper left corner; called where the room changes. */
-  const measure = () => {
+  const measure = (background) => {
+    if (String(paper) !== String(background)) painted.fill(-1);
+    paper = background;
     strip.style.maxHeight = "";
     const origin = strip.getBoundingClientRect();
     boxes = chips.map((chip, token) => {
@@ -107,15 +116,15 @@ export function makeStrip(view) {
     const ends = boxes.map(({ y }) => y + 5).filter((y) => y <= strip.clientHeight);
     if (strip.scrollHeight > strip.clientHeight + 2) strip.style.maxHeight = `${Math.max(30, ...ends)}px`;
     byPlace = [...boxes].sort((a, b) => a.x - b.x);
+    seen.from = strip.scrollTop;
+    Object.assign(seen, { left: strip.offsetLeft, top: strip.offsetTop, tall: strip.clientHeight });
     chipOf.font = getComputedStyle(strip).fontFamily;
   };
-  /** The tokens that are in sight, from left to right, with the lower edge of each below a stage's upper one. */
-  const spots = (top) => {
-    const [from, to] = [strip.scrollTop, strip.scrollTop + strip.clientHeight];
-    return byPlace
-      .filter(({ y, height }) => y - height / 2 >= from && y - height / 2 <= to)
-      .map((box) => ({ ...box, x: box.x + strip.offsetLeft, y: Math.min(box.y - from, to - from) + top }));
-  };
+  /** The tokens that are in sight, from left to right, with the lower edge of each as seen from the stage. */
+  const spots = () =>
+    byPlace
+      .filter(({ y, height }) => y - height / 2 >= seen.from && y - height / 2 <= seen.from + seen.tall)
+      .map((box) => ({ ...box, x: box.x + seen.left, y: Math.min(box.y - seen.from, seen.tall) + seen.top }));
   const chipOf = Object.assign(
     (token) => ({ ...boxes[token], text: view.trace.pieces[token].trim() || visible(view.trace.pieces[token]) }),
     {

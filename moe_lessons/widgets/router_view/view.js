@@ -85,7 +85,6 @@ function render({ model, el }) {
     view.settle(row);
     panels.draw((name) => (name === "layers" ? trace.layers > 1 : name !== "guesses" || answer.has()));
     const shut = view.shut(row, focus);
-    flow.draw(row, focus, at, shut, fall.falling(row));
     if (panels.isOpen("load")) load.draw(row);
     if (panels.isOpen("scores")) scores.draw(row, focus, shut);
     knobs.draw();
@@ -101,6 +100,7 @@ function render({ model, el }) {
       if (trace.done[other] !== view.asked && performance.now() > end) waiting++;
       else view.settle(other), paint(other);
     }
+    flow.draw(row, focus, at, shut, fall.falling(row));
     const shares = waiting ? undefined : Array.from({ length: trace.layers }, (_, other) => view.changed(other));
     if (shares) known = shares;
     stack.draw(row, focus, shares);
@@ -119,6 +119,7 @@ function render({ model, el }) {
   const measure = () => {
     if (!el.clientWidth) return; // hidden: another call comes once it is seen
     flow.measure();
+    stack.measure();
     if (panels.isOpen("load")) load.measure();
     if (panels.isOpen("scores")) scores.measure();
     if (panels.isOpen("layers")) grid.measure();
