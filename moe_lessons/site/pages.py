@@ -29,6 +29,8 @@ def build_pages(site: Path, scratch: Path, wanted: set[str] | None = None) -> No
         raise ValueError(
             'Sphinx is not installed; type: .venv/bin/pip install -c constraints.txt -e ".[site]"'
         ) from None
+    for number in sorted((wanted or set()) - {name[:2] for name, _ in titles()}):
+        raise ValueError(f"there is no lesson {number}; name lessons by their numbers, such as 00 05")
     source, pages = scratch / "source", site / "lessons"
     shutil.rmtree(source, ignore_errors=True)
     (source / "_static").mkdir(parents=True)
@@ -102,7 +104,7 @@ def _settings() -> dict[str, object]:
             "use_fullscreen_button": False,
             "home_page_in_toc": True,
         },
-        "nb_execution_mode": "off",
+        "nb_execution_mode": "of",
         "nb_merge_streams": True,
         "myst_enable_extensions": ["dollarmath", "amsmath"],
         "myst_heading_anchors": 3,
