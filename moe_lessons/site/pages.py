@@ -104,7 +104,7 @@ def _settings() -> dict[str, object]:
             "use_fullscreen_button": False,
             "home_page_in_toc": True,
         },
-        "nb_execution_mode": "of",
+        "nb_execution_mode": "off",
         "nb_merge_streams": True,
         "myst_enable_extensions": ["dollarmath", "amsmath"],
         "myst_heading_anchors": 3,

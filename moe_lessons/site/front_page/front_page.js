@@ -40,10 +40,10 @@ async function start() {
   document.documentElement.dataset.ready = "recorded";
   // The first thing that a visitor sees is tokens that fall; whoever wants no motion presses the button.
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play.button()?.click();
-  // The model is large: it comes when the first picture stands and the browser has nothing better to do.
-  const fetchIt = () => fetchModel(typing);
-  if (window.requestIdleCallback) requestIdleCallback(fetchIt, { timeout: 200 });
-  else setTimeout(fetchIt, 50);
+  // The model is large: it comes when all of the page stands, so that it takes nothing from the first picture.
+  const fetchIt = () => setTimeout(() => fetchModel(typing), 100);
+  if (document.readyState === "complete") fetchIt();
+  else addEventListener("load", fetchIt, { once: true });
 }
 
 async function fetchModel(typing) {
