@@ -13,14 +13,14 @@ from moe_lessons.widgets import RouterView
 from moe_lessons.widgets.shared.state import state_of
 
 PAGE = Path(__file__).parent / "front_page"
-#: Whose first prompts stand on the page, in this order.
+#: Whose longest prompts stand on the page, in this order.
 DOMAINS = ("english", "python", "german", "json")
 
 
 def recorded() -> dict[str, Any]:
     """What the page shows at first: a RouterView's state of the recorded trace, and the prompts to choose from."""
     view = RouterView(RoutingTrace.load(data_path("traces/course-moe.safetensors")))
-    offered = {name: prompts()[name][0] for name in DOMAINS}
+    offered = {name: max(prompts()[name], key=len) for name in DOMAINS}
     return {"view": state_of(view), "prompts": offered}
 
 

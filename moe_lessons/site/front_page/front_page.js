@@ -30,8 +30,10 @@ async function start() {
   const place = /** @type {HTMLElement} */ (byId("router").firstElementChild);
   const { model } = await openWidget(place, view, { front: "./widgets/", kernel });
   const field = /** @type {HTMLTextAreaElement} */ (byId("text"));
-  typing = makeTyping({ model, field, say, list: document.querySelector(".prompts"), prompts });
-  const play = makePlay({ model, root: place, prompts: Object.values(prompts), choose: typing.choose });
+  typing = makeTyping({ model, field, say, list: document.querySelector(".prompts span"), prompts });
+  const write = /** @type {HTMLButtonElement} */ (byId("write"));
+  write.addEventListener("click", () => typing.writeOn(write));
+  const play = makePlay({ model, root: place, prompts: Object.values(prompts), typing });
   byId("play").addEventListener("click", play.open);
   document.addEventListener("keydown", (event) => {
     const writes = /** @type {Element} */ (event.target).matches("input, textarea, select");
@@ -57,6 +59,7 @@ async function fetchModel(typing) {
       if (share < 1) say(`A recorded sentence. The model is on its way: ${Math.floor(100 * share)}%`);
     });
     typing.wake(course, await answering);
+    /** @type {HTMLButtonElement} */ (byId("write")).disabled = false;
     document.documentElement.dataset.ready = "model";
   } catch (error) {
     console.error(error);

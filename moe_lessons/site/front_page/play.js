@@ -1,6 +1,7 @@
 // Play mode: the front page full screen, in a loop that a teacher can leave running.
 
 const LOOK = 2500; // ms to read a picture before something changes
+const [NEW, SLOW] = [16, 180]; // tokens that the model writes to a prompt, and the ms in which a reader follows one
 const FALL = 12000; // ms that tokens get to fall through all layers, where nothing says that they are done
 
 const pause = (ms, signal) =>
@@ -25,9 +26,9 @@ export function busiest({ facts, arrays, layer }) {
  * @param {any} parts.model the RouterView's
  * @param {HTMLElement} parts.root where it stands
  * @param {string[]} parts.prompts
- * @param {(text: string) => void} parts.choose
+ * @param {ReturnType<typeof import("./typing.js").makeTyping>} parts.typing
  */
-export function makePlay({ model, root, prompts, choose }) {
+export function makePlay({ model, root, prompts, typing }) {
   /** @type {AbortController | undefined} */
   let running;
   const put = (changes) => {
@@ -54,29 +55,29 @@ export function makePlay({ model, root, prompts, choose }) {
 
   const loop = async (signal) => {
     for (let turn = 0; !signal.aborted; turn++) {
-      choose(prompts[turn % prompts.length]);
+      typing.choose(prompts[turn % prompts.length]);
+      await pause(LOOK, signal);
+      if (typing.isAwake() && !signal.aborted) await typing.write(NEW, SLOW);
       await pause(LOOK, signal);
       await fall(signal);
       const [facts, arrays, layer] = ["facts", "arrays", "layer"].map(model.get);
-      put({ off: [busiest({ facts, arrays, layer })] });
+      if (signal.aborted) return;
+      const off = [busiest({ facts, arrays, layer })];
+      if (typing.isAwake())
+        typing.message({ apply: { off } }); // the loss answers
+      else put({ off });
       await pause(2 * LOOK, signal);
       put({ off: [] });
       await pause(LOOK, signal);
     }
   };
 
-  const fit = () => {
-    const zoom = Math.max(0.8, Math.min(2, innerHeight / 900, innerWidth / 1100));
-    document.body.style.setProperty("--play-zoom", zoom.toFixed(2));
-  };
   let lock;
   const open = async () => {
     if (running) return;
     running = new AbortController();
     const { signal } = running;
     document.body.classList.add("playing");
-    fit();
-    addEventListener("resize", fit);
     try {
       await document.documentElement.requestFullscreen();
       lock = await navigator.wakeLock?.request("screen"); // so that a projector does not go dark
@@ -86,7 +87,7 @@ export function makePlay({ model, root, prompts, choose }) {
   const close = () => {
     running?.abort();
     running = undefined;
-    removeEventListener("resize", fit);
+    typing.stop();
     document.body.classList.remove("playing");
     lock?.release().catch(() => {});
     if (plays()) button().click();

@@ -2,6 +2,7 @@
 
 const READY = "Type: each key is routed at once.";
 const NAMES = { json: "JSON" };
+const MOST_NEW = 40; // tokens that the model writes at once
 const LATER = "Your text is routed as soon as the model is here.";
 
 /**
@@ -16,6 +17,9 @@ export function makeTyping({ model, field, say, list, prompts }) {
   field.value = model.get("facts").pieces.join("");
   /** @type {import("../answers/index.js").Answers | undefined} */
   let answers;
+  /** @type {import("../model/index.js").Model | undefined} */
+  let course;
+  let writing = 0; // counts what was begun: another text or press ends what is being written
   let routed = field.value;
   let asked = false; // a frame is waiting: a fast hand or a slow machine routes the last of several keys
 
@@ -42,11 +46,31 @@ export function makeTyping({ model, field, say, list, prompts }) {
   };
   const chosen = () => list.children[Object.values(prompts).indexOf(field.value)];
   const choose = (text) => {
+    writing++;
     field.value = text;
     soon();
   };
+  /** One token after the other, each drawn as it comes; `wait` ms between two of them. */
+  const write = async (count, wait = 0) => {
+    const mine = ++writing;
+    const ids = [course.documentId, ...course.encode(field.value)];
+    try {
+      for (const id of course.generate([...ids], {
+        newTokens: Math.min(count, course.config.max_length - ids.length),
+      })) {
+        if (mine !== writing || id === course.documentId) break;
+        ids.push(id);
+        field.value = course.decode(ids.slice(1));
+        soon();
+        await new Promise((resolve) => (wait ? setTimeout(resolve, wait) : requestAnimationFrame(resolve)));
+        if (mine !== writing) break;
+      }
+    } catch (error) {
+      say(error.message);
+    }
+  };
 
-  field.addEventListener("input", soon);
+  field.addEventListener("input", () => (writing++, soon()));
   for (const [name, text] of Object.entries(prompts)) {
     const button = document.createElement("button");
     button.type = "button";
@@ -59,6 +83,19 @@ export function makeTyping({ model, field, say, list, prompts }) {
 
   return {
     choose,
+    isAwake: () => Boolean(answers),
+    write,
+    stop: () => writing++,
+    /** @param {HTMLButtonElement} button that says what a press does */
+    async writeOn(button) {
+      const words = button.textContent;
+      if (button.dataset.writes) return writing++;
+      button.dataset.writes = "yes";
+      button.textContent = "Stop";
+      await write(MOST_NEW);
+      delete button.dataset.writes;
+      button.textContent = words;
+    },
     message(content) {
       if (answers) tell(content);
       else
@@ -69,10 +106,11 @@ export function makeTyping({ model, field, say, list, prompts }) {
     },
     /**
      * The model is here.
-     * @param {import("../model/index.js").Model} course
+     * @param {import("../model/index.js").Model} model_
      * @param {typeof import("../answers/index.js")} answering
      */
-    wake(course, { answersOf }) {
+    wake(model_, { answersOf }) {
+      course = model_;
       answers = answersOf("RouterView", course);
       model.receive({ can_apply: true });
       say(READY);
