@@ -30,9 +30,9 @@ export function answersOf(widget, model) {
   return widget === "RouterView" && model.rule ? routerView(model) : null;
 }
 
-// The traits of a widget of a text that nobody has traced yet: RouterView's as `RouterView(ask(text), ask=ask)` has them
-// at the start, AttentionView's after `record_attention`, SamplingView's [contexts, vocab]. Each throws an Error of one
-// sentence for what the model cannot read.
+// The traits of a widget of a text that nobody has traced yet: RouterView's as `RouterView(ask(text), ask=ask)` has
+// them at the start, AttentionView's after `record_attention`, SamplingView's [contexts, vocab]. Each throws an Error
+// of one sentence for what the model cannot read.
 export { attend } from "./attention_view.js";
 export { show } from "./router_view.js";
 export { sample } from "./sampling_view.js";

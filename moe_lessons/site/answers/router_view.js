@@ -50,7 +50,7 @@ export function routerView(model) {
 
 /** The traits of a RouterView of this text, as it starts. */
 export function show(model, text) {
-  const none = { facts: {}, other_facts: {}, layer: -1, drawn: 0 };
+  const none = { facts: {}, other_facts: {}, layer: -1, drawn: 1 }; // a trace, and that it is compared with none
   const changes = traceChanges(model, new Tracer(model).ask(text), (name) => none[name]);
   return { ...changes, answered: 0, can_ask: true, can_apply: true };
 }

@@ -7,7 +7,7 @@ const N_GUESSES = 5; // next tokens noted after each token
  * @typedef {object} Trace
  * @property {number[]} ids
  * @property {string[]} pieces
- * @property {{number: number, topK: number, logits: Float32Array, experts: Uint16Array, weights: Float64Array}[]} layers
+ * @property {import("../model/index.js").LayerRouting[]} layers
  * @property {number[]} nats what each token cost after those before it
  * @property {[string, number][][]} guesses after each token, the likeliest next ones and how likely
  */
@@ -72,9 +72,10 @@ class ReadText {
     return {
       ids,
       pieces: model.pieces(ids),
-      layers: layers.map(({ number, topK, logits, experts, weights }) => ({
+      layers: layers.map(({ number, topK, scores, logits, experts, weights }) => ({
         number,
         topK,
+        scores: scores.slice(n),
         logits: logits.slice(n),
         experts: experts.slice(topK),
         weights: weights.slice(topK),

@@ -2,7 +2,10 @@
 
 /** Keys and values: 2 * n_layers * n_kv_heads * head_dim numbers for each token. */
 export class KVCache {
-  /** Room for `max_length` positions in every layer, filled from the left. @param {import("./index.js").ModelConfig} config */
+  /**
+   * Room for `max_length` positions in every layer, filled from the left.
+   * @param {import("./index.js").ModelConfig} config
+   */
   constructor({ n_layers, max_length, attention: { n_kv_heads, head_dim } }) {
     this.size = n_kv_heads * head_dim;
     const room = () => Array.from({ length: n_layers }, () => new Float32Array(max_length * this.size));

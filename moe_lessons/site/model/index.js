@@ -1,4 +1,4 @@
-// The course's model in plain JavaScript, as a page may use it. The second telling of lessons 02 to 07: each file beside
+// The course's model in plain JavaScript, as a page may use it. The second telling of lessons 02 to 07: a file beside
 // this one has the name of its twin in moe_lessons/model/ or moe_lessons/text/, and tests hold the two together.
 //
 //   const model = readModel(await download("course-moe.safetensors", { onProgress }), tokenizerText, "course-moe");
@@ -7,7 +7,8 @@
 
 /**
  * Names and settings as in moe_lessons/config.py and in the checkpoint's header.
- * @typedef {{n_heads: number, n_kv_heads: number, head_dim: number, rope_theta: number, qk_norm: boolean}} AttentionConfig
+ * @typedef {{n_heads: number, n_kv_heads: number, head_dim: number, rope_theta: number,
+ *   qk_norm: boolean}} AttentionConfig
  * @typedef {Record<string, any> & {n_routed_experts: number, top_k: number, hidden_dim: number}} MoEConfig
  * @typedef {object} ModelConfig
  * @property {number} vocab_size

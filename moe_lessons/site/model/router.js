@@ -37,7 +37,10 @@ export class Router {
     this.rule = ruleOf(ruleIn(moe));
   }
 
-  /** An empty log of what this router does in one reading, with these knobs turned. @param {import("./index.js").Knobs} [knobs] */
+  /**
+   * An empty log of what this router does in one reading, with these knobs turned.
+   * @param {import("./index.js").Knobs} [knobs]
+   */
   start(knobs) {
     return new RouterLog(this, knobs);
   }

@@ -67,8 +67,8 @@ export class Tokenizer {
   }
 
   /**
-   * Merge the pair that was learned first, wherever it stands, until no pair of neighbors was ever learned. What a merge
-   * makes can only be part of merges that were learned later, so each pass may do all places of one pair.
+   * Merge the pair that was learned first, wherever it stands, until no pair of neighbors was ever learned. What a
+   * merge makes can only be part of merges that were learned later, so each pass may do all places of one pair.
    */
   merged(ids) {
     for (;;) {
