@@ -35,10 +35,12 @@ async function start() {
   write.addEventListener("click", () => typing.writeOn(write));
   const play = makePlay({ model, root: place, prompts: Object.values(prompts), typing });
   byId("play").addEventListener("click", play.open);
-  document.addEventListener("keydown", (event) => {
-    const writes = /** @type {Element} */ (event.target).matches("input, textarea, select");
+  // On its way down: the router lets no key out, which JupyterLab would take for its own.
+  const onKey = (event) => {
+    const writes = event.target.matches("textarea, select, input:not([type=range], [type=checkbox])");
     if (event.key === "f" && !writes && !event.ctrlKey && !event.metaKey && !event.altKey) play.toggle();
-  });
+  };
+  document.addEventListener("keydown", onKey, true);
   document.documentElement.dataset.ready = "recorded";
   // The first thing that a visitor sees is tokens that fall; whoever wants no motion presses the button.
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play.button()?.click();

@@ -4,6 +4,8 @@ const LOOK = 2500; // ms to read a picture before something changes
 const [NEW, SLOW] = [16, 180]; // tokens that the model writes to a prompt, and the ms in which a reader follows one
 const FALL = 12000; // ms that tokens get to fall through all layers, where nothing says that they are done
 
+const TALL = 900; // px
+
 const pause = (ms, signal) =>
   new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
@@ -73,6 +75,7 @@ export function makePlay({ model, root, prompts, typing }) {
   };
 
   let lock;
+  let [before, changed] = [[], false];
   const open = async () => {
     if (running) return;
     running = new AbortController();
@@ -82,6 +85,10 @@ export function makePlay({ model, root, prompts, typing }) {
       await document.documentElement.requestFullscreen();
       lock = await navigator.wakeLock?.request("screen"); // so that a projector does not go dark
     } catch {} // a frame or a browser may refuse: then the page alone is all that is filled
+    if (signal.aborted) return;
+    // A tall wall has room for more than the flow.
+    if (innerHeight > TALL && model.get("panels")) [before, changed] = [model.get("panels"), true];
+    if (changed) put({ panels: ["layers", "load", "scores"] });
     loop(signal);
   };
   const close = () => {
@@ -91,10 +98,11 @@ export function makePlay({ model, root, prompts, typing }) {
     document.body.classList.remove("playing");
     lock?.release().catch(() => {});
     if (plays()) button().click();
-    put({ off: [] });
+    put({ off: [], ...(changed && { panels: before }) });
+    changed = false;
     if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
   };
   document.addEventListener("fullscreenchange", () => document.fullscreenElement || !running || close());
-  document.addEventListener("keydown", (event) => event.key === "Escape" && running && close());
+  document.addEventListener("keydown", (event) => event.key === "Escape" && running && close(), true);
   return { button, open, close, toggle: () => (running ? close() : open()) };
 }
