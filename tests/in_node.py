@@ -41,3 +41,16 @@ def ask_site(node: str, task: str, value: object, checkpoint: Path | None = None
     done = subprocess.run(command, input=send, capture_output=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def run_module(node: str, module: str, body: str, value: object) -> Any:
+    """What the body of an async function returns, which sees a module of the package as `m` and the value as `value`."""
+    code = f"""
+import * as m from {json.dumps((WIDGETS.parent / f"{module}.js").as_uri())};
+const run = async (value) => {{ {body} }};
+process.stdout.write(JSON.stringify(await run({json.dumps(value)})));
+"""
+    command = [node, "--input-type=module", "--eval", code]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

@@ -43,6 +43,9 @@ const TASKS = {
   messages(model) {
     const traits = { side: 0, ...answers.show(model, value.text) };
     const first = { ...traits };
+    const { facts, arrays } = value.traits ?? {}; // a recorded trace in the place of the model's own
+    if (facts)
+      Object.assign(traits, { facts, arrays: new DataView(Uint8Array.from(Buffer.from(arrays, "base64")).buffer) });
     const router = answers.answersOf("RouterView", model);
     const changes = value.messages.map((content) => {
       const changed = router.message((name) => traits[name], content);

@@ -12,7 +12,7 @@ const model = readModel(bytes, words, "course-moe");
 
 /** Whole numbers below `n`, always the same ones. */
 let state = 1;
-const below = (n) => (state = Math.imul(state, 48271) % 0x7fffffff >>> 0) % n;
+const below = (n) => (state = (Math.imul(state, 48271) % 0x7fffffff) >>> 0) % n;
 const edited = (ids) => {
   const at = 1 + below(ids.length);
   const some = Array.from({ length: below(4) }, () => below(1024));

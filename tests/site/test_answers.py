@@ -12,7 +12,7 @@ from moe_lessons.model.transformer import Transformer
 from moe_lessons.resources import data_path
 from moe_lessons.routing_rule import SCORE_FUNCTIONS
 from moe_lessons.text.tokenizer import Tokenizer
-from moe_lessons.tracing.ask import tracer
+from moe_lessons.tracing.ask import Tracer, tracer
 from moe_lessons.tracing.attention import record_attention
 from moe_lessons.tracing.rule import DROPPING
 from moe_lessons.training.checkpoint import load_checkpoint
@@ -28,7 +28,7 @@ TEXTS = [
     "  ",
     "a\x00b<|doc|>",
 ]
-FLOATS = {"nats": 2.5e-4, "guesses": 1.5e-4}  # they are rounded to four digits
+FLOATS = {"nats": 2.5e-4, "shares": 1.5e-4}  # they are rounded to four digits
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,8 @@ def random_knobs(rng: random.Random) -> dict:
 
 def same(name: str, found: object, want: object) -> bool:
     """Whether a trait of the browser is that of Python, as far as float32 goes."""
+    if name == "guesses" and want and isinstance(want[0], tuple):
+        return same_guess(found, want)
     if isinstance(want, bytes):
         return base64.b64decode(found) == want
     if isinstance(want, float) and not isinstance(found, bool):
@@ -72,6 +74,14 @@ def same(name: str, found: object, want: object) -> bool:
         pairs = zip(found, want, strict=True)
         return len(found) == len(want) and all(same(name, a, b) for a, b in pairs)
     return found == want
+
+
+def same_guess(found: list, want: list[tuple[str, float]]) -> bool:
+    """Whether the shares are the same, and the pieces, where two that are as likely may change places."""
+    shares = [share for _, share in want]
+    alone = [sum(abs(share - other) < 3e-4 for other in shares) == 1 for share in shares[:-1]]
+    pieces = all(a[0] == b[0] for a, b, clear in zip(found, want, alone, strict=False) if clear)
+    return pieces and same("shares", [share for _, share in found], shares)
 
 
 def told(view: RouterView, changes: dict) -> list[str]:
@@ -106,7 +116,8 @@ def near_tie(view: RouterView) -> bool:
     return False
 
 
-def test_three_hundred_random_settings_are_applied_as_in_python(node, model, tokenizer):
+def test_three_hundred_random_settings_are_applied_as_in_python(node, model, tokenizer, monkeypatch):
+    monkeypatch.setattr(Tracer, "_again", lambda self, trace: trace)  # it would read the same text 300 times
     rng = random.Random(0)
     ask = tracer(model, tokenizer, "course-moe")
     ties = 0
@@ -190,4 +201,3 @@ def test_attention_and_next_tokens_are_those_of_the_lessons(node, model, tokeniz
 def test_a_text_that_the_model_cannot_read_is_one_sentence(node):
     answer = ask_site(node, "attend", "word " * 300)
     assert answer["error"].endswith("but the model reads at most max_length = 256; shorten the text.")
-

@@ -16,7 +16,13 @@ export async function download(url, { onProgress = () => {}, cacheName, size = 0
     return known;
   }
   const bytes = await fetched(url, onProgress, size);
-  if (size && bytes.length !== size) throw new Error(cutOff(url, bytes.length, size));
+  if (size && bytes.length < size) throw new Error(cutOff(url, bytes.length, size));
+  if (size && bytes.length > size) {
+    throw new Error(
+      `${nameOf(url)} has ${bytes.length.toLocaleString("en")} bytes, but must have ${size.toLocaleString("en")}; ` +
+        "build the site again.",
+    );
+  }
   await keep(cache, url, bytes);
   return bytes;
 }
