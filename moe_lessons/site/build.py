@@ -12,6 +12,7 @@ from moe_lessons import widgets
 from moe_lessons.resources import data_path
 from moe_lessons.site.front import write_front_page
 from moe_lessons.site.pages import build_pages
+from moe_lessons.site.web_checkpoint import write_web_checkpoint
 
 _SITE = Path(__file__).parent
 _ROOT = _SITE.parents[1]
@@ -60,11 +61,11 @@ def _esbuild(*arguments: str) -> None:
 
 
 def write_model(target: Path) -> None:
-    """The course's sparse model and its tokenizer, and beside them their names and sizes."""
+    """The course's sparse model as a page takes it, its tokenizer, and the model's name and size."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copy(data_path("tokenizer.json"), target / "tokenizer.json")
-    checkpoint = data_path("checkpoints/course-moe.safetensors")
-    shutil.copy(checkpoint, target / checkpoint.name)
+    checkpoint = target / "course-moe.safetensors"
+    size = write_web_checkpoint(data_path("checkpoints/course-moe.safetensors"), checkpoint)
     version = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:12]  # a browser keeps the file by its address
-    facts = {"file": f"{checkpoint.name}?{version}", "size": checkpoint.stat().st_size}
+    facts = {"file": f"{checkpoint.name}?{version}", "size": size}
     (target / "checkpoint.json").write_text(json.dumps(facts), encoding="utf-8")

@@ -1,5 +1,6 @@
 """The site's server: this machine alone, files as they are, and a sentence for what is none of its."""
 
+import gzip
 import threading
 import urllib.error
 import urllib.request
@@ -29,6 +30,21 @@ def test_files_are_served_to_this_machine_alone_and_javascript_by_its_name(tmp_p
         assert fetch(serving, "a.js") == ("text/javascript", b"export {};")
         with pytest.raises(urllib.error.HTTPError, match="404"):
             fetch(serving, "../secret")
+        serving.shutdown()
+
+
+def test_a_text_is_packed_for_a_browser_that_takes_it_so_and_a_checkpoint_never(tmp_path):
+    for name in ("index.html", "model.safetensors"):
+        (tmp_path / name).write_bytes(b"the same words " * 100)
+    with server(tmp_path) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        for name, packed in (("", "gzip"), ("model.safetensors", None)):
+            address = f"http://127.0.0.1:{serving.server_port}/{name}"
+            request = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                body = answer.read()
+                assert answer.headers["Content-Encoding"] == packed
+                assert (gzip.decompress(body) if packed else body) == b"the same words " * 100
         serving.shutdown()
 
 
