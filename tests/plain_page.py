@@ -48,7 +48,7 @@ def plain_page(view: View, *, dark: bool = False) -> str:
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>A widget</title><style>body {{ margin: 12px; font: 14px system-ui, sans-serif; {colors} }}
 {view._css}</style>
-<body><main id="here"></main>
+<body><main><h1 hidden>A widget</h1><div id="here"></div></main>
 <script type="application/json" id="state">{words}</script>
 <script type="module">
 {MODEL}

@@ -69,7 +69,8 @@ STOPWATCH = """() => {
         settled((time) => { times.push(time - since); since = null; });
     };
     window.addEventListener("input", (event) => event.target.type === "range" && start(event), true);
-    window.addEventListener("keydown", (event) => event.target.closest?.(".column, .moe-bin, .moe-token") && start(event), true);
+    const keyed = (event) => event.target.closest?.(".column, .moe-bin, .moe-token");
+    window.addEventListener("keydown", (event) => keyed(event) && start(event), true);
     const dragged = (event) => event.buttons && event.target.closest?.("svg");
     window.addEventListener("pointermove", (event) => dragged(event) && start(event), true);
 }"""

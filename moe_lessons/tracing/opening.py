@@ -21,15 +21,20 @@ def telling_layer(trace: RoutingTrace) -> int:
 def telling_token(trace: RoutingTrace, layer: int) -> int:
     """The index of the first token of the longest word, since short words carry little meaning.
 
-    Among equals it is the token whose experts in `layer` are least like those of all others, and then the earlier one.
-    A text without letters gives its last token that is not blank, and a blank text its last one.
+    Among equals come first those whose token has more than one letter, then the token whose experts in `layer` are
+    least like those of all others, and then the earlier one. A text without letters gives its last token that is not
+    blank, and a blank text its last one.
     """
     told = np.round(_divergence(trace, trace.row(layer)), 9)
     words = _words(trace)
     if words:
-        return max(words, key=lambda first: (words[first], told[first], -first))
+        return max(words, key=lambda first: (words[first], _is_long(trace, first), told[first], -first))
     seen = [token for token, piece in enumerate(trace.pieces) if piece.strip()]
     return seen[-1] if seen else trace.n_tokens - 1
+
+
+def _is_long(trace: RoutingTrace, token: int) -> bool:
+    return sum(sign.isalpha() for sign in trace.pieces[token]) > 1
 
 
 def _words(trace: RoutingTrace) -> dict[int, int]:

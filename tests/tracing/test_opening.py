@@ -46,6 +46,7 @@ def test_a_layer_is_named_by_its_number_and_ties_go_to_the_first_after_it():
         ([" ", "\n"], "\n"),
         (["東京", "。"], "東京"),
         (["it", "’s", " on"], "it"),
+        (["W", "here", " tok", "en"], " tok"),
     ],
 )
 def test_a_view_opens_on_the_first_token_of_the_longest_word(pieces, word):

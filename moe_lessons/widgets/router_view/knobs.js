@@ -70,7 +70,6 @@ export function makeKnobs(view, first, last) {
     const seed = element("button", {
       type: "button",
       title: "Draw other noise",
-      "aria-label": "Draw other noise",
       onclick: () => put("seed", (model.get("seed") + 1) % 2 ** 32),
     });
     const switchOff = element("button", {
@@ -193,6 +192,7 @@ export function makeKnobs(view, first, last) {
     knobs.normalize.set(get("normalize"));
     knobs.noise.set(get("noise"));
     knobs.seed.textContent = `↻ ${get("seed")}`;
+    knobs.seed.setAttribute("aria-label", `↻ ${get("seed")}, draw other noise`);
     knobs.seed.disabled = !get("noise");
     knobs.capacity.set(get("capacity") || UNLIMITED);
     knobs.dropping.select.selectedIndex = RULES.indexOf(get("dropping"));

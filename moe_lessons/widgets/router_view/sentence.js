@@ -53,8 +53,8 @@ export function makeSentence(view) {
     if (!isApplied && moved && !view.inScope(row)) return `Untouched here: the knobs act on layer ${scope} only.`;
     const share = shares.reduce((sum, one) => sum + one, 0) / (shares.length || 1);
     const now = trace.now[row];
-    const rest = outs(row) + verdict(moved, share, lostIn(now), now.experts.length);
-    return isApplied ? `In the model, ${rest[0].toLowerCase()}${rest.slice(1)}` : rest;
+    const rest = verdict(moved, share, lostIn(now), now.experts.length);
+    return outs(row) + (isApplied ? `In the model, ${rest[0].toLowerCase()}${rest.slice(1)}` : rest);
   };
   /** Which experts are switched off, and where their tokens went. */
   const outs = (row) => {
@@ -63,10 +63,11 @@ export function makeSentence(view) {
     const { experts } = view.sides[view.which()].own[row];
     const homeless = experts.reduce((sum, expert) => sum + Number(view.off.has(expert)), 0);
     const names =
-      off.length > 1 ? `experts ${off.slice(0, -1).join(", ")} and ${off.at(-1)} are` : `expert ${off[0]} is`;
+      off.length > 1 ? `Experts ${off.slice(0, -1).join(", ")} and ${off.at(-1)} are` : `Expert ${off[0]} is`;
     const where = view.scope < 0 && view.trace.layers > 1 ? " in every layer" : "";
-    const moved = homeless === 1 ? "1 token of this one goes" : `${homeless} choices of this one go`;
-    return `${names[0].toUpperCase()}${names.slice(1)} off${where}; ${moved} to the next best. `;
+    const start = `${names} off${where}; `;
+    if (!homeless) return `${start}no token here had chosen ${off.length > 1 ? "them" : "it"}. `;
+    return `${start}${homeless} choice${homeless === 1 ? " goes" : "s go"} to the next best here. `;
   };
 
   /** Of two traces: where the token goes in the other one, and how far this layer agrees. */

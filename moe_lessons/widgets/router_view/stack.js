@@ -33,7 +33,13 @@ export function makeStack(view) {
       const button = element(
         "button",
         { type: "button", tabindex: -1, "data-layer": number, onclick: () => view.putLayer(row) },
-        element("b", {}, n > 8 ? String(number) : `layer ${number}`),
+        element(
+          "b",
+          {},
+          ...(n > 8
+            ? [element("span", { class: "moe-router-spoken" }, "layer "), String(number)]
+            : [`layer ${number}`]),
+        ),
         way,
         element("span", { class: "moe-router-mini" }, canvas, mark),
         note,
@@ -82,7 +88,6 @@ export function makeStack(view) {
         layer.mark.style.left = `${((100 * (focus + 0.5)) / trace.tokens).toFixed(2)}%`;
         layer.root.className = at === row ? "here" : "";
         layer.root.setAttribute("aria-pressed", String(at === row));
-        layer.root.setAttribute("aria-label", `layer ${trace.numbers[at]}; the token goes to ${way.join(" and ")}`);
       }
       const share = shares?.[at];
       write(layer.note, share === undefined ? "" : noteOf(share));

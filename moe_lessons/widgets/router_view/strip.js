@@ -22,7 +22,7 @@ export function makeStrip(view) {
   let [chips, blank, painted, tabbed] = [[], [], new Int32Array(), -1];
   let [boxes, byPlace] = [[], []];
   const seen = { left: 0, top: 0, from: 0, tall: 0 }; // where the text lies, and what of it is in sight
-  let paper = [255, 255, 255];
+  let [paper, depth] = [[255, 255, 255], 0.4];
   strip.addEventListener("scroll", () => ((seen.from = strip.scrollTop), view.scrolled()));
   const tokenOf = (event) => Number(event.target.closest?.(".moe-token")?.dataset.token ?? -1);
   strip.addEventListener("pointerover", (event) => view.hover(tokenOf(event)));
@@ -82,7 +82,7 @@ export function makeStrip(view) {
       if (painted[token] === looks) continue;
       painted[token] = looks;
       const chip = chips[token];
-      const shade = (blank[token] ? 0.55 : 1) * (0.16 + (0.44 * step) / STEPS);
+      const shade = (blank[token] ? 0.55 : 1) * (0.14 + (depth * step) / STEPS);
       chip.style.backgroundColor = inside ? over(paper, trace.parts[experts[at]], shade) : "";
       chip.style.borderBottomColor = inside && topK > 1 && fate !== 1 ? trace.colors[second] : "transparent";
       const hand = `${token === pinned ? " pinned" : ""}${token === hovered ? " hovered" : ""}`;
@@ -99,7 +99,7 @@ export function makeStrip(view) {
   /** Where the chips lie, in pixels from the text's upper left corner; called where the room changes. */
   const measure = (background) => {
     if (String(paper) !== String(background)) painted.fill(-1);
-    paper = background;
+    [paper, depth] = [background, background[1] < 128 ? 0.29 : 0.42]; // as strong as leaves the words readable
     strip.style.maxHeight = "";
     const origin = strip.getBoundingClientRect();
     boxes = chips.map((chip, token) => {
