@@ -1,5 +1,6 @@
 """The front page: its files as they are, and beside them the recorded trace that it starts from."""
 
+import html
 import json
 import shutil
 from pathlib import Path
@@ -18,18 +19,29 @@ DOMAINS = ("english", "python", "german", "json")
 
 
 def recorded() -> dict[str, Any]:
-    """What the page shows at first: a RouterView's state of the recorded trace, and the prompts to choose from."""
-    view = RouterView(RoutingTrace.load(data_path("traces/course-moe.safetensors")))
-    offered = {name: max(prompts()[name], key=len) for name in DOMAINS}
-    return {"view": state_of(view), "prompts": offered}
+    """What the page shows at first: a RouterView's state of the recorded trace."""
+    return state_of(RouterView(RoutingTrace.load(data_path("traces/course-moe.safetensors"))))
 
 
 def write_front_page(site: Path) -> None:
     """Write index.html and its files into the folder `site`."""
     site.mkdir(parents=True, exist_ok=True)
     shutil.copy(PAGE / "front_page.css", site / "front_page.css")
-    icon = (PAGE / "icon.svg").read_text(encoding="utf-8").strip()
+    view = recorded()
+    parts = {
+        "ICON": quote((PAGE / "icon.svg").read_text(encoding="utf-8").strip()),
+        # In the page itself, so that nothing below them jumps when its code arrives.
+        "TEXT": html.escape("".join(view["traits"]["facts"]["pieces"])),
+        "PROMPTS": "".join(_button(name, max(prompts()[name], key=len)) for name in DOMAINS),
+    }
     page = (PAGE / "index.html").read_text(encoding="utf-8")
-    (site / "index.html").write_text(page.replace("ICON", quote(icon)), encoding="utf-8")
-    text = json.dumps(recorded(), ensure_ascii=False, separators=(",", ":"))
+    for name, part in parts.items():
+        page = page.replace("{{" + name + "}}", part)
+    (site / "index.html").write_text(page, encoding="utf-8")
+    text = json.dumps(view, ensure_ascii=False, separators=(",", ":"))
     (site / "recorded.json").write_text(text, encoding="utf-8")
+
+
+def _button(name: str, text: str) -> str:
+    label = name.upper() if name == "json" else name.capitalize()
+    return f'<button type="button" aria-pressed="false" data-text="{html.escape(text)}">{label}</button>'

@@ -21,7 +21,7 @@ byId("theme").addEventListener("click", () => {
 async function start() {
   const answer = await fetch("recorded.json");
   if (!answer.ok) throw new Error(`The recorded trace could not be fetched (${answer.status}); load the page again.`);
-  const { view, prompts } = await answer.json();
+  const view = await answer.json();
   // The page has a box of its own for texts.
   view.traits.can_ask = view.traits.can_apply = false;
   /** @type {ReturnType<typeof makeTyping>} */
@@ -30,10 +30,11 @@ async function start() {
   const place = /** @type {HTMLElement} */ (byId("router").firstElementChild);
   const { model } = await openWidget(place, view, { front: "./widgets/", kernel });
   const field = /** @type {HTMLTextAreaElement} */ (byId("text"));
-  typing = makeTyping({ model, field, say, list: document.querySelector(".prompts span"), prompts });
+  const buttons = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll(".prompts [data-text]")]);
+  typing = makeTyping({ model, field, say, buttons });
   const write = /** @type {HTMLButtonElement} */ (byId("write"));
   write.addEventListener("click", () => typing.writeOn(write));
-  const play = makePlay({ model, root: place, prompts: Object.values(prompts), typing });
+  const play = makePlay({ model, root: place, prompts: buttons.map((button) => button.dataset.text), typing });
   byId("play").addEventListener("click", play.open);
   // On its way down: the router lets no key out, which JupyterLab would take for its own.
   const onKey = (event) => {

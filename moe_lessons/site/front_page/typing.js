@@ -1,7 +1,6 @@
 // What is typed on the front page: routed with every key as soon as the model is there, kept until then.
 
 const READY = "Type: each key is routed at once.";
-const NAMES = { json: "JSON" };
 const MOST_NEW = 40; // tokens that the model writes at once
 const LATER = "Your text is routed as soon as the model is here.";
 
@@ -10,17 +9,15 @@ const LATER = "Your text is routed as soon as the model is here.";
  * @param {any} parts.model the RouterView's
  * @param {HTMLTextAreaElement} parts.field
  * @param {(sentence: string) => void} parts.say
- * @param {Element} parts.list where the prompts' buttons go
- * @param {Record<string, string>} parts.prompts
+ * @param {HTMLButtonElement[]} parts.buttons each with a text to try
  */
-export function makeTyping({ model, field, say, list, prompts }) {
-  field.value = model.get("facts").pieces.join("");
+export function makeTyping({ model, field, say, buttons }) {
   /** @type {import("../answers/index.js").Answers | undefined} */
   let answers;
   /** @type {import("../model/index.js").Model | undefined} */
   let course;
   let writing = 0; // counts what was begun: another text or press ends what is being written
-  let routed = field.value;
+  let routed = model.get("facts").pieces.join("");
   let asked = false; // a frame is waiting: a fast hand or a slow machine routes the last of several keys
 
   const tell = (content) => {
@@ -39,12 +36,11 @@ export function makeTyping({ model, field, say, list, prompts }) {
     }
   };
   const soon = () => {
-    for (const button of list.children) button.setAttribute("aria-pressed", String(button === chosen()));
+    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.text === field.value));
     if (!answers) return say(field.value === routed ? "" : LATER);
     if (!asked) requestAnimationFrame(route);
     asked = true;
   };
-  const chosen = () => list.children[Object.values(prompts).indexOf(field.value)];
   const choose = (text) => {
     writing++;
     field.value = text;
@@ -71,15 +67,7 @@ export function makeTyping({ model, field, say, list, prompts }) {
   };
 
   field.addEventListener("input", () => (writing++, soon()));
-  for (const [name, text] of Object.entries(prompts)) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.title = text;
-    button.textContent = NAMES[name] ?? name[0].toUpperCase() + name.slice(1);
-    button.setAttribute("aria-pressed", "false");
-    button.addEventListener("click", () => choose(text));
-    list.append(button);
-  }
+  for (const button of buttons) button.addEventListener("click", () => choose(button.dataset.text));
 
   return {
     choose,
