@@ -14,7 +14,7 @@ from view_samples import by_words, causal, dense, random_loads
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
 import lab  # tests/lab.py
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from moe_lessons.exercises import quiz
 from moe_lessons.figures.plane import PlaneRun
@@ -184,7 +184,7 @@ def test_a_board_plays_its_recording(site):
         board = page.locator("#LoadBoard")
         board.scroll_into_view_if_needed()
         board.locator("button.moe-play").click()
-        page.wait_for_function("document.querySelector('#LoadBoard button.moe-play').textContent.includes('Pause')")
+        expect(board.locator("button.moe-play")).to_contain_text("Pause")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -192,12 +192,13 @@ def test_the_front_page_is_accessible_and_its_recorded_trace_has_living_knobs(si
     with opened(site, "index.html", dark=dark) as page:
         page.wait_for_selector("html[data-ready]")
         top_k = page.get_by_label("Top-k", exact=True)
-        before = page.locator("#router [aria-live], #router [role=status]").all_inner_texts()
+        expect(page.locator("#router button.moe-play")).to_contain_text("Play", timeout=15_000)  # tokens have fallen
+        before = page.locator("#router p").all_inner_texts()
         top_k.focus()
         page.keyboard.press("ArrowLeft")
         page.wait_for_timeout(200)
         assert top_k.input_value() == "1"
-        assert page.locator("#router [aria-live], #router [role=status]").all_inner_texts() != before
+        assert page.locator("#router p").all_inner_texts() != before
         assert axe(page) == []
 
 
@@ -205,7 +206,13 @@ def test_a_sentence_typed_on_the_front_page_is_routed(site):
     with opened(site, "index.html") as page:
         page.wait_for_selector("html[data-ready=model]", timeout=30_000)
         page.locator("#text").fill("Zebras graze")
-        page.wait_for_function("document.querySelector('#router').textContent.includes('Z')")
+        expect(page.locator("#router")).to_contain_text("Z", timeout=10_000)
+        for text in ("", "a" * 100_000):  # one sentence, and the page goes on
+            page.locator("#text").fill(text)
+            expect(page.locator("#router .moe-message")).to_be_visible()
+            assert len(page.locator("#router .moe-message").inner_text().splitlines()) == 1
+        page.locator("#text").fill("Zebras graze <script>alert(1)</script> 🙂 سلام")
+        expect(page.locator("#router")).to_contain_text("<script>alert(1)</script>", timeout=10_000)
 
 
 def test_play_mode_switches_an_expert_off_and_on_again_and_escape_leaves_it(site):
@@ -232,7 +239,7 @@ def test_a_lesson_is_alive_and_accessible_and_asks_nobody_else(lesson):
         assert places.count() >= 5
         for place in places.all():
             place.scroll_into_view_if_needed()
-        page.wait_for_function("[...document.querySelectorAll('.moe-host[data-state]')].every(e => e.dataset.live)")
+        expect(page.locator(".moe-host[data-state]:not([data-live])")).to_have_count(0, timeout=20_000)
         assert page.locator("img:not([alt])").count() == 0
         assert axe(page) == []
 

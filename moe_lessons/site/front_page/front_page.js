@@ -44,11 +44,11 @@ async function start() {
   document.addEventListener("keydown", onKey, true);
   document.documentElement.dataset.ready = "recorded";
   // The first thing that a visitor sees is tokens that fall; whoever wants no motion presses the button.
-  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play.button()?.click();
-  // The model is large: it comes when all of the page stands, so that it takes nothing from the first picture.
-  const fetchIt = () => setTimeout(() => fetchModel(typing), 100);
-  if (document.readyState === "complete") fetchIt();
-  else addEventListener("load", fetchIt, { once: true });
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play.once();
+  // The model is large: it comes when all of the page stands and has been painted, and takes nothing from that.
+  const painted = () => requestAnimationFrame(() => requestAnimationFrame(() => fetchModel(typing)));
+  if (document.readyState === "complete") painted();
+  else addEventListener("load", painted, { once: true });
 }
 
 async function fetchModel(typing) {

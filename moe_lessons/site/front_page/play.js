@@ -40,6 +40,16 @@ export function makePlay({ model, root, prompts, typing }) {
   const button = () => /** @type {HTMLButtonElement | null} */ (root.querySelector("button.moe-play"));
   const plays = () => button()?.textContent.includes("Pause");
 
+  /** Let the tokens fall through the first layer alone. */
+  const once = () => {
+    const [, second] = model.get("facts").layers;
+    const rest = () => model.get("layer") === second && plays() && button().click();
+    button()?.click();
+    model.on("change:layer", rest);
+    // The next press, this one's or the hand's, ends it: a film that somebody starts goes on to its end.
+    button()?.addEventListener("click", () => model.off("change:layer", rest), { once: true });
+  };
+
   /** Let the tokens fall, layer after layer; a view without a film steps through its layers. */
   const fall = async (signal) => {
     if (button()) {
@@ -104,5 +114,5 @@ export function makePlay({ model, root, prompts, typing }) {
   };
   document.addEventListener("fullscreenchange", () => document.fullscreenElement || !running || close());
   document.addEventListener("keydown", (event) => event.key === "Escape" && running && close(), true);
-  return { button, open, close, toggle: () => (running ? close() : open()) };
+  return { once, open, close, toggle: () => (running ? close() : open()) };
 }
