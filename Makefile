@@ -1,6 +1,6 @@
 # make lab and make test are all that most people need; `make help` names the rest.
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint widgets watch notebooks robust doctor clean
+.PHONY: help lab test lint widgets watch site notebooks states robust doctor clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -46,8 +46,14 @@ widgets: node_modules/.package-lock.json  ## build the widgets' front ends anew 
 watch: node_modules/.package-lock.json  ## the same after each edit; notebooks opened with ANYWIDGET_HMR=1 show it at once
 	@npm run --silent watch
 
+site: .venv/ready-site node_modules/.package-lock.json  ## the lessons as a web site in site/; LESSONS="00 05" for these alone
+	@$(BIN)/python -m moe_lessons.site $(if $(LESSONS),--lessons $(LESSONS))
+
 notebooks: .venv/ready-test  ## execute every notebook again, in place
 	@$(BIN)/python -m moe_lessons.authoring run
+
+states: .venv/ready-test  ## execute every notebook for its widgets' states alone, which the site shows
+	@$(BIN)/python -m moe_lessons.authoring states
 
 robust: .venv/ready-test  ## every statement on other machines, seeds and busy cores; QUICK=1 for a few minutes of it
 	@MOE_LESSONS_STOP_AFTER=1800 $(BIN)/python -m moe_lessons.authoring robust $(if $(QUICK),--quick) $(ARGS)
@@ -56,7 +62,7 @@ doctor: .venv/ready  ## what this machine has, and what to do about what it lack
 	@$(BIN)/moe-lessons doctor
 
 clean:  ## remove .venv, caches and built files; lessons stay
-	rm -rf .venv node_modules build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv node_modules build dist site .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/ready: pyproject.toml constraints.txt .ci/setup.sh .ci/overrides.json
@@ -66,6 +72,10 @@ clean:  ## remove .venv, caches and built files; lessons stay
 .venv/ready-test: pyproject.toml constraints.txt package-lock.json .ci/setup.sh .ci/overrides.json
 	@sh .ci/setup.sh test
 	@touch .venv/ready $@
+
+.venv/ready-site: .venv/ready constraints.txt pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site]"
+	@touch $@
 
 node_modules/.package-lock.json: package-lock.json
 	@npm ci --silent

@@ -24,6 +24,7 @@ AXES = {
     "vocab": "different tokens: vocab_size",
     "ranks": "processes that share a model, by their numbers in torch.distributed",
     "experts": "routed experts of one layer: n_routed_experts",
+    "groups": "equal groups of neighboring experts: n_groups",
     "top_k": "experts that one token goes to",
     "choices": "pairs of a token and one of its experts, in one row: tokens x top_k",
     "layers": "layers of a model, or of a trace",

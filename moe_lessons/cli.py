@@ -19,6 +19,7 @@ COMMANDS = {
     "bundle": "prepare one folder from which a room without network installs the course",
     "train": "train a small dense or sparse model on a text",
     "count": "count a model's parameters, in all and at work on one token, its cache and its FLOPs",
+    "site": "show the built web site on this machine, for a projector",
     "bench": "measure dispatch, training, generation and start-up here, beside Hugging Face",
 }
 

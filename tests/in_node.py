@@ -1,10 +1,12 @@
-"""Asking a widget's own JavaScript, in Node, what it makes of a value."""
+"""Asking our own JavaScript, a widget's or the site's, in Node, what it makes of a value."""
 
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from moe_lessons import widgets
+from moe_lessons.resources import data_path
 
 WIDGETS = Path(widgets.__file__).parent
 
@@ -23,5 +25,32 @@ process.stdout.write(JSON.stringify({expression}));
 """
     command = [node, "--input-type=module", "--eval", code]
     done = subprocess.run(command, input=json.dumps(value), capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def ask_site(node: str, task: str, value: object, checkpoint: Path | None = None) -> Any:
+    """What the site's model answers: `task` is one of those in tests/js/ask_site.js."""
+    files = {
+        "checkpoint": str(checkpoint or data_path("checkpoints/course-moe.safetensors")),
+        "tokenizer": str(data_path("tokenizer.json")),
+    }
+    command = [node, str(Path(__file__).parent / "js" / "ask_site.js")]
+    # Lone surrogates pass as escapes.
+    send = json.dumps({"task": task, "value": value, **files})
+    done = subprocess.run(command, input=send, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def run_module(node: str, module: str, body: str, value: object) -> Any:
+    """What the body of an async function returns, which sees a module of the package as `m` and the value as `value`."""
+    code = f"""
+import * as m from {json.dumps((WIDGETS.parent / f"{module}.js").as_uri())};
+const run = async (value) => {{ {body} }};
+process.stdout.write(JSON.stringify(await run({json.dumps(value)})));
+"""
+    command = [node, "--input-type=module", "--eval", code]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -69,7 +69,8 @@ STOPWATCH = """() => {
         settled((time) => { times.push(time - since); since = null; });
     };
     window.addEventListener("input", (event) => event.target.type === "range" && start(event), true);
-    window.addEventListener("keydown", (event) => event.target.closest?.(".column") && start(event), true);
+    const keyed = (event) => event.target.closest?.(".column, .moe-bin, .moe-token");
+    window.addEventListener("keydown", (event) => keyed(event) && start(event), true);
     const dragged = (event) => event.buttons && event.target.closest?.("svg");
     window.addEventListener("pointermove", (event) => dragged(event) && start(event), true);
 }"""
@@ -87,6 +88,7 @@ def moves(page: Page, n: int) -> dict[str, list[float]]:
         return page.evaluate("() => [...window.stopwatch]")
 
     result = {}
+    page.locator(".moe-router-open").click()
     for knob in ("temperature", "topK", "noise", "capacity", "layer"):
         slider = page.locator(f".moe-router [data-knob={knob}]")
         slider.focus()
@@ -98,6 +100,14 @@ def moves(page: Page, n: int) -> dict[str, list[float]]:
         result[knob] = times_of(lambda i: page.keyboard.press(key if i // size % 2 == 0 else back))  # noqa: B023
         page.keyboard.press("Home" if knob != "capacity" else "End")
     page.locator(".moe-router-reset").click()
+    page.emulate_media(reduced_motion="reduce")  # else ribbons glide for as long as the eye needs
+    page.locator(".moe-bin").nth(3).focus()
+    result["expert off"] = times_of(lambda i: page.keyboard.press("Enter"))
+    page.locator(".moe-token").nth(4).focus()
+    result["token"] = times_of(lambda i: page.keyboard.press("ArrowRight"))
+    if page.locator(".moe-router-reset").is_visible():
+        page.locator(".moe-router-reset").click()
+    page.locator("[data-panel=scores]").click()
     page.locator(".moe-router-scores .column").nth(1).focus()
     result["bias by keys"] = times_of(lambda i: page.keyboard.press("ArrowUp" if i // 25 % 2 == 0 else "ArrowDown"))
     box = page.locator(".moe-router-scores .column .hit").nth(2).bounding_box()

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from moe_lessons import authoring
 from moe_lessons.authoring import folder, robust, tables
 from moe_lessons.authoring.clean import clean
-from moe_lessons.authoring.execute import Timing, make
+from moe_lessons.authoring.execute import Timing, make, make_states
 from moe_lessons.authoring.text import from_text, to_text
 from moe_lessons.authoring.times import measure_times, promised
 
@@ -35,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     for does, name, what in (
         (_run, "run", "execute again, in place"),
         (_clean, "clean", "clean in place, without executing"),
+        (_states, "states", "run, and the widgets' states alone into data/states/, for the web site"),
         (_times, "times", "run, and how long that took and the memory it held into TEACHING.md"),
         (_robust, "robust", "every statement on other machines and seeds, into data/margins.json"),
     ):
@@ -68,6 +71,15 @@ def _times(args: argparse.Namespace) -> bool:
     return True
 
 
+def _states(args: argparse.Namespace) -> bool:
+    made = [_make(path, path, does=_states_of) for path in folder.targets(args.notebooks)]
+    return all(made)
+
+
+def _states_of(notebook: NotebookNode, path: Path) -> Timing:
+    return make_states(notebook, path.stem)
+
+
 def _clean(args: argparse.Namespace) -> bool:
     for path in folder.targets(args.notebooks):
         folder.write(clean(folder.read(path), path.stem), path)
@@ -94,11 +106,11 @@ def _make_all(jobs: Sequence[tuple[Path, Path]], reads: Callable | None = None) 
     return all(made)
 
 
-def _make(source: Path, target: Path, reads: Callable | None = None) -> bool:
+def _make(source: Path, target: Path, reads: Callable | None = None, does: Callable[..., Timing] = make) -> bool:
     """Make one notebook; False where it failed or was too slow."""
     try:
         notebook = reads(source.read_text(encoding="utf-8")) if reads else folder.read(source)
-        return _report(target.name, make(notebook, target))
+        return _report(target.name, does(notebook, target))
     except (RuntimeError, TimeoutError, ValueError, OSError) as error:
         print(f"{source.name}: {error}", file=sys.stderr, flush=True)
         return False

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nbformat import NotebookNode
 
-from moe_lessons.authoring import folder
+from moe_lessons.authoring import folder, states
 from moe_lessons.authoring.clean import clean
 from moe_lessons.authoring.text import bare
 from moe_lessons.checkup.check import shown
@@ -86,18 +86,32 @@ def execute(notebook: NotebookNode, where: Path, **variables: str) -> Timing:
 
 
 def make(notebook: NotebookNode, target: Path) -> Timing:
-    """Execute, clean and write to `target`; after an error the notebook that was there stays as it was.
+    """Execute, clean and write to `target`, and a lesson's widget states to data/states.
+
+    After an error the notebook that was there stays as it was.
 
     The lesson begins with an empty cache, as on a learner's machine: an answer to its quiz or a router on its
     leaderboard would show in what is stored.
     """
     fresh = bare(notebook)
     with tempfile.TemporaryDirectory() as cache:
-        timing = execute(fresh, target.parent, MOE_LESSONS_CACHE=cache)
+        timing = execute(fresh, target.parent, MOE_LESSONS_CACHE=cache, **states.CARRY)
+        kept = states.take(fresh, target.stem)
         for output in (output for cell in fresh.cells for output in cell.get("outputs", [])):
             if output.output_type == "stream":
                 output.text = output.text.replace(cache, shown(cache_dir()))  # the learner's
     folder.write(clean(fresh, target.stem), target)
+    if target.parent.resolve() == folder.NOTEBOOKS:
+        states.write(kept, target.stem)
+    return timing
+
+
+def make_states(notebook: NotebookNode, lesson: str) -> Timing:
+    """Execute a copy, and write its widget states alone: the notebook stays as it is."""
+    fresh = bare(notebook)
+    with tempfile.TemporaryDirectory() as cache:
+        timing = execute(fresh, folder.NOTEBOOKS, MOE_LESSONS_CACHE=cache, **states.CARRY)
+    states.write(states.take(fresh, lesson), lesson)
     return timing
 
 

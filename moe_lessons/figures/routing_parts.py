@@ -1,20 +1,27 @@
-"""The parts of RouterView's still picture: the text, the grid of all layers, load and scores."""
+"""The parts of RouterView's still picture: chips of text, ribbons, and the stack of layers."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
-from matplotlib.patches import Rectangle
+from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.path import Path
 
-from moe_lessons.figures.contrast import luminance
-from moe_lessons.figures.style import INK, MUTED, RULE
-from moe_lessons.tracing.rule import Knobs, Routed, slots_per_expert
+from moe_lessons.figures.colors import ink_on
+from moe_lessons.figures.contrast import PAPER
+from moe_lessons.figures.style import INK, MUTED
+from moe_lessons.tracing.rule import Knobs, Routed
 from moe_lessons.tracing.trace import RoutingTrace
 
 SIGN = 0.0645  # inches: the width of one sign of the text
-LINE = 0.225  # inches: from line to line of the text
+LINE = 0.25  # inches: from line to line of the text
+CHIP = 0.18  # inches: the height of a token
+_PAD, _BLANK = 0.035, 0.06  # inches inside a chip, and for a blank between chips
+_THICK, _THIN = 0.085, 0.007  # inches of a token's whole weight, and of the thinnest ribbon
+_MOST_RIBBONS = 1200
 
 
 class Still(NamedTuple):
@@ -29,184 +36,167 @@ class Still(NamedTuple):
     knobs: Knobs  # of the drawn layer
 
 
-def _faded(color: str | tuple, amount: float) -> tuple[float, ...]:
-    return tuple(1 - amount * (1 - channel) for channel in to_rgb(color))
+class Chip(NamedTuple):
+    """One token's place, in inches from the upper left corner of the text."""
+
+    token: int
+    x: float
+    line: int
+    width: float
+    text: str
 
 
-def text_panel(page: Axes, top: float, lines: list, view: Still, changed: np.ndarray) -> None:
-    """The tokens in their lines: colored by the first expert, underlined by the second, dotted above where changed."""
+def mixed(color: str | tuple, amount: float, ground: str = PAPER) -> tuple[float, ...]:
+    """So much of a color on the paper."""
+    return tuple(amount * one + (1 - amount) * other for one, other in zip(to_rgb(color), to_rgb(ground), strict=True))
+
+
+def chips_of(trace: RoutingTrace, width: float, pinned: int, most_lines: int, shown) -> list[Chip]:
+    """The tokens in lines of that many inches; at most `most_lines`, so chosen that the pinned token is among them."""
+    chips: list[Chip] = []
+    x, line = 0.0, 0
+    for token, piece in enumerate(trace.pieces):
+        bare = piece[1:] if piece[:1] == " " and piece.strip() else piece
+        text = (shown(bare) if bare.strip(" ") else "\u2423" * len(bare))[: int(width / SIGN) - 2] or "\u2423"
+        wide = max(0.14, len(text) * SIGN + 2 * _PAD)
+        x += _BLANK if bare != piece else 0
+        apart = token and trace.sequence[token] != trace.sequence[token - 1]
+        if x and (x + wide > width or apart):
+            x, line = 0.0, line + 1
+        chips.append(Chip(token, x, line, wide, text))
+        x += wide + 0.03
+        if piece.endswith("\n") and token < trace.n_tokens - 1:
+            x, line = 0.0, line + 1
+    last = max(chips[pinned].line, most_lines - 1)
+    kept = range(last - most_lines + 1, last + 1)
+    return [chip._replace(line=chip.line - kept[0]) for chip in chips if chip.line in kept]
+
+
+def text_panel(page: Axes, left: float, top: float, chips: list[Chip], view: Still, changed: np.ndarray) -> None:
+    """The tokens: colored by the first expert, underlined by the second, dotted above where changed."""
     routed, trace, colors = view.routed[view.row], view.trace, view.colors
-    for number, line in enumerate(lines):
-        y = top + number * LINE
-        for token, column, text in line:
-            x, width = 0.02 + column * SIGN, len(text) * SIGN
-            experts, weights, dropped = routed.experts[token], routed.weights[token], routed.dropped[token]
-            inside = view.highlight is None or view.highlight in experts
-            strength = weights[0] / weights.sum() if weights.sum() > 0 else 0
-            blank = not trace.pieces[token].strip()
-            shade = (0.16 + 0.44 * strength) * (0.55 if blank else 1) if inside else 0.06
-            base = colors[experts[0]] if inside else MUTED
-            page.add_patch(Rectangle((x, y), width - 0.012, 0.165, facecolor=_faded(base, shade), linewidth=0))
-            if len(experts) > 1 and inside and not dropped[1]:
-                underline = Rectangle((x, y + 0.165), width - 0.012, 0.028, facecolor=colors[experts[1]], linewidth=0)
-                page.add_patch(underline)
-            if changed[token]:
-                page.plot([x + 0.01, x + width - 0.02], [y - 0.012] * 2, color=INK, linewidth=1.2, linestyle=":")
-            if dropped.all():
-                page.plot([x, x + width - 0.012], [y + 0.088] * 2, color=INK, linewidth=0.9)
-            if token == view.pinned:
-                box = Rectangle((x - 0.008, y - 0.006), width + 0.004, 0.205, fill=False, edgecolor=INK, linewidth=1.3)
-                page.add_patch(box)
-            # Sign by sign: the font's own width would drift away from the cells.
-            for offset, sign in enumerate(text):
-                if sign != " ":
-                    page.text(
-                        x + (offset + 0.45) * SIGN,
-                        y + 0.088,
-                        sign,
-                        fontsize=7.4,
-                        family="DejaVu Sans Mono",
-                        ha="center",
-                        va="center_baseline",
-                        color=MUTED if blank or sign in "↵→" or not inside else INK,
-                        parse_math=False,
-                    )
-
-
-def grid_panel(axis: Axes, view: Still, changed: Sequence[np.ndarray]) -> None:
-    """Each cell is twelve thin rows of pixels: one that may be dark, seven of the first expert, two of the second."""
-    trace, layers, tokens = view.trace, view.trace.n_layers, view.trace.n_tokens
-    table = np.array([to_rgb(color) for color in view.colors])
-    picture = np.ones((layers, 12, tokens, 3))
-    for at, (routed, other) in enumerate(zip(view.routed, changed, strict=True)):
-        last = min(1, routed.experts.shape[1] - 1)
-
-        def shade(rank: int, routed: Routed = routed) -> np.ndarray:
-            strength = np.where(routed.dropped[:, rank], 0.25, 1.0)[:, None]
-            return 1 - strength * (1 - table[routed.experts[:, rank]])
-
-        picture[at, :9] = shade(0)
-        picture[at, 9:11] = shade(last)
-        picture[at, 0][other] = to_rgb(INK)
-        if view.highlight is not None:
-            outside = ~(routed.experts == view.highlight).any(axis=-1)
-            picture[at][:, outside] = 1 - 0.12 * (1 - picture[at][:, outside])
-    extent = (-0.5, tokens - 0.5, layers - 0.5, -0.5)
-    axis.imshow(picture.reshape(layers * 12, tokens, 3), extent=extent, aspect="auto", interpolation="nearest")
-    if tokens <= 110:
-        axis.vlines(np.arange(tokens + 1) - 0.5, -0.5, layers - 0.5, color="white", linewidth=0.7)
-    if tokens <= 64 and layers <= 8:
-        for at, routed in enumerate(view.routed):
-            for t, (expert, lost) in enumerate(zip(routed.experts[:, 0], routed.dropped[:, 0], strict=True)):
-                ink = "white" if luminance(picture[at, 4, t]) < 0.3 else INK
-                axis.text(t, at - 0.13, str(expert), fontsize=6, ha="center", va="center", color=ink)
-                if lost:
-                    axis.plot([t - 0.3, t + 0.3], [at - 0.13] * 2, color=INK, linewidth=0.8)
-    axis.set(xlim=(-0.6, tokens - 0.4), ylim=(layers - 0.45, -0.55), xticks=[])
-    axis.set_yticks(range(layers), [f"layer {number}" for number in trace.layers], fontsize=7.5)
-    axis.tick_params(length=0, pad=2, labelcolor=MUTED)
-    axis.get_yticklabels()[view.row].set(color=INK, fontweight="bold")
-    for side in axis.spines.values():
-        side.set_visible(False)
-    wide, line = {"fill": False, "edgecolor": INK, "clip_on": False}, 1.1
-    axis.add_patch(Rectangle((-0.5, view.row - 0.5), tokens, 0.92, linewidth=line, **wide))
-    axis.add_patch(Rectangle((view.pinned - 0.5, -0.56), 1, layers + 0.06, linewidth=line, **wide))
-
-
-def load_panel(axis: Axes, view: Still, load: np.ndarray, mean: float) -> None:
-    """Tokens per expert, what was dropped pale, and a line at the slots or at the mean."""
-    n, routed, capacity = len(load), view.routed[view.row], view.knobs.capacity
-    kept = np.bincount(routed.experts[~routed.dropped], minlength=n)
-    faces = [c if view.highlight in (None, e) else _faded(c, 0.3) for e, c in enumerate(view.colors)]
-    if (kept < load).any():
-        pale = [_faded(face, 0.25) for face in faces]
-        axis.bar(range(n), load, width=0.72, color=pale, edgecolor=faces, linestyle=(0, (2, 1.4)), linewidth=0.8)
-        axis.bar(range(n), kept, width=0.72, color=faces)
-    else:
-        axis.bar(range(n), load, width=0.72, color=faces)
-    slots = slots_per_expert(capacity, len(routed.experts), routed.experts.shape[1], n) if capacity else 0
-    line, words = (slots, f"{slots} slots") if capacity else (mean, f"mean {mean:.3g}")
-    axis.set(xlim=(-0.6, n - 0.4), ylim=(0, max(load.max(), min(line, 2 * load.max())) * 1.18), yticks=[])
-    if line <= axis.get_ylim()[1]:
-        _bound(axis, line, words)
-    if n <= 16:
-        for expert, count in enumerate(load):
-            axis.annotate(
-                str(count), (expert, count), (0, 2), textcoords="offset points", fontsize=7, ha="center", color=MUTED
+    for token, offset, line, width, text in chips:
+        x, y = left + offset, top + line * LINE
+        experts, weights, dropped = routed.experts[token], routed.weights[token], routed.dropped[token]
+        inside = view.highlight is None or view.highlight in experts
+        strength = weights[0] / weights.sum() if weights.sum() > 0 else 0
+        blank = not trace.pieces[token].strip()
+        shade = (0.16 + 0.44 * strength) * (0.55 if blank else 1) if inside else 0
+        face = mixed(colors[experts[0]], shade)
+        page.add_patch(Rectangle((x, y), width, CHIP, facecolor=face, linewidth=0, zorder=3))
+        if len(experts) > 1 and inside and not dropped[1]:
+            line_of = Rectangle(
+                (x, y + CHIP - 0.025), width, 0.025, facecolor=colors[experts[1]], linewidth=0, zorder=3
             )
-    _number(axis, view)
+            page.add_patch(line_of)
+        if changed[token]:
+            page.plot([x + 0.01, x + width - 0.01], [y - 0.02] * 2, color=INK, linewidth=1.2, linestyle=":", zorder=3)
+        if dropped.all():
+            page.plot([x, x + width], [y + CHIP / 2] * 2, color=INK, linewidth=0.9, zorder=4)
+        if token == view.pinned:
+            box = Rectangle((x - 0.012, y - 0.012), width + 0.024, CHIP + 0.024, fill=False, edgecolor=INK, zorder=4)
+            page.add_patch(box)
+        # Sign by sign: the font's own width would drift away from the chip's.
+        start = x + (width - len(text) * SIGN) / 2
+        for at, sign in enumerate(text):
+            if sign != " ":
+                page.text(
+                    start + (at + 0.5) * SIGN,
+                    y + 0.08,
+                    sign,
+                    fontsize=7.4,
+                    family="DejaVu Sans Mono",
+                    ha="center",
+                    va="center_baseline",
+                    color=MUTED if blank or sign in "\u21b5\u2192" or not inside else INK,
+                    parse_math=False,
+                    zorder=4,
+                )
 
 
-def _bound(axis: Axes, value: float, words: str) -> None:
-    axis.axhline(value, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)), zorder=0.5)
-    axis.annotate(
-        words,
-        (1, value),
-        xycoords=("axes fraction", "data"),
-        xytext=(2, 0),
-        textcoords="offset points",
-        fontsize=7,
-        color=MUTED,
-        va="center",
-        annotation_clip=False,
-    )
+def ribbon_panel(page: Axes, left: float, top: float, foot: float, mouth: float, chips, bins, view: Still) -> int:
+    """Ribbons from the chips to the bins' mouths, as thick as the weights; how many each token has.
 
-
-def score_panel(axis: Axes, view: Still) -> None:
-    """The pinned token's scores, what bias adds to them dashed, and the weight of each chosen expert."""
-    routed, n, colors = view.routed[view.row], view.trace.n_experts, view.colors
-    scores = routed.scores[view.pinned]
-    # Only differences between biases matter for a choice, and training may move them all together.
-    own = view.trace.bias[view.row]
-    bias = own - own.min() + (np.array(view.knobs.bias) if view.knobs.bias else 0)
-    parts = (part[view.pinned].tolist() for part in (routed.experts, routed.weights, routed.dropped))
-    chosen = {expert: "dropped" if lost else f"×{weight:.2f}" for expert, weight, lost in zip(*parts, strict=True)}
-    faces = [colors[e] if e in chosen else _faded(colors[e], 0.28) for e in range(n)]
-    axis.bar(range(n), scores, width=0.72, color=faces)
-    if bias.any():
-        axis.bar(
-            range(n),
-            bias,
-            bottom=scores,
-            width=0.72,
-            facecolor="none",
-            edgecolor=colors,
-            linestyle=(0, (2, 1.4)),
-            linewidth=0.9,
+    `foot` is where the text ends, `mouth` where the bins begin, `bins` each one's left edge and width, all in inches.
+    """
+    routed = view.routed[view.row]
+    top_k = routed.experts.shape[1]
+    ranks = max(1, min(top_k, _MOST_RIBBONS // max(1, len(chips))))
+    order = sorted(chips, key=lambda chip: chip.x)
+    whole = max([routed.weights[chip.token].sum() for chip in chips] + [1e-9])
+    arriving = np.zeros(len(bins))
+    ends = []
+    for chip in order:
+        unit = min(_THICK, max(0.03, chip.width - 0.03)) / whole
+        weights = routed.weights[chip.token, :ranks] * unit
+        starts = left + chip.x + chip.width / 2 - weights.sum() / 2 + np.cumsum(weights) - weights / 2
+        for k in range(ranks):
+            expert, wide = int(routed.experts[chip.token, k]), max(_THIN, float(weights[k]))
+            y = top + chip.line * LINE + CHIP
+            ends.append((chip.token, expert, starts[k], y, wide, bool(routed.dropped[chip.token, k])))
+            arriving[expert] += wide
+    taken = np.zeros(len(bins))
+    paths, colors, widths, styles = [], [], [], []
+    for token, expert, x, y, wide, lost in ends:
+        edge, width = bins[expert]
+        squeeze = min(1.0, (width * 0.9) / arriving[expert])
+        end = edge + width / 2 - arriving[expert] * squeeze / 2 + (taken[expert] + wide / 2) * squeeze
+        taken[expert] += wide
+        turn = max(y, foot)
+        bend = (mouth - turn) * 0.56
+        points = [(x, y), (x, turn), (x, turn + bend), (end, mouth - bend), (end, mouth)]
+        paths.append(Path(points, [Path.MOVETO, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]))
+        faded = view.highlight not in (None, expert)
+        alpha = 0.95 if token == view.pinned and not faded else 0.12 if faded else 0.5
+        colors.append((*to_rgb(MUTED if lost else view.colors[expert]), alpha))
+        widths.append(0.7 if lost else wide * 72)
+        styles.append((0, (3, 2)) if lost else "-")
+    mine = [i for i, (token, *_) in enumerate(ends) if token == view.pinned]
+    for some, height in ([i for i in range(len(ends)) if i not in set(mine)], 1), (mine, 1.5):
+        page.add_collection(
+            PathCollection(
+                [paths[i] for i in some],
+                facecolors="none",
+                edgecolors=[colors[i] for i in some],
+                linewidths=[widths[i] for i in some],
+                linestyles=[styles[i] for i in some],
+                capstyle="butt",
+                zorder=height,
+            ),
+            autolim=False,
         )
-    wanted = scores + bias
-    top = max(float(np.maximum(scores, wanted).max()), 1e-9)
-    axis.set(xlim=(-0.6, n - 0.4), ylim=(min(0.0, float(wanted.min())), top * 1.18))
-    for expert, weight in chosen.items():
-        axis.annotate(
-            weight,
-            (expert, max(scores[expert], wanted[expert])),
-            (0, 2.5),
-            textcoords="offset points",
-            fontsize=7.5,
-            fontweight="bold",
-            ha="center",
-            color=INK,
-            rotation=0 if n <= 16 and "dropped" not in chosen.values() else 90,
-        )
-    _bound(axis, min(wanted[expert] for expert in chosen), f"top {len(chosen)}")
-    axis.set_yticks([0, round(top, 2)])
-    axis.tick_params(axis="y", labelsize=7)
-    _number(axis, view)
-    for label, expert in zip(axis.get_xticklabels(), axis.get_xticks(), strict=True):
-        if expert in chosen:
-            label.set(color=INK, fontweight="bold")
+    return ranks
 
 
-def _number(axis: Axes, view: Still) -> None:
-    """Number the experts; with their bias below, and in brackets where they are off."""
-    n, knobs = view.trace.n_experts, view.knobs
-    ticks = range(0, n, 1 if n <= 24 else 4 if n <= 40 else 8)
-
-    def name(expert: int) -> str:
-        number = f"({expert})" if expert in knobs.off else str(expert)
-        return f"{number}\n{knobs.bias[expert]:+.3g}" if knobs.bias and knobs.bias[expert] else number
-
-    axis.set_xticks(ticks, [name(expert) for expert in ticks])
-    axis.tick_params(axis="x", labelsize=7.5 if n <= 16 else 6.5, pad=2)
-    axis.spines["bottom"].set_color(RULE)
+def stack_panel(axis: Axes, view: Still) -> None:
+    """Each layer as a strip of its tokens' first experts, with the way of the pinned token through all of them."""
+    trace, layers = view.trace, view.trace.n_layers
+    table = np.array([to_rgb(color) for color in view.colors])
+    picture = np.stack([table[routed.experts[:, 0]] for routed in view.routed])  # [layers, tokens, 3]
+    if view.highlight is not None:
+        outside = np.stack([~(routed.experts == view.highlight).any(axis=-1) for routed in view.routed])
+        picture[outside] = 0.2 * picture[outside] + 0.8 * np.array(to_rgb(PAPER))
+    axis.set(xlim=(0, 1), ylim=(layers, 0))
+    axis.axis("off")
+    named = layers <= 12
+    for at in range(layers):
+        place = (0.0, 1.0, at + (0.9 if named else 1), at + (0.5 if named else 0))
+        x = (view.pinned + 0.5) / trace.n_tokens
+        axis.plot([x, x], place[2:], color=INK, linewidth=0.8)
+        axis.imshow(picture[at : at + 1], extent=place, aspect="auto", interpolation="nearest")
+        if named:
+            here = at == view.row
+            words = f"layer {trace.layers[at]}"
+            axis.text(0, at + 0.32, words, fontsize=7.5, color=INK if here else MUTED, weight="bold" if here else 400)
+            for rank, expert in enumerate(view.routed[at].experts[view.pinned][:2][::-1]):
+                color = view.colors[expert]
+                box = FancyBboxPatch(
+                    (0.83 - 0.2 * rank, at + 0.1), 0.15, 0.26, boxstyle="round,pad=0.01", facecolor=color, linewidth=0
+                )
+                axis.add_patch(box)
+                x, ink = 0.905 - 0.2 * rank, ink_on(color)
+                axis.text(x, at + 0.24, str(expert), fontsize=6.5, color=ink, ha="center", va="center")
+            if here:
+                edge = Rectangle((-0.05, at + 0.02), 1.1, 0.96, fill=False, edgecolor=INK, linewidth=1, clip_on=False)
+                axis.add_patch(edge)
+    axis.set(xlim=(0, 1), ylim=(layers, 0))

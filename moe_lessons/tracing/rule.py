@@ -126,14 +126,21 @@ def route_with(
     return Routed(weights, experts, scores, dropped)
 
 
-def _within_best_groups(wanted: np.ndarray, knobs: Knobs) -> np.ndarray:
-    groups = wanted.reshape(*wanted.shape[:-1], knobs.n_groups, -1)
-    best = np.sort(groups, axis=-1)
-    of_group = best[..., -1] if knobs.group_score == "max" else best[..., -1] + best[..., -2]
+def best_groups(
+    wanted: Float[np.ndarray, "*rows experts"], knobs: Knobs | RoutingRule
+) -> Bool[np.ndarray, "*rows groups"]:
+    """Which groups a token may choose its experts from, by its scores plus bias; a tie goes to the lower index."""
+    best = np.sort(wanted.reshape(*wanted.shape[:-1], knobs.n_groups, -1), axis=-1)
+    of_group = best[..., -1] if knobs.group_score == "max" or knobs.n_groups == 1 else best[..., -1] + best[..., -2]
     chosen = np.argsort(-of_group, axis=-1, kind="stable")[..., : knobs.top_groups]
     inside = np.zeros(of_group.shape, dtype=bool)
     np.put_along_axis(inside, chosen, True, axis=-1)
-    return np.where(inside[..., None], groups, -np.inf).reshape(wanted.shape)
+    return inside
+
+
+def _within_best_groups(wanted: np.ndarray, knobs: Knobs) -> np.ndarray:
+    groups = wanted.reshape(*wanted.shape[:-1], knobs.n_groups, -1)
+    return np.where(best_groups(wanted, knobs)[..., None], groups, -np.inf).reshape(wanted.shape)
 
 
 def order_of_service(

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { habit, headOf, pixels, topKeys } from "../../moe_lessons/widgets/attention_view/view.js";
-import { entropy, ranking } from "../../moe_lessons/widgets/sampling_view/view.js";
+import { entropy, ranking } from "../../moe_lessons/widgets/sampling_view/rule.js";
 import { spread, ticks } from "../../moe_lessons/widgets/shared/chart.js";
 import { choices, numbers, onFrame, visible } from "../../moe_lessons/widgets/shared/common.js";
 import { channels } from "../../moe_lessons/widgets/shared/expert_colors.js";

@@ -133,6 +133,9 @@ def test_two_traces_take_turns_a_theme_keeps_the_grid_and_a_board_lives_on(chrom
         lab.open_notebook(page, address, lesson.name)
         lab.run_all(page)
         sides = page.locator(".moe-router-sides button")
+        for panel in ("layers", "scores"):
+            page.locator(f"[data-panel={panel}]").click()
+        page.wait_for_timeout(300)
         page.locator(".moe-router-cells").focus()
         for pressed in ("true", "false"):
             page.keyboard.press("c")
@@ -169,9 +172,26 @@ def test_knobs_are_dragged_applied_to_the_model_and_let_go(lesson_with_a_model):
         view.scroll_into_view_if_needed()
         assert badge.inner_text() == "as it was"
 
+        # A bin is pressed: its expert is off, and the loss answers.
+        loss = view.locator(".moe-router-loss b")
+        view.locator(".moe-bin").nth(9).click()
+        page.wait_for_selector(".moe-router-badge.applied", timeout=20_000)
+        before, after = (float(cost) for cost in loss.inner_text().split(" → "))
+        assert before != after and "Expert 9 is off" in sentence.inner_text()
+        view.locator(".moe-router-reset").click()
+        page.wait_for_timeout(300)
+        assert badge.inner_text() == "as it was"
+
+        # What waited to be asked for.
+        for panel in ("load", "scores", "guesses"):
+            view.locator(f"[data-panel={panel}]").click()
+        view.locator(".moe-router-open").click()
+        page.wait_for_timeout(300)
+
         # A bar is dragged: its expert gets a bias, tokens, and a sentence that says so.
         column = view.locator(".moe-router-load .column").nth(6)
         tokens = int(column.locator(".value").text_content())
+        column.scroll_into_view_if_needed()
         box = column.locator(".hit").bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] - 45
         page.mouse.move(x, y)
@@ -228,7 +248,7 @@ def test_knobs_are_dragged_applied_to_the_model_and_let_go(lesson_with_a_model):
         page.keyboard.press("Enter")
         page.wait_for_function("() => document.querySelector('.moe-router-sides button').innerText.includes('expert')")
         page.wait_for_timeout(300)
-        assert "agree" in view.locator(".moe-router-layers").inner_text()
+        assert "agree" in view.locator(".moe-router-stack").inner_text()
         view.locator(".moe-router-sides button").nth(1).click()
         page.wait_for_timeout(300)
         assert badge.inner_text() == "this is B" and "token" in view.locator(".moe-router-strip").inner_text()

@@ -1,11 +1,11 @@
-"""RouterView: its knobs, its prompt box, what it refuses, and its still picture, without a browser."""
+"""RouterView: its knobs, its prompt box and what it refuses, without a browser."""
 
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from router_samples import axis_named, make, texts
+from router_samples import make, texts
 
 from moe_lessons.tracing import RoutingTrace
 from moe_lessons.tracing.rule import Knobs
@@ -98,7 +98,8 @@ def test_a_prompt_replaces_the_trace_and_keeps_the_knobs():
     view.layer, view.temperature = 2, 0.5
     view._receive(view, {"ask": "hello"}, [])
     assert view.trace is answers["hello"]
-    assert (view.layer, view.temperature, view.pinned, view.answered, view.message) == (2, 0.5, 3, 1, "")
+    assert (view.layer, view.temperature, view.answered, view.message) == (2, 0.5, 1, "")
+    assert any(sign.isalpha() for sign in view.trace.pieces[view.pinned])
     assert view.facts["tokens"] == 4
 
 
@@ -223,55 +224,26 @@ def test_applied_knobs_are_forgotten_with_their_trace():
     assert view.applied == {} and view.applied_logits == b"" and "(knobs moved)" in repr(view)
 
 
-# ---- stills
+# ---- where it opens, and what is seen at once
 
 
-def test_the_still_picture_follows_the_knobs():
-    trace = make(tokens=40)
+def test_it_opens_on_a_word_in_a_layer_after_the_first():
+    trace = make(tokens=8)
+    trace.pieces = ["\n", " the", " ", " tokens", ".", " of", "?", "."]
     view = RouterView(trace)
-    view.layer, view.pinned = 1, 7
-    first, second = trace.experts[1, 7]
-    words = texts(view.figure())
-    assert f"Layer 1: “ t7” goes to experts {first} ({trace.weights[1, 7, 0]:.2f}) and {second}" in words
-    assert "This is what the model did." in words
-    heights = [bar.get_height() for bar in axis_named(view.figure(), "load").patches]
-    assert heights == trace.load_per_expert()[1].tolist()
-    view.top_k = 1
-    assert "What if: 50% of all choices differ" in texts(view.figure())
-    assert sum(bar.get_height() for bar in axis_named(view.figure(), "load").patches) == 40
-    scores = [bar.get_height() for bar in axis_named(view.figure(), "scores").patches]
-    assert np.allclose(scores, view.routing()[1].scores[7])
+    assert trace.pieces[view.pinned] == " tokens" and view.layer > 0
+    view.layer = 0
+    view.trace = make(seed=3)
+    assert view.layer == 0, "a hand has chosen it"
 
 
-def test_the_still_picture_shows_what_is_dropped_biased_and_off():
-    view = RouterView(make(tokens=40))
-    view.pinned = 39
-    view.knobs = Knobs(top_k=2, capacity=0.5, bias=(0, 0, 0.25, 0, 0, 0), off=(4,))
-    figure, routed = view.figure(), view.routing()[0]
-    words = texts(figure)
-    assert f"{routed.dropped.sum()} of 80 choices found no slot" in words and "7 slots" in words
-    assert "(dropped)" in words
-    labels = [label.get_text() for label in axis_named(figure, "load").get_xticklabels()]
-    assert labels == ["0", "1", "2\n+0.25", "3", "(4)", "5"]
-    view.acts_on = 2
-    assert "untouched here; the knobs act on layer 2 only" in texts(view.figure())
-
-
-@pytest.mark.parametrize(
-    ("layers", "tokens", "experts", "top_k"), [(1, 1, 1, 1), (2, 3, 8, 8), (8, 256, 64, 6), (2, 1200, 4, 2)]
-)
-def test_every_size_has_a_still_picture_that_fits_a_page(layers, tokens, experts, top_k):
-    trace = make(layers, tokens, experts, top_k, bias=np.full((layers, experts), -0.2))
-    view = RouterView(trace)
-    view.capacity, view.noise = 1.0, 0.5
-    figure = view.figure()
-    assert figure.get_figwidth() == 7
-    assert figure.get_figheight() < 9
-
-
-def test_signs_without_a_glyph_and_dollars_do_not_break_the_still_picture():
-    trace = make(tokens=4)
-    trace.pieces = ["$x$ \\", "🎉", "\\xff", "\t"]
-    view = RouterView(trace, title="$5 🎉")
-    assert "🎉" in view.facts["pieces"][1]
-    view._repr_mimebundle_()
+def test_a_lesson_names_the_knobs_and_the_panels_that_are_seen_at_once():
+    view = RouterView(make())
+    assert (view.at_hand, view.panels) == (["layer", "top_k"], [])
+    view = RouterView(make(), knobs=["layer", "temperature"], panels=["scores"])
+    assert (view.at_hand, view.panels) == (["layer", "temperature"], ["scores"])
+    assert view.knobs == make().knobs, "what they are called hides no knob"
+    with pytest.raises(ValueError, match="knobs names 'heat', which RouterView lacks; choose from layer, top_k, "):
+        RouterView(make(), knobs=("heat",))
+    with pytest.raises(ValueError, match="panels names 'bins', .*; choose from layers, load, scores, guesses"):
+        RouterView(make(), panels=("bins",))

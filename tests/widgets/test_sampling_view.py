@@ -26,7 +26,7 @@ def settings_and_logits() -> list[dict]:
 def test_the_browser_shapes_the_distribution_as_python_does(node):
     cases = settings_and_logits()
     expression = "value.map((c) => Array.from(m.sampleDistribution(c.logits, c)))"
-    found = javascript(node, "sampling_view/view", expression, cases)
+    found = javascript(node, "sampling_view/rule", expression, cases)
     for case, probabilities in zip(cases, found, strict=True):
         expected = sample_distribution(case["logits"], case["temperature"], case["topK"], case["topP"])
         np.testing.assert_allclose(probabilities, expected, atol=1e-12)
@@ -52,7 +52,7 @@ def test_a_seed_draws_the_same_tokens_in_the_browser_and_in_python(node):
     probabilities = sample_distribution(np.linspace(0, 4, 12), top_k=9)
     value = {"p": probabilities.tolist(), "seeds": [0, 1, 2**31, 2**32 - 1]}
     expression = "value.seeds.map((seed) => [m.uniforms(5, seed), m.drawCounts(value.p, 300, seed)])"
-    found = javascript(node, "sampling_view/view", expression, value)
+    found = javascript(node, "sampling_view/rule", expression, value)
     for seed, (numbers, counts) in zip(value["seeds"], found, strict=True):
         assert numbers == uniforms(5, seed)
         assert counts == draw_counts(probabilities, 300, seed).tolist()

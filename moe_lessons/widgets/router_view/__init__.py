@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 
 from moe_lessons.figures.routing import draw_routing
 from moe_lessons.tracing.align import partners
+from moe_lessons.tracing.opening import telling_layer, telling_token
 from moe_lessons.tracing.rule import Routed
 from moe_lessons.tracing.trace import RoutingTrace
 from moe_lessons.widgets.router_view.knobs import FIXED, Turnable, refusing
+from moe_lessons.widgets.router_view.layout import SHOWN_AT_ONCE, check_knobs, check_panels
 from moe_lessons.widgets.router_view.messages import receive, sentence
 from moe_lessons.widgets.router_view.sent import arrays_of, facts_of, reading_of
 from moe_lessons.widgets.router_view.traces import check, check_pair, names_of, same_shape, settings_of
@@ -21,14 +23,15 @@ Ask = Callable[[str], RoutingTrace]
 
 
 class RouterView(Turnable):
-    """Token strip, layer x token grid, expert load and one token's scores, all of one RoutingTrace.
+    """Ribbons from a text's tokens to the bins of their experts, layer by layer, all of one RoutingTrace.
 
     `ask(text)` gives a RoutingTrace for a text typed into the prompt box; what it raises is shown as one sentence.
     `apply(trace, knobs, layers)` runs the model with knobs turned and gives an Applied; by default `ask.apply`, if
     there is one. `prompts` are texts to choose from, or a mapping from their names. `compare` is a second trace, of the
     same layers and experts: before and after training, or another prompt; then `ask` may be a pair, one for each. All
-    knobs are traits: `view.layer = 2` (the layer's number in the model), `view.top_k = 1`. Raises ValueError for a
-    trace that cannot be drawn.
+    knobs are traits: `view.layer = 2` (the layer's number in the model), `view.top_k = 1`; `knobs` names those that are
+    seen at once, while the others wait in a drawer, and `panels` what is open below the picture: "layers", "load",
+    "scores", "guesses". Raises ValueError for a trace that cannot be drawn, and for names that are not known.
     """
 
     _esm, _css = front_end(__file__)
@@ -41,6 +44,10 @@ class RouterView(Turnable):
     pinned = traitlets.Int(0).tag(sync=True)
     #: The expert that stays in color while the others fade; -1 for none.
     highlight = traitlets.Int(-1).tag(sync=True)
+    #: The knobs that stand beside the picture; the others wait in a drawer.
+    at_hand = traitlets.List(traitlets.Unicode(), list(SHOWN_AT_ONCE)).tag(sync=True)
+    #: The panels that are open below the picture.
+    panels = traitlets.List(traitlets.Unicode()).tag(sync=True)
     #: Which of two compared traces is shown: 0 or 1.
     side = traitlets.Int(0, min=0, max=1).tag(sync=True)
 
@@ -70,6 +77,8 @@ class RouterView(Turnable):
         compare: RoutingTrace | None = None,
         names: Sequence[str] | None = None,
         apply: Callable[..., Any] | None = None,
+        knobs: Iterable[str] = SHOWN_AT_ONCE,
+        panels: Iterable[str] = (),
     ) -> None:
         check(trace)
         self._trace, self._other, self._result = trace, None, None
@@ -80,6 +89,7 @@ class RouterView(Turnable):
         if not isinstance(prompts, Mapping):
             prompts = {text: text for text in prompts or ()}
         self.title, self.prompts = title or "", dict(prompts)
+        self.at_hand, self.panels = check_knobs(knobs), check_panels(panels)
         self.can_ask, self.can_apply = ask is not None, self._apply is not None
         self.trace = trace
         self.compared = compare
@@ -103,9 +113,8 @@ class RouterView(Turnable):
             if not same_router:
                 self.reset()
                 self.highlight = -1
-            self.layer = self.layer if self.layer in trace.layers else trace.layers[0]
-            visible = [token for token, piece in enumerate(trace.pieces) if piece.strip()]
-            self.pinned = visible[-1] if visible else trace.n_tokens - 1
+            self.layer = telling_layer(trace) if first or self.layer not in trace.layers else self.layer
+            self.pinned = telling_token(trace, self.layer)
             self.applied, self.applied_logits = {}, b""
             self.message = ""
             self._pair(self._other if self._other is not None and same_shape(trace, self._other) else None)

@@ -144,5 +144,6 @@ export function makeAnswer(view) {
     );
     write(note, pair.note ?? "");
   };
-  return { root, draw };
+  const has = () => view.isApplied || view.sides.some((side) => side.guesses);
+  return { root, draw, has };
 }

@@ -118,11 +118,12 @@ export function makeColumns(view, name, label, biasPerPixel) {
   });
 
   /** @param {any} picture */
-  const draw = ({ values, kept, offsets, low, high, ghosts, line, lineLabel, strong, text, axis, words }) => {
+  const draw = ({ values, kept, offsets, low, high, ghosts, line, lineLabel, strong, shut, text, axis, words }) => {
     const n = parts.length;
     if (drag?.far && scale) high = Math.max(high, low + scale * ROOM); // no shrinking under the hand
-    const [left, right, above] = [axis ? 26 : 2, 54, axis && n > 24 ? TOP + 14 : TOP];
+    const [left, right] = [axis ? 26 : 2, 54];
     const step = (wide - left - right) / n;
+    const above = axis && step < 27 ? TOP + 14 : TOP; // numbers that stand upright need more room
     const thick = Math.max(2, Math.min(34, step * 0.72));
     scale = (high - low || 1) / (TALL - above - FOOT);
     const y = (value) => above + (high - value) / scale;
@@ -139,7 +140,7 @@ export function makeColumns(view, name, label, biasPerPixel) {
       const [isStrong, isPicked, isOff] = [strong(e), picked === e, off.has(e)];
       const look = `${isStrong ? " strong" : ""}${lit >= 0 && lit !== e ? " dim" : ""}`;
       set(part.group, {
-        class: `column${look}${isOff ? " off" : ""}${isPicked ? " picked" : ""}`,
+        class: `column${look}${isOff ? " off" : ""}${isPicked ? " picked" : ""}${shut?.(e) ? " shut" : ""}`,
       });
       set(part.hit, { x: x - step / 2, width: step });
       set(part.bar, { x: x - thick / 2, width: thick, y: y(here), height: Math.max(0, y(0) - y(here)) });
@@ -175,7 +176,7 @@ export function makeColumns(view, name, label, biasPerPixel) {
       if (shown) {
         const crossed = ghost && Math.abs(y(ghosts[e]) - y(value) + 8) < 9; // the line would strike the number out
         const over = y(Math.max(value, end, crossed ? ghosts[e] : value)) - 4;
-        const turned = axis && step < 20;
+        const turned = axis && step < 27;
         set(
           part.text,
           turned

@@ -190,7 +190,7 @@ export function makeGrid(view) {
     rowLabels.forEach(({ label, share }, at) => {
       const name = at === row ? "here" : "";
       if (label.className !== name) label.className = name;
-      const text = view.two() && shares ? `${percent(1 - shares[at])} agree` : "";
+      const text = view.two() && shares ? `${percent(1 - shares[at])} of ${view.matched()} agree` : "";
       if (share.said !== text) share.textContent = share.said = text;
     });
   };

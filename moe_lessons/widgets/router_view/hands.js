@@ -36,6 +36,7 @@ export function makeHands(view, { tell, draw }) {
     putToken,
     putHighlight: (expert) => put("highlight", get("highlight") === expert ? -1 : expert),
     hover: (token) => token !== view.hovered && ((view.hovered = token), draw()),
+    hoverBin: (expert) => expert !== view.hoveredBin && ((view.hoveredBin = expert), draw()),
     putBias(expert, value) {
       if (expert < 0 || !view.inScope(view.row)) return;
       const bias = Array.from({ length: view.trace.experts }, (_, e) => (e === expert ? value : view.biasOf(e)));
@@ -56,6 +57,22 @@ export function makeHands(view, { tell, draw }) {
           "off",
           [...off, expert].sort((a, b) => a - b),
         );
+    },
+    /** A bin is pressed: its expert goes out or comes back, its ribbons move, and the model says what that costs. */
+    pressBin(expert) {
+      const off = get("off").includes(expert);
+      view.notice = "";
+      if (!view.inScope(view.row)) view.notice = `Expert ${expert} stays: the knobs act on layer ${view.scope} only.`;
+      else if (!off && !canSwitchOff(expert)) {
+        view.notice = `Expert ${expert} stays: each token needs ${get("top_k")}, and fewer would be left; lower top-k.`;
+      } else {
+        view.glide = true;
+        this.toggleOff(expert);
+        view.read();
+        view.again = view.busy; // the answer on its way is for other knobs
+        if (get("can_apply") && !view.two() && view.moved && !view.busy) this.apply();
+      }
+      draw();
     },
     /** Arrow keys move the pinned token and the layer. */
     steer(event) {

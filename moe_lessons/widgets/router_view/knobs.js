@@ -1,30 +1,67 @@
-// RouterView's knobs, in a grid: what is looked at, how experts are chosen, what disturbs them, and where knobs act.
+// RouterView's knobs: what is looked at, how experts are chosen, what disturbs them, and where knobs act. Those that a
+// lesson names stand beside the picture, the others wait in a drawer.
 
 import { choice, element, slider } from "../shared/common.js";
 import { SCORE_FUNCTIONS } from "../shared/routing_rule.js";
 import { MOST_BIAS, tidyBias } from "./hands.js";
 import { KNOBS } from "./shown.js";
+import { atRest } from "./trace.js";
 import { signed } from "./words.js";
 
 const MOST_CHOSEN = 16; // where the top-k slider ends, unless the model itself uses more
 const UNLIMITED = 3.05; // the capacity slider's last place
 const RULES = ["first come", "priority"];
+/** The knobs in their order, and what each is called in Python, in KNOB_NAMES of layout.py. */
+const NAMES = {
+  layer: "layer",
+  topK: "top_k",
+  groups: "top_groups",
+  temperature: "temperature",
+  score: "score_function",
+  normalize: "normalize",
+  noise: "noise",
+  capacity: "capacity",
+  dropping: "dropping",
+  actsOn: "acts_on",
+  highlight: "highlight",
+  bias: "bias",
+};
 
-export function makeKnobs(view) {
+/** `first` stands before the knobs at hand, such as the button that plays; `last` at the end of the drawer. */
+export function makeKnobs(view, first, last) {
   const { model, put } = view;
-  const root = element("div", { class: "moe-router-knobs", role: "group", "aria-label": "Knobs" });
+  const id = `moe-knobs-${Math.random().toString(36).slice(2)}`;
+  const drawer = element("div", {
+    id,
+    class: "moe-router-knobs",
+    role: "group",
+    "aria-label": "More knobs",
+    hidden: "",
+  });
+  const atHand = element("div", { class: "moe-row moe-router-hand" });
+  const open = element("button", {
+    type: "button",
+    class: "moe-router-open",
+    "aria-controls": id,
+    "aria-expanded": "false",
+    onclick: () => {
+      drawer.hidden = !drawer.hidden;
+      open.setAttribute("aria-expanded", String(!drawer.hidden));
+    },
+  });
   const apply = element(
     "button",
     { type: "button", class: "moe-router-apply", onclick: () => view.apply() },
     "Apply to the model",
   );
   const reset = element("button", { type: "button", class: "moe-router-reset", onclick: () => view.reset() }, "Reset");
+  const actions = element("div", { class: "moe-router-actions" }, reset, apply);
   /** @type {Record<string, any>} */
   let knobs = {};
   let shown = "";
 
   const build = (trace) => {
-    const named = (label, input) => element("label", { class: "moe-knob" }, element("span", {}, label), input);
+    const labeled = (label, input) => element("label", { class: "moe-knob" }, element("span", {}, label), input);
     const normalize = element("input", {
       type: "checkbox",
       "aria-label": "Normalize weights",
@@ -33,7 +70,6 @@ export function makeKnobs(view) {
     const seed = element("button", {
       type: "button",
       title: "Draw other noise",
-      "aria-label": "Draw other noise",
       onclick: () => put("seed", (model.get("seed") + 1) % 2 ** 32),
     });
     const switchOff = element("button", {
@@ -81,7 +117,7 @@ export function makeKnobs(view) {
         show: (x) => (10 ** x).toFixed(2),
         change: (x) => put("temperature", x === 0 ? 1 : Number((10 ** x).toPrecision(4))),
       }),
-      normalize: { root: named("Normalize", normalize), input: normalize, set: (on) => (normalize.checked = on) },
+      normalize: { root: labeled("Normalize", normalize), input: normalize, set: (on) => (normalize.checked = on) },
       noise: slider({
         label: "Noise",
         min: 0,
@@ -128,23 +164,12 @@ export function makeKnobs(view) {
     knobs.highlight.root.append(switchOff);
     Object.assign(knobs, { seed, switchOff });
     shown = "";
-    root.replaceChildren(
-      ...[
-        "layer",
-        "topK",
-        "groups",
-        "temperature",
-        "score",
-        "normalize",
-        "noise",
-        "capacity",
-        "dropping",
-        "actsOn",
-        "highlight",
-        "bias",
-      ].map((name) => knobs[name].root),
-      element("div", { class: "moe-router-actions" }, reset, apply),
-    );
+    const named = model.get("at_hand");
+    const isAtHand = (name) => named.includes(NAMES[name]);
+    const rooted = (names) => names.map((name) => knobs[name].root);
+    const waiting = Object.keys(NAMES).filter((name) => !isAtHand(name));
+    atHand.replaceChildren(first, ...rooted(Object.keys(NAMES).filter(isAtHand)), actions, open);
+    drawer.replaceChildren(...rooted(waiting), last);
   };
 
   const draw = () => {
@@ -167,6 +192,7 @@ export function makeKnobs(view) {
     knobs.normalize.set(get("normalize"));
     knobs.noise.set(get("noise"));
     knobs.seed.textContent = `↻ ${get("seed")}`;
+    knobs.seed.setAttribute("aria-label", `↻ ${get("seed")}, draw other noise`);
     knobs.seed.disabled = !get("noise");
     knobs.capacity.set(get("capacity") || UNLIMITED);
     knobs.dropping.select.selectedIndex = RULES.indexOf(get("dropping"));
@@ -179,13 +205,29 @@ export function makeKnobs(view) {
     knobs.switchOff.textContent = isOff ? "Switch on" : "Switch off";
     knobs.switchOff.disabled = expert < 0 || (!isOff && !view.canSwitchOff(expert));
     knobs.actsOn.select.selectedIndex = placeOf(get("acts_on"), view.trace);
-    reset.disabled = !view.moved;
+    actions.hidden = !view.moved;
+    const turned = waitingTurned();
+    open.textContent = turned ? `⚙ Knobs (${turned} turned)` : "⚙ Knobs";
     apply.hidden = !get("can_apply") || !!get("other_facts").tokens;
     apply.disabled = !view.moved || view.busy || view.isApplied;
     apply.textContent = view.busy ? "Applying…" : view.isApplied ? "Applied" : "Apply to the model";
     apply.classList.toggle("ready", !apply.disabled);
   };
-  return { root, build, draw };
+  /** How many knobs in the drawer are turned: nobody should wonder what else is at work. */
+  const waitingTurned = () => {
+    const [rest, own] = [atRest(), view.sides[0].ownKnobs];
+    const named = model.get("at_hand");
+    const away = {
+      top_k: model.get("top_k") !== own.topK,
+      top_groups: model.get("top_groups") !== own.topGroups,
+      score_function: model.get("score_function") !== own.scoreFunction,
+      normalize: model.get("normalize") !== own.normalize,
+      bias: model.get("bias").length > 0,
+      ...Object.fromEntries(["temperature", "noise", "capacity"].map((name) => [name, model.get(name) !== rest[name]])),
+    };
+    return Object.keys(away).filter((name) => away[name] && !named.includes(name)).length;
+  };
+  return { nodes: [atHand, drawer], build, draw };
 }
 
 function placeOf(layer, { numbers }) {

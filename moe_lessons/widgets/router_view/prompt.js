@@ -71,8 +71,8 @@ export function makePrompt(view) {
     examples.root,
     field,
     send,
-    keep,
   );
+  keep.hidden = !model.get("can_ask");
   form.hidden = !model.get("can_ask");
   const sides = [0, 1].map((side) => element("button", { type: "button", onclick: () => put("side", side) }));
   const toggle = element(
@@ -85,8 +85,12 @@ export function makePrompt(view) {
     },
     ...sides,
   );
-  const root = element("div", {}, form, state, toggle);
+  const root = element("div", {}, form, state);
 
+  /** The text that is routed stands in the box, unless somebody writes there. */
+  const take = () => {
+    if (field.ownerDocument.activeElement !== field) field.value = model.get("facts").pieces.join("");
+  };
   const draw = () => {
     const both = compared();
     if (toggle.hidden === both) toggle.hidden = !both;
@@ -97,5 +101,5 @@ export function makePrompt(view) {
       set(button, { "aria-pressed": pressed });
     });
   };
-  return { root, draw, tell, settle, stop: () => clearTimeout(waiting) };
+  return { root, toggle, keep, take, draw, tell, settle, stop: () => clearTimeout(waiting) };
 }

@@ -6,7 +6,7 @@ import { niceEnd, quoted } from "./words.js";
 export function makeScores(view) {
   const columns = makeColumns(view, "moe-router-scores", "Scores of the experts", (scale) => scale);
 
-  const draw = (row, focus) => {
+  const draw = (row, focus, shut) => {
     const { trace } = view;
     const { experts: n, pieces } = trace;
     const now = trace.now[row];
@@ -21,7 +21,7 @@ export function makeScores(view) {
     const chosen = new Map();
     let bound = Infinity;
     for (let k = focus * now.topK; k < (focus + 1) * now.topK; k++) {
-      chosen.set(now.experts[k], now.dropped?.[k] ? "✕" : `×${now.weights[k].toFixed(2)}`);
+      chosen.set(now.experts[k], now.dropped?.[k] ? "dropped" : `weight ${now.weights[k].toFixed(2)}`);
       bound = Math.min(bound, values[now.experts[k]] + biases[now.experts[k]]);
     }
     let [low, high] = [0, 0];
@@ -29,11 +29,14 @@ export function makeScores(view) {
       low = Math.min(low, values[e] + biases[e]);
       high = Math.max(high, values[e], values[e] + biases[e]);
     }
+    const { nGroups } = trace.ownKnobs;
+    const isShut = (e) => shut.has(Math.floor((e * nGroups) / n));
+    const shutNote = shut.size ? "; hollow: its group is shut out" : "";
+    const lot = (e) => (chosen.has(e) ? `, chosen, ${chosen.get(e)}` : isShut(e) ? ", its group is shut out" : "");
     columns.say(
       `Scores of ${quoted(pieces[focus])}`,
-      biased ? "filled: chosen, × its weight; dashed: the bias" : "filled: chosen, × its weight",
+      `on each bar its score; filled: chosen, by score${biased ? " and bias (dashed)" : ""}${shutNote}`,
     );
-    const inWords = (sign) => sign.replace("✕", "dropped").replace("×", "weight ");
     columns.draw({
       values,
       offsets: biased ? biases : undefined,
@@ -42,9 +45,10 @@ export function makeScores(view) {
       line: bound,
       lineLabel: `top ${now.topK}`,
       strong: (e) => chosen.has(e),
-      text: (e) => chosen.get(e) ?? "",
+      shut: isShut,
+      text: (e) => (chosen.has(e) ? values[e].toFixed(2) : ""),
       axis: String(niceEnd(high)),
-      words: (e) => `score ${values[e].toFixed(3)}${chosen.has(e) ? `, chosen, ${inWords(chosen.get(e))}` : ""}`,
+      words: (e) => `score ${values[e].toFixed(3)}${lot(e)}`,
     });
   };
   return { ...columns, draw };

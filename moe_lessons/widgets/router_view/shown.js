@@ -2,7 +2,7 @@
 // parts draw from this alone; what a hand changes of it is in hands.js.
 
 import { numbers } from "../shared/common.js";
-import { difference, isMoved } from "../shared/rule.js";
+import { difference, isMoved, shutGroups } from "../shared/rule.js";
 import { readTrace, routeRow, withLogits } from "./trace.js";
 
 /** The traits that knobs turn, ASKED in knobs.py. */
@@ -38,8 +38,12 @@ export function makeShown(model) {
     moved: false,
     isApplied: false,
     busy: false, // the model reads the text
+    again: false, // and has to read it again
     off: new Set(),
-    hovered: -1,
+    hovered: -1, // the token, and the bin, that the hand is over
+    hoveredBin: -1,
+    glide: false, // a bin was pressed: ribbons move to where they go now
+    notice: "", // why a bin stays as it is
     follow: false, // a key moved the pinned token: keep it in sight
 
     /** Take up what the kernel sent: another trace, or another one to compare it with. */
@@ -56,7 +60,8 @@ export function makeShown(model) {
         shown.partners = [there, back];
       }
       turned = undefined;
-      shown.hovered = -1;
+      shown.hovered = shown.hoveredBin = -1;
+      shown.notice = "";
       shown.read();
     },
     /** Read the knobs, and choose what is seen. */
@@ -112,7 +117,7 @@ export function makeShown(model) {
     which: () => (shown.two() ? get("side") : 0),
     inScope: (row) => shown.scope < 0 || shown.trace.numbers[row] === shown.scope,
     /** The expert that others fade beside; one that is switched off would leave nothing in color. */
-    lit: () => (shown.off.has(get("highlight")) ? -1 : get("highlight")),
+    lit: () => (shown.hoveredBin >= 0 ? open(shown.hoveredBin) : open(get("highlight"))),
     biasOf: (expert) => get("bias")[expert] ?? 0,
     biasIn: (row) => (shown.inScope(row) ? get("bias") : []),
     // `pinned` counts the first trace's tokens; the second one shows its partner, or the place that is as far along.
@@ -121,6 +126,8 @@ export function makeShown(model) {
       return shown.which() ? across(first, 0) : first;
     },
     toFirst: (token) => (shown.which() ? across(token, 1) : token),
+    /** How many of the shown tokens have a counterpart in the other trace. */
+    matched: () => shown.partners[get("side")].reduce((sum, one) => sum + Number(one >= 0), 0),
     /** What a layer's routing is compared with: the other trace's, or the model's own where knobs are turned. */
     reference(row) {
       const { sides, partners } = shown;
@@ -131,12 +138,18 @@ export function makeShown(model) {
       }
       return shown.moved && (shown.isApplied || shown.inScope(row)) ? { layer: sides[0].own[row] } : null;
     },
+    /** The groups of experts that one token may not choose from in a layer. */
+    shut(row, token) {
+      const turned = shown.moved && shown.inScope(row);
+      return shutGroups(shown.trace, row, turned ? knobs : shown.trace.ownKnobs, shown.trace.now[row].scores, token);
+    },
     /** The share of a layer's choices that differ from those that it is compared with. */
     changed(row) {
       const other = shown.reference(row);
       return other ? difference(shown.trace.now[row], other.layer, shown.trace.tokens, other.partners) : 0;
     },
   };
+  const open = (expert) => (shown.off.has(expert) ? -1 : expert);
   const across = (token, from) => {
     const partner = shown.partners[from]?.[token] ?? -1;
     return partner >= 0 ? partner : Math.min(shown.sides[1 - from].tokens - 1, token);

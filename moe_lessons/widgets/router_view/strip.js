@@ -1,20 +1,29 @@
 // RouterView's text: one chip per token, colored by its experts in one layer.
 
-import { element } from "../shared/common.js";
+import { element, visible } from "../shared/common.js";
 import { isChanged } from "../shared/rule.js";
-import { heading } from "./heading.js";
 import { destination } from "./words.js";
 
 const STEPS = 22; // shades of a chip: a change too small to see costs nothing
 
+const MARKS = { "\n": "↵", "\t": "→", " ": "␣" };
+
+/** A color laid over the paper, so thinly that `shade` of it is seen: ribbons that run below a chip do not shine through. */
+function over(paper, color, shade) {
+  return `rgb(${color.map((part, i) => Math.round(part * shade + paper[i] * (1 - shade))).join(" ")})`;
+}
+
 export function makeStrip(view) {
-  const { title, say } = heading();
   const strip = element("div", {
     class: "moe-router-strip",
     role: "group",
     "aria-label": "Tokens; arrow keys move the pinned one, up and down the layer",
   });
   let [chips, blank, painted, tabbed] = [[], [], new Int32Array(), -1];
+  let [boxes, byPlace] = [[], []];
+  const seen = { left: 0, top: 0, from: 0, tall: 0 }; // where the text lies, and what of it is in sight
+  let [paper, depth] = [[255, 255, 255], 0.4];
+  strip.addEventListener("scroll", () => ((seen.from = strip.scrollTop), view.scrolled()));
   const tokenOf = (event) => Number(event.target.closest?.(".moe-token")?.dataset.token ?? -1);
   strip.addEventListener("pointerover", (event) => view.hover(tokenOf(event)));
   strip.addEventListener("pointerleave", () => view.hover(-1));
@@ -24,8 +33,12 @@ export function makeStrip(view) {
   const build = ({ pieces, starts }) => {
     chips = pieces.map((piece, token) => {
       const chip = element("span", { class: "moe-token", role: "button", tabindex: -1, "data-token": token });
-      for (const sign of piece.split(/(\n|\t)/)) {
-        chip.append(sign === "\n" || sign === "\t" ? element("i", {}, sign === "\n" ? "↵" : "→") : sign);
+      // A blank before a word is drawn as one, between chips: so the tokens are read as a text.
+      const bare = piece.replace(/^ (?=\S)/, "");
+      if (bare !== piece) chip.style.marginLeft = "6px";
+      for (const sign of bare.split(/(\n|\t|^ +$)/)) {
+        const mark = MARKS[sign[0]];
+        chip.append(mark && !sign.trim() ? element("i", {}, mark.repeat(sign.length)) : sign);
       }
       return chip;
     });
@@ -69,8 +82,8 @@ export function makeStrip(view) {
       if (painted[token] === looks) continue;
       painted[token] = looks;
       const chip = chips[token];
-      const shade = (blank[token] ? 0.55 : 1) * (0.16 + (0.44 * step) / STEPS);
-      chip.style.backgroundColor = inside ? `rgb(${trace.parts[experts[at]]} / ${shade.toFixed(2)})` : "";
+      const shade = (blank[token] ? 0.55 : 1) * (0.14 + (depth * step) / STEPS);
+      chip.style.backgroundColor = inside ? over(paper, trace.parts[experts[at]], shade) : "";
       chip.style.borderBottomColor = inside && topK > 1 && fate !== 1 ? trace.colors[second] : "transparent";
       const hand = `${token === pinned ? " pinned" : ""}${token === hovered ? " hovered" : ""}`;
       const lot = `${changed ? " changed" : ""}${["", " dropped", " halved"][fate]}`;
@@ -80,15 +93,44 @@ export function makeStrip(view) {
       chips[tabbed]?.setAttribute("tabindex", -1);
       chips[(tabbed = pinned)].setAttribute("tabindex", 0);
     }
-    const legend = topK > 1 ? "first expert, underlined by its second" : "expert";
-    const marks = view.two()
-      ? "; dotted above: other experts than in the other"
-      : view.moved
-        ? "; dotted above: changed"
-        : "";
-    say(`The text in layer ${trace.numbers[row]}`, `colored by each token’s ${legend}${marks}`);
     chips[focus].setAttribute("aria-label", `${trace.pieces[focus]}, ${destination(trace.now[row], focus)}`);
   };
+
+  /** Where the chips lie, in pixels from the text's upper left corner; called where the room changes. */
+  const measure = (background) => {
+    if (String(paper) !== String(background)) painted.fill(-1);
+    [paper, depth] = [background, background[1] < 128 ? 0.29 : 0.42]; // as strong as leaves the words readable
+    strip.style.maxHeight = "";
+    const origin = strip.getBoundingClientRect();
+    boxes = chips.map((chip, token) => {
+      const box = chip.getBoundingClientRect();
+      return {
+        token,
+        x: box.left - origin.left,
+        y: box.bottom - origin.top + strip.scrollTop,
+        width: box.width,
+        height: box.height,
+      };
+    });
+    // A text that is longer than its room ends with a whole line.
+    const ends = boxes.map(({ y }) => y + 5).filter((y) => y <= strip.clientHeight);
+    if (strip.scrollHeight > strip.clientHeight + 2) strip.style.maxHeight = `${Math.max(30, ...ends)}px`;
+    byPlace = [...boxes].sort((a, b) => a.x - b.x);
+    seen.from = strip.scrollTop;
+    Object.assign(seen, { left: strip.offsetLeft, top: strip.offsetTop, tall: strip.clientHeight });
+    chipOf.font = getComputedStyle(strip).fontFamily;
+  };
+  /** The tokens that are in sight, from left to right, with the lower edge of each as seen from the stage. */
+  const spots = () =>
+    byPlace
+      .filter(({ y, height }) => y - height / 2 >= seen.from && y - height / 2 <= seen.from + seen.tall)
+      .map((box) => ({ ...box, x: box.x + seen.left, y: Math.min(box.y - seen.from, seen.tall) + seen.top }));
+  const chipOf = Object.assign(
+    (token) => ({ ...boxes[token], text: view.trace.pieces[token].trim() || visible(view.trace.pieces[token]) }),
+    {
+      font: "",
+    },
+  );
 
   /** After a key, the pinned token has the focus and is in sight. */
   const follow = (pinned) => {
@@ -96,5 +138,5 @@ export function makeStrip(view) {
     const [box, own] = [strip.getBoundingClientRect(), chips[pinned].getBoundingClientRect()];
     if (own.top < box.top || own.bottom > box.bottom) strip.scrollTop += own.top - box.top - 30;
   };
-  return { nodes: [title, strip], build, draw, follow };
+  return { root: strip, build, draw, follow, measure, spots, chipOf };
 }

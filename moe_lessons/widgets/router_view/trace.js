@@ -73,9 +73,9 @@ function traceOf(facts, logits, bias, own, ownKnobs) {
   };
 }
 
-/** Colors, the ink that reads on each, and each as the numbers that `rgb()` takes. */
+/** Colors, the ink that reads on each, and each as three numbers. */
 function look(colors) {
-  return { colors, inks: colors.map(inkOn), parts: colors.map((color) => channels(color).join(" ")) };
+  return { colors, inks: colors.map(inkOn), parts: colors.map(channels) };
 }
 
 /**

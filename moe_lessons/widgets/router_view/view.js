@@ -2,22 +2,26 @@
 
 import { element, listen, messageLine, onFrame, onTheme, onWidth, openView } from "../shared/common.js";
 import { makeAnswer } from "./answer.js";
+import { makeFall } from "./fall.js";
+import { makeFlow } from "./flow.js";
 import { makeGrid } from "./grid.js";
 import { makeHands } from "./hands.js";
 import { makeKnobs } from "./knobs.js";
 import { makeLoad } from "./load.js";
+import { makeLoss } from "./loss.js";
+import { makePanels } from "./panels.js";
 import { makePrompt } from "./prompt.js";
 import { makeScores } from "./scores.js";
 import { makeSentence } from "./sentence.js";
 import { KNOBS, makeShown } from "./shown.js";
-import { makeStrip } from "./strip.js";
+import { makeStack } from "./stack.js";
 
 const BUDGET = 6; // ms of a frame for layers that are not the selected one; the others wait for the next frame
-const OTHER_TRAITS = ["layer", "pinned", "highlight", "message", "side"];
+const OTHER_TRAITS = ["layer", "pinned", "highlight", "message", "side", "panels"];
 
 /** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
-  openView(el, "moe-router", "Where each token goes: text, layers, expert load and scores");
+  openView(el, "moe-router", "Where each token goes: the text, its experts, and the ribbons between them");
   const get = (name) => model.get(name);
   const shown = makeShown(model);
   const hands = makeHands(shown, { tell: (message, doing) => prompt.tell(message, doing), draw: () => draw() });
@@ -26,27 +30,40 @@ function render({ model, el }) {
   // ---- the parts
   const prompt = makePrompt(view);
   const { line, say } = messageLine();
-  const [knobs, sentence, strip, grid] = [makeKnobs(view), makeSentence(view), makeStrip(view), makeGrid(view)];
-  const [load, scores, answer] = [makeLoad(view), makeScores(view), makeAnswer(view)];
-  const bars = element("div", { class: "moe-router-bars" }, load.root, scores.root);
-  const hint = element(
-    "p",
-    { class: "moe-router-hint" },
-    "Drag a bar up or down to bias its expert, double-click to let go; click it to see its tokens alone.",
+  const flow = makeFlow(view);
+  const fall = makeFall(view, flow.moves);
+  const [knobs, sentence, loss] = [makeKnobs(view, fall.button, prompt.keep), makeSentence(view), makeLoss(view)];
+  const [stack, grid, answer] = [makeStack(view), makeGrid(view), makeAnswer(view)];
+  const [load, scores] = [makeLoad(view), makeScores(view)];
+  const hint = () =>
+    element(
+      "p",
+      { class: "moe-router-hint" },
+      "Drag a bar up or down to bias its expert, double-click to let go; click it to see its tokens alone.",
+    );
+  const panels = makePanels(
+    view,
+    [
+      { name: "layers", label: "Every layer", nodes: grid.nodes },
+      { name: "load", label: "Load", nodes: [load.root, hint()] },
+      { name: "scores", label: "Scores of one token", nodes: [scores.root, hint()] },
+      { name: "guesses", label: "Next token", nodes: [answer.root] },
+    ],
+    () => measure(),
   );
   const title = element("h3", { class: "moe-router-head" }, get("title"));
   title.hidden = !get("title");
+  el.tabIndex = -1; // a click anywhere in it, and its keys work
   el.append(
     title,
     prompt.root,
     line,
-    knobs.root,
+    ...knobs.nodes,
+    prompt.toggle,
+    element("div", { class: "moe-router-flow" }, stack.root, flow.root),
     ...sentence.nodes,
-    ...strip.nodes,
-    ...grid.nodes,
-    bars,
-    hint,
-    answer.root,
+    loss.root,
+    ...panels.nodes,
   );
 
   el.addEventListener("keydown", (event) => {
@@ -57,6 +74,7 @@ function render({ model, el }) {
   });
 
   // ---- one frame
+  let seen = -1; // the row that was last in sight
   let known = []; // of each layer's choices the share that differs, from the last frame in which none waited
   const draw = onFrame(() => {
     const end = performance.now() + BUDGET;
@@ -65,48 +83,63 @@ function render({ model, el }) {
     const at = view.pinned();
     const focus = view.hovered >= 0 ? Math.min(view.hovered, trace.tokens - 1) : at;
     view.settle(row);
-    strip.draw(row, focus, at);
-    load.draw(row);
-    scores.draw(row, focus);
+    panels.draw((name) => (name === "layers" ? trace.layers > 1 : name !== "guesses" || answer.has()));
+    const shut = view.shut(row, focus);
+    if (panels.isOpen("load")) load.draw(row);
+    if (panels.isOpen("scores")) scores.draw(row, focus, shut);
     knobs.draw();
     prompt.draw();
-    grid.paint(row);
+    const paint = (other) => {
+      stack.paint(other);
+      if (panels.isOpen("layers")) grid.paint(other);
+    };
+    paint(row);
     let waiting = 0;
     for (let other = 0; other < trace.layers; other++) {
       if (other === row) continue;
       if (trace.done[other] !== view.asked && performance.now() > end) waiting++;
-      else view.settle(other), grid.paint(other);
+      else view.settle(other), paint(other);
     }
+    flow.draw(row, focus, at, shut, fall.falling(row));
     const shares = waiting ? undefined : Array.from({ length: trace.layers }, (_, other) => view.changed(other));
     if (shares) known = shares;
-    grid.mark(row, at, shares);
-    sentence.draw(row, focus, known);
-    answer.draw(focus, shares);
-    say(get("message"));
-    if (view.follow) strip.follow(at), grid.follow(at);
+    stack.draw(row, focus, shares);
+    if (panels.isOpen("layers")) grid.mark(row, at, shares);
+    sentence.draw(row, focus, known, shut);
+    loss.draw();
+    if (panels.isOpen("guesses")) answer.draw(focus, shares);
+    say(get("message") || view.notice);
+    if (seen !== row) stack.follow((seen = row));
+    if (view.follow) flow.follow(at), panels.isOpen("layers") && grid.follow(at);
     view.follow = false;
     if (waiting) draw();
   });
 
   // ---- another trace, another width, another theme
   const measure = () => {
-    load.measure();
-    scores.measure();
-    grid.measure();
+    if (!el.clientWidth) return; // hidden: another call comes once it is seen
+    flow.measure();
+    stack.measure();
+    if (panels.isOpen("load")) load.measure();
+    if (panels.isOpen("scores")) scores.measure();
+    if (panels.isOpen("layers")) grid.measure();
     draw();
   };
   const take = () => {
     view.take();
     known = [];
     knobs.build(view.trace);
+    prompt.take();
+    view.follow = true; // the word that it opens on is in sight
     show();
   };
   /** Build what depends on the trace that is shown. */
   const show = () => {
     view.read();
-    strip.build(view.trace);
+    fall.stop();
+    flow.build(view.trace);
+    stack.build(view.trace);
     grid.build(view.trace, view.two());
-    bars.classList.toggle("many", view.trace.experts > 24);
     load.build(view.trace);
     scores.build(view.trace);
     measure();
@@ -119,6 +152,8 @@ function render({ model, el }) {
     "change:answered": () => {
       prompt.settle();
       view.settled();
+      if (view.again && view.moved) view.apply();
+      view.again = false;
       draw();
     },
   });
@@ -128,6 +163,7 @@ function render({ model, el }) {
     rests.forEach((rest) => rest());
     prompt.stop();
     view.put.cancel();
+    fall.stop();
     sentence.stop();
   };
 }

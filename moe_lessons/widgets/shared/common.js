@@ -94,8 +94,9 @@ export function onWidth(el, draw) {
 }
 
 /**
- * Call `draw` when JupyterLab's theme changes; returns what ends it. While a theme is loaded the page is hidden, and
- * nothing in it has a size: then `draw` waits until it is seen again, which may be within the same frame.
+ * Call `draw` when the theme changes, JupyterLab's or another page's; returns what ends it. While JupyterLab loads a
+ * theme the page is hidden, and nothing in it has a size: then `draw` waits until it is seen again, which may be within
+ * the same frame.
  * @param {HTMLElement} el
  * @param {() => void} draw
  */
@@ -106,11 +107,22 @@ export function onTheme(el, draw) {
     if (!hidden) draw();
     else if (tries++ < 100) requestAnimationFrame(() => hidden && look());
   };
-  const themes = new MutationObserver(() => ((tries = 0), look()));
-  themes.observe(el.ownerDocument.body, { attributeFilter: ["data-jp-theme-name", "class"] });
+  const changed = () => ((tries = 0), look());
+  const themes = new MutationObserver(changed);
+  const { body, documentElement: root } = el.ownerDocument;
+  for (const node of [body, root]) {
+    themes.observe(node, { attributeFilter: ["data-jp-theme-name", "data-theme", "data-mode", "class"] });
+  }
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  system.addEventListener("change", changed);
   const sizes = new ResizeObserver(() => hidden && look()); // a page that stays hidden for longer
   sizes.observe(el);
-  return () => ((hidden = false), themes.disconnect(), sizes.disconnect());
+  return () => {
+    hidden = false;
+    themes.disconnect();
+    sizes.disconnect();
+    system.removeEventListener("change", changed);
+  };
 }
 
 /**

@@ -79,6 +79,21 @@ function scoresOf(trace, row, { temperature, scoreFunction, noise = 0, seed = 0 
   return scores;
 }
 
+/** The groups of experts that one token may not choose from, given its layer's `scores` [tokens, experts]. */
+export function shutGroups(trace, row, knobs, scores, token) {
+  const { experts: n, bias } = trace;
+  const { nGroups = 1, topGroups = nGroups, off = [] } = knobs;
+  if (nGroups < 2 || topGroups >= nGroups) return new Set();
+  const wanted = Float64Array.from(
+    { length: n },
+    (_, e) => scores[token * n + e] + bias[row * n + e] + (knobs.bias?.[e] ?? 0),
+  );
+  for (const expert of off) wanted[expert] = -Infinity;
+  const chosen = new Uint8Array(nGroups);
+  chooseGroups(wanted, n / nGroups, knobs, chosen);
+  return new Set([...chosen.keys()].filter((group) => !chosen[group]));
+}
+
 /** Mark the best groups: by the sum of their two best ("top2") or by their best ("max"); a tie goes to the lower. */
 function chooseGroups(wanted, size, { nGroups, topGroups, groupScore }, chosen) {
   const scored = Array.from({ length: nGroups }, (_, group) => {

@@ -1,5 +1,6 @@
 """The base of every widget: a front end in its own files, and a still picture wherever no browser code runs."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from moe_lessons.figures.alt_text import describe
 from moe_lessons.figures.paper import png
 from moe_lessons.figures.style import PALETTE
+from moe_lessons.widgets.shared.state import CARRY, STATE, state_of
 
 _BUILT = Path(__file__).parent.parent / "static"
 
@@ -43,6 +45,8 @@ class View(anywidget.AnyWidget):
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         figure = self.figure()
         data = {**data, "text/plain": repr(self), "image/png": png(figure)}
+        if os.environ.get(CARRY):
+            data[STATE] = state_of(self)
         return data, {**metadata, "image/png": {"alt": describe(figure, self.describe())}}
 
 

@@ -1,4 +1,4 @@
-import { element, messageLine, onFrame, openView, shape } from "../shared/common.js";
+import { element, messageLine, onFrame, openView, shape, visible } from "../shared/common.js";
 import { arrow, debounce, follow } from "../shared/habits.js";
 
 const MOST_CHIPS = 3000;
@@ -80,15 +80,19 @@ function render({ model, el }) {
     say(model.get("message"));
     totals.replaceChildren(...counts(answer).map(([n, name]) => element("span", {}, element("b", {}, n), ` ${name}`)));
     strip.replaceChildren(
-      ...pieces
-        .slice(0, MOST_CHIPS)
-        .map((piece, i) =>
-          element(
-            "span",
-            { "data-index": i, class: "moe-chip", role: "option", style: `--tint: ${palette[i % 5]}` },
-            chipText(piece),
-          ),
+      ...pieces.slice(0, MOST_CHIPS).map((piece, i) =>
+        element(
+          "span",
+          {
+            "data-index": i,
+            class: "moe-chip",
+            role: "option",
+            style: `--tint: ${palette[i % 5]}`,
+            "aria-label": /\S/.test(piece) ? undefined : visible(piece), // blanks alone are read as nothing
+          },
+          chipText(piece),
         ),
+      ),
     );
     if (pieces.length > MOST_CHIPS) strip.append(element("span", {}, ` and ${pieces.length - MOST_CHIPS} more`));
     mark(-1);

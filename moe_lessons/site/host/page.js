@@ -1,0 +1,64 @@
+// A lesson's page: every recorded widget on it comes to life when it is about to be seen.
+
+import { followTheme } from "./theme.js";
+import { openWidget } from "./widget.js";
+
+/** The site's own folder, with a slash at its end: this module lies in one of its folders. */
+const SITE = new URL("..", import.meta.url).href;
+const AHEAD = "800px"; // below and above the window, so that a reader meets a widget that is there already
+
+/** @param {HTMLElement} place */
+async function bringToLife(place) {
+  const note = /** @type {HTMLElement} */ (place.querySelector(".moe-host-note"));
+  const picture = /** @type {HTMLElement} */ (place.querySelector(".moe-host-widget"));
+  const say = (sentence) => ((note.textContent = sentence), (note.hidden = !sentence));
+  try {
+    const answer = await fetch(place.dataset.state);
+    if (!answer.ok)
+      throw new Error(`This picture's state could not be fetched (${answer.status}); load the page again.`);
+    const state = await answer.json();
+    const load = async () => {
+      const [{ courseModel }] = await Promise.all([import("./course_model.js")]);
+      const course = await courseModel(`${SITE}model/`, (share) =>
+        say(share < 1 ? `The model is on its way: ${Math.floor(100 * share)}%` : ""),
+      );
+      say("");
+      return course;
+    };
+    const kernel = (model) => {
+      const asked = {};
+      // What answers is fetched with the first question: most readers never ask one.
+      const answers = () => import("./answering.js").then(({ answering }) => answering(state.name, model, load));
+      let known;
+      asked.message = async (content) => (await (known ??= answers())).message?.(content);
+      asked.saved = async (names) => (await (known ??= answers())).saved?.(names);
+      return state.name === "RouterView" || state.name === "TokenView" ? asked : {};
+    };
+    const fresh = document.createElement("div");
+    // The old picture stands until the new one is drawn, so that the page does not jump.
+    picture.after(fresh);
+    await openWidget(fresh, state, { front: `${SITE}widgets/`, kernel });
+    picture.remove();
+    place.dataset.live = "yes";
+  } catch (error) {
+    console.error(error);
+    say(`The live picture did not start; what you see is its still. ${error.message}`);
+  }
+}
+
+function start() {
+  followTheme();
+  const seen = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (!isIntersecting) continue;
+        seen.unobserve(target);
+        bringToLife(/** @type {HTMLElement} */ (target));
+      }
+    },
+    { rootMargin: AHEAD },
+  );
+  for (const place of document.querySelectorAll(".moe-host[data-state]")) seen.observe(place);
+}
+
+start();

@@ -1,0 +1,100 @@
+"""Lessons as Sphinx reads them: pictures in files of their own, and a place for each widget to come to life."""
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+
+from moe_lessons import widgets
+from moe_lessons.authoring import folder, states
+from moe_lessons.widgets.shared.state import LAYOUT, plain
+
+#: Beside the folder of the pages, seen from a page.
+BESIDE = "../widgets_of_lessons"
+_CLASSES = [name for name in widgets.__all__ if name != "View"]
+_WIDGET = re.compile(rf"<({'|'.join(_CLASSES)})\b")
+_LINK = re.compile(r"(href=[\"']\d\d_\w+)\.ipynb")
+_UNSOLVED = re.compile(r"^[\w.]+: not attempted yet$", re.MULTILINE)
+_SOLVE = (
+    "Solve this in JupyterLab, where your answer is checked: <code>make lab</code> opens the lesson; "
+    '<a href="../index.html#install">how to install it</a>.'
+)
+_LONG = 10  # lines of code that a reader may want out of the way of what they draw
+# What a page says of code that only a kernel can turn.
+_NO_STATE = "Here you see the still picture. The live one is in JupyterLab: run this cell there (make lab)."
+
+
+def prepare(notebook: NotebookNode, lesson: str, beside: Path, kept: states.States) -> NotebookNode:
+    """The lesson with each output as a page shows it; writes pictures and widget states into the folder `beside`."""
+    beside.mkdir(parents=True, exist_ok=True)
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        waiting = iter(kept.get(cell.id, []))
+        drawn = 0
+        for number, output in enumerate(cell.outputs, start=1):
+            data = output.get("data", {})
+            if "image/png" in data or _WIDGET.match(data.get("text/plain", "")):
+                drawn += 1
+                _show(output, f"{cell.id}-{number}", beside, waiting)
+            elif "text/html" in data:
+                data["text/html"] = _LINK.sub(r"\1.html", data["text/html"])
+            elif output.output_type == "stream" and _UNSOLVED.search(output.text):
+                cell.outputs[number - 1] = _html(f'<p class="moe-exercise">{_SOLVE}</p>')
+        if drawn and len(cell.source.splitlines()) > _LONG:
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+    return notebook
+
+
+def with_defaults(state: dict[str, Any]) -> dict[str, Any]:
+    """A recorded state with the traits that its widget has gained since, as they stand at first."""
+    for name, trait in getattr(widgets, state["name"]).class_traits(sync=True).items():
+        if name[0] != "_" and name not in LAYOUT and name not in state["traits"]:
+            state["traits"][name] = plain(trait.default())
+    return state
+
+
+def _show(output: NotebookNode, name: str, beside: Path, waiting: Iterator[dict[str, Any]]) -> None:
+    """Replace an output by the HTML of its still picture, in a place where its widget, if it is one, can live."""
+    data, alt = output.data, output.metadata.get("image/png", {}).get("alt", "")
+    still = data.get("text/html", "")
+    if "image/png" in data:
+        picture = base64.b64decode(data["image/png"])
+        (beside / f"{name}.png").write_bytes(picture)
+        width, height = _size(picture)
+        still = (
+            f'<img src="{BESIDE}/{name}.png" alt="{html.escape(alt)}" width="{width}" height="{height}" '
+            'loading="lazy" decoding="async" class="moe-still">'
+        )
+    page = still
+    if _WIDGET.match(data.get("text/plain", "")):
+        state = next(waiting, None)
+        note, where = ("", f' data-state="{BESIDE}/{name}.json"') if state else (_NO_STATE, "")
+        if state:
+            text = json.dumps(with_defaults(state), ensure_ascii=False, separators=(",", ":"))
+            (beside / f"{name}.json").write_text(text, encoding="utf-8")
+        page = (
+            f'<div class="moe-host"{where}><div class="moe-host-widget">{still}</div>'
+            f'<p class="moe-host-note" role="status"{"" if note else " hidden"}>{note}</p></div>'
+        )
+    output.output_type, output.data, output.metadata = "display_data", {"text/html": page}, {}
+    output.pop("execution_count", None)
+
+
+def _html(page: str) -> NotebookNode:
+    return NotebookNode(output_type="display_data", data={"text/html": page}, metadata={})
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    """Width and height in a PNG's header, so that a page keeps their room before the picture is there."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+def titles() -> list[tuple[str, Path]]:
+    """Each lesson's name without its ending, and its notebook."""
+    return [(path.stem, path) for path in folder.targets()]

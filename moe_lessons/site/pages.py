@@ -1,0 +1,114 @@
+"""The lessons' pages, made by Sphinx: `pip install -c constraints.txt -e ".[site]"` brings it."""
+
+import io
+import shutil
+import urllib.parse
+from pathlib import Path
+
+from moe_lessons.authoring import folder, states
+from moe_lessons.site.lessons import BESIDE, prepare, titles
+from moe_lessons.site.math import copy_mathjax
+
+TEXTS = Path(__file__).parent / "pages"
+ICON = Path(__file__).parent / "front_page" / "icon.svg"
+_INNER = [".buildinfo*", "objects.inv", "_sources", "genindex.html"]  # what Sphinx keeps for itself, or nobody reads
+_EXTENSIONS = ["myst_nb", "sphinx.ext.mathjax"]
+
+
+def build_pages(site: Path, scratch: Path, wanted: set[str] | None = None) -> None:
+    """Make `site`/lessons of all lessons, or of those whose names begin with a number in `wanted`.
+
+    Sphinx keeps what it knows of unchanged lessons in `scratch`. Raises ValueError where Sphinx is not installed or
+    complains.
+    """
+    try:
+        from sphinx.application import Sphinx
+        from sphinx.util.console import nocolor
+        from sphinx.util.docutils import docutils_namespace, patch_docutils
+    except ImportError:
+        raise ValueError(
+            'Sphinx is not installed; type: .venv/bin/pip install -c constraints.txt -e ".[site]"'
+        ) from None
+    for number in sorted((wanted or set()) - {name[:2] for name, _ in titles()}):
+        raise ValueError(f"there is no lesson {number}; name lessons by their numbers, such as 00 05")
+    source, pages = scratch / "source", site / "lessons"
+    shutil.rmtree(source, ignore_errors=True)
+    (source / "_static").mkdir(parents=True)
+    shutil.copy(TEXTS / "lessons.css", source / "_static")
+    copy_mathjax(source / "_static" / "mathjax")
+    beside = (pages / BESIDE).resolve()
+    shutil.rmtree(beside, ignore_errors=True)
+    names = []
+    for name, path in titles():
+        if wanted is None or name[:2] in wanted:
+            names.append(name)
+            folder.write(prepare(folder.read(path), name, beside, states.read(name)), source / f"{name}.ipynb")
+    index = (TEXTS / "index.md").read_text(encoding="utf-8").replace("LESSONS", "\n".join(names))
+    (source / "index.md").write_text(index, encoding="utf-8")
+    complaints = io.StringIO()
+    nocolor()
+    with patch_docutils(None), docutils_namespace():
+        app = Sphinx(
+            source,
+            None,
+            scratch / "html",
+            scratch / "doctrees",
+            "html",
+            confoverrides=_settings(),
+            status=None,
+            warning=complaints,
+            freshenv=wanted is not None,
+        )
+        app.build()
+    shutil.rmtree(pages, ignore_errors=True)
+    shutil.copytree(scratch / "html", pages, ignore=shutil.ignore_patterns(*_INNER))
+    for page in pages.glob("*.html"):
+        page.write_text(_mended(page.read_text(encoding="utf-8")), encoding="utf-8")
+    # With some lessons alone, links to the others lead nowhere.
+    found = [line for line in complaints.getvalue().splitlines() if wanted is None or "xref_missing" not in line]
+    if found:
+        raise ValueError("Sphinx complains of the lessons:\n" + "\n".join(found))
+
+
+def _mended(page: str) -> str:
+    """A page whose names for screen readers say what is seen, and whose logo stands in a region of the page."""
+    page = page.replace(' title="Search" aria-label="Search" data-bs-placement', ' title="Search" data-bs-placement')
+    page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    first = '<div class="sidebar-primary-item">'
+    return page.replace(first, f'{first[:-1]} role="region" aria-label="Course">', 1)
+
+
+def _settings() -> dict[str, object]:
+    """Sphinx's configuration."""
+    icon = urllib.parse.quote(ICON.read_text(encoding="utf-8").strip())
+    return {
+        "project": "moe-lessons",
+        "author": "The moe-lessons authors",
+        "language": "en",
+        "extensions": _EXTENSIONS,
+        "suppress_warnings": ["mystnb.unknown_mime_type", "misc.copy_overwrite", "myst.header", "config.cache"],
+        "templates_path": [str(TEXTS)],
+        "html_theme": "sphinx_book_theme",
+        "html_title": "moe-lessons",
+        "html_static_path": ["_static"],
+        "html_css_files": ["lessons.css"],
+        "html_use_index": False,
+        "html_copy_source": False,
+        "html_show_sourcelink": False,
+        "html_context": {"moe_icon": icon, "default_mode": "auto"},
+        "html_theme_options": {
+            "logo": {"text": "moe-lessons", "link": "../index.html", "alt_text": "moe-lessons: the front page"},
+            "navbar_persistent": [],  # the side bar has the search
+            "show_toc_level": 2,
+            "use_download_button": False,
+            "use_fullscreen_button": False,
+            "home_page_in_toc": True,
+        },
+        "nb_execution_mode": "off",
+        "nb_merge_streams": True,
+        "myst_enable_extensions": ["dollarmath", "amsmath"],
+        "myst_heading_anchors": 3,
+        "mathjax_path": "mathjax/tex-chtml.js",
+        "mathjax_options": {"defer": "defer"},
+        "mathjax3_config": {"options": {"enableMenu": False}},
+    }

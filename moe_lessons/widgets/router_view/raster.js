@@ -1,0 +1,157 @@
+// RouterView's ribbons as pixels. A canvas without a graphics card takes some 60 microseconds to stroke a curve, and a
+// knob may move hundreds of them in a frame; a ribbon that only runs downwards is painted here line by line in a few.
+
+const [DOWN, FAR_DOWN, MANY] = [2, 4, 300]; // pixels of the page for one line of the canvas; with many ribbons, more
+const STEPS = 1024;
+const BEND = 0.56; // of the way down lies the curve's first handle, and as far from its end the second
+/** How far to the side a ribbon has come, from 0 to 1, and how steeply it goes, by its way down in steps. */
+export const [ASIDE, SLOPE] = curve();
+
+function curve() {
+  const [aside, slope] = [new Float32Array(STEPS + 2), new Float32Array(STEPS + 2)];
+  let t = 0;
+  for (let i = 0; i <= STEPS + 1; i++) {
+    const goal = Math.min(1, i / STEPS);
+    for (let round = 0; round < 8; round++) {
+      const way = 3 * (1 - t) ** 2 * t * BEND + 3 * (1 - t) * t * t * (1 - BEND) + t ** 3;
+      const speed = 3 * ((1 - t) ** 2 * BEND + 2 * (1 - t) * t * (1 - 2 * BEND) + t * t * BEND);
+      t = Math.max(0, Math.min(1, t + (goal - way) / speed));
+    }
+    aside[i] = t * t * (3 - 2 * t);
+    const speed = 3 * ((1 - t) ** 2 * BEND + 2 * (1 - t) * t * (1 - 2 * BEND) + t * t * BEND);
+    slope[i] = (6 * t * (1 - t)) / speed;
+  }
+  return [aside, slope];
+}
+
+/** Draw a whole ribbon as a path, the same curve as the pixels'. */
+export function stroke(pen, { foot, x0, y0, x1, y1 }, i) {
+  const turn = Math.max(y0[i], foot);
+  const bend = (y1[i] - turn) * BEND;
+  pen.beginPath();
+  pen.moveTo(x0[i], y0[i]);
+  pen.lineTo(x0[i], turn);
+  pen.bezierCurveTo(x0[i], turn + bend, x1[i], y1[i] - bend, x1[i], y1[i]);
+  pen.stroke();
+}
+
+/** Where a ribbon is after a share of its way down. */
+export function pointAt({ foot, x0, y0, x1, y1 }, i, share) {
+  const turn = Math.max(y0[i], foot);
+  const y = y0[i] + (y1[i] - y0[i]) * share;
+  const aside = y <= turn ? 0 : ASIDE[Math.round((STEPS * (y - turn)) / (y1[i] - turn))];
+  return [x0[i] + (x1[i] - x0[i]) * aside, y];
+}
+
+/**
+ * Lay a color over the pixels of one line from `left` to `right`, with edges that fade over `soft` pixels. Two channels
+ * are mixed at a time; colors are multiplied by their alpha until all ribbons are there.
+ */
+function span(out, line, wide, left, right, soft, red, green, alpha) {
+  const half = soft / 2;
+  const from = Math.max(0, Math.floor(left - half));
+  const to = Math.min(wide, Math.ceil(right + half));
+  const full = Math.max(from, Math.min(to, Math.ceil(left + half - 0.5)));
+  const end = Math.max(full, Math.min(to, Math.floor(right - half + 0.5)));
+  const steep = alpha / soft;
+  let enter = ((from + 0.5 - left) / soft + 0.5) * alpha;
+  let leave = ((from + 0.5 - right) / soft + 0.5) * alpha;
+  for (let x = from; x < to; x++, enter += steep, leave += steep) {
+    if (x === full && end > full) {
+      const [rest, low, high] = [256 - alpha, Math.imul(red, alpha), Math.imul(green, alpha)];
+      for (; x < end; x++) {
+        const old = out[line + x];
+        out[line + x] =
+          (((Math.imul(old & 0xff00ff, rest) + low) >>> 8) & 0xff00ff) |
+          ((Math.imul((old >>> 8) & 0xff00ff, rest) + high) & 0xff00ff00);
+      }
+      enter += steep * (end - full);
+      leave += steep * (end - full);
+      if (x >= to) return;
+    }
+    const cover = (Math.min(alpha, Math.max(0, enter)) - Math.min(alpha, Math.max(0, leave))) | 0;
+    if (cover <= 0) continue;
+    const old = out[line + x];
+    const rest = 256 - cover;
+    out[line + x] =
+      (((Math.imul(old & 0xff00ff, rest) + Math.imul(red, cover)) >>> 8) & 0xff00ff) |
+      ((Math.imul((old >>> 8) & 0xff00ff, rest) + Math.imul(green, cover)) & 0xff00ff00);
+  }
+}
+
+/**
+ * A canvas on which ribbons are painted as pixels: one for each of the page's across, and one for a few of them down,
+ * since a ribbon changes little from line to line.
+ */
+export function makeRaster(canvas) {
+  const pen = canvas.getContext("2d");
+  let [image, out, width, height, wide, tall, each] = [undefined, new Uint32Array(), 0, 0, 0, 0, 0];
+  const inverse = Float32Array.from({ length: 256 }, (_, a) => (a ? 255 / a : 0));
+
+  const measure = (across, high) => {
+    [width, height, each] = [across, high, 0];
+  };
+  /** Take `lines` of the page's pixels for one of the canvas. */
+  const grain = (lines) => {
+    if (each === lines) return;
+    each = lines;
+    wide = canvas.width = Math.max(1, Math.round(width));
+    tall = canvas.height = Math.max(1, Math.ceil(height / each));
+    image = pen.createImageData(wide, tall);
+    out = new Uint32Array(image.data.buffer);
+  };
+
+  /** `words`: each expert's color as 0xbbggrr; `shareOf(i)`: how far a ribbon has come, all the way by default. */
+  const paint = (ribbons, words, muted, alpha, shareOf) => {
+    grain(ribbons.size > MANY ? FAR_DOWN : DOWN);
+    const [to, lines] = [out, each];
+    to.fill(0);
+    const { size, foot, x0, y0, x1, y1, wide: thick, expert, lost } = ribbons;
+    for (let i = 0; i < size; i++) {
+      const share = shareOf ? shareOf(i) : 1;
+      if (share <= 0) continue;
+      const word = lost[i] ? muted : words[expert[i]];
+      const red = word & 0xff00ff;
+      const green = ((word >>> 8) & 0xff) | 0xff0000;
+      const strength = Math.round(256 * (lost[i] ? 0.7 * alpha : alpha));
+      const [top, bottom, start, way] = [y0[i], y1[i], x0[i], x1[i] - x0[i]];
+      const turn = Math.max(top, foot);
+      const last = Math.min(tall, Math.round((top + (bottom - top) * share) / lines));
+      const half = (lost[i] ? 1 : thick[i]) / 2;
+      const scale = STEPS / (bottom - turn);
+      const lean = way / (bottom - turn);
+      for (let y = Math.max(0, Math.round(top / lines)); y < last; y++) {
+        if (lost[i] && (y * lines) % 8 > 3) continue; // dashed
+        const down = (y + 0.5) * lines - turn;
+        if (down <= 0) {
+          span(to, y * wide, wide, start - half, start + half, 1, red, green, strength);
+          continue;
+        }
+        const step = Math.min(STEPS, (down * scale) | 0);
+        const x = start + way * (ASIDE[step] + (ASIDE[step + 1] - ASIDE[step]) * (down * scale - step));
+        const slope = Math.abs(lean * SLOPE[step]);
+        const reach = half * Math.sqrt(1 + slope * slope);
+        span(to, y * wide, wide, x - reach, x + reach, Math.max(1, slope * lines), red, green, strength);
+      }
+    }
+    // The page wants colors that are not multiplied by their alpha.
+    for (let i = 0; i < to.length; i++) {
+      const pixel = to[i];
+      if (pixel === 0) continue;
+      const a = pixel >>> 24;
+      const up = inverse[a];
+      const r = ((pixel & 255) * up) | 0;
+      const g = (((pixel >>> 8) & 255) * up) | 0;
+      const b = (((pixel >>> 16) & 255) * up) | 0;
+      to[i] = (a << 24) | (Math.min(b, 255) << 16) | (Math.min(g, 255) << 8) | Math.min(r, 255);
+    }
+    pen.putImageData(image, 0, 0);
+  };
+  return { measure, paint };
+}
+
+/** "#rrggbb" as 0xbbggrr, as the bytes of a pixel lie in memory. */
+export function wordOf(color) {
+  const rgb = parseInt(color.slice(1), 16);
+  return ((rgb & 255) << 16) | (rgb & 0xff00) | (rgb >>> 16);
+}

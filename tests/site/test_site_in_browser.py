@@ -1,0 +1,253 @@
+"""The site in a real browser: everything is alive, nothing leaves the host, and nothing complains."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from places import ROOT
+from view_samples import by_words, causal, dense, random_loads
+
+pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
+
+import lab  # tests/lab.py
+from playwright.sync_api import Page, expect, sync_playwright
+
+from moe_lessons.exercises import quiz
+from moe_lessons.figures.plane import PlaneRun
+from moe_lessons.model.speculative import Speculation, Step
+from moe_lessons.site.build import build, write_code, write_model, write_widgets
+from moe_lessons.site.front import write_front_page
+from moe_lessons.site.serve import server
+from moe_lessons.tracing import RoutingTrace
+from moe_lessons.widgets import (
+    AttentionView,
+    BudgetView,
+    ContextView,
+    CostView,
+    DraftView,
+    DropView,
+    ExpertPlane,
+    LoadBoard,
+    RouterView,
+    SamplingView,
+    TokenView,
+    TrainingBoard,
+    View,
+)
+from moe_lessons.widgets.shared.state import state_of
+
+TOOLS = ROOT / "node_modules"
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not (TOOLS / ".bin" / "esbuild").exists(), reason="esbuild is not installed; run npm ci"),
+]
+RNG = np.random.default_rng(0)
+
+
+def a_trace() -> RoutingTrace:
+    return RoutingTrace.from_logits(RNG.normal(size=(2, 12, 4)).astype(np.float32), list("a route here"), top_k=2)
+
+
+def a_plane() -> ExpertPlane:
+    weights = RNG.normal(size=(2, 3, 3, 3)).astype(np.float32)
+    return ExpertPlane([PlaneRun("soft", np.arange(3) * 10, *weights, np.linspace(2, 1, 3), 1)])
+
+
+def a_draft() -> DraftView:
+    run = Speculation(np.array([range(6)]), [Step(4, [7], 1, 5, [0.5], [0.4])])
+    return DraftView({("a", 1.0, 1): run}, lambda ids: [f"<{i}>" for i in ids])
+
+
+def a_training_board() -> TrainingBoard:
+    board = TrainingBoard(title="A run")
+    for step in range(20):
+        board.point(step=step, seconds=step / 10, loss=3 - step / 10, tokens=step)
+    board.finish()
+    return board
+
+
+def a_load_board() -> LoadBoard:
+    board = LoadBoard(title="Loads")
+    run = board.run("bias")
+    for step, load in enumerate(random_loads()):
+        run.point(step=step, seconds=step, loss=3.0, tokens=step, load=load)
+    run.finish()
+    return board
+
+
+#: One of each class of the course.
+VIEWS = {
+    "RouterView": lambda: RouterView(a_trace()),
+    "TokenView": lambda: TokenView(by_words, "two words", {"english": "a sample"}),
+    "AttentionView": lambda: AttentionView(list("abcde"), causal()),
+    "BudgetView": lambda: BudgetView(dense()),
+    "CostView": CostView,
+    "ContextView": lambda: ContextView({"small": dense()}, context=64),
+    "SamplingView": lambda: SamplingView({"then": RNG.normal(size=5)}, list("abcde")),
+    "TrainingBoard": a_training_board,
+    "LoadBoard": a_load_board,
+    "DropView": lambda: DropView(a_trace()),
+    "ExpertPlane": a_plane,
+    "DraftView": a_draft,
+    "Quiz": lambda: quiz("00"),
+}
+
+
+def hosted(views: dict[str, View], site: Path) -> None:
+    """Write a page that shows these widgets, as a lesson's page does."""
+    (site / "pages").mkdir()
+    places = []
+    for name, view in views.items():
+        (site / "pages" / f"{name}.json").write_text(json.dumps(state_of(view)), encoding="utf-8")
+        places.append(
+            f'<div class="moe-host" id="{name}" data-state="{name}.json"><div class="moe-host-widget">still</div>'
+            '<p class="moe-host-note" role="status" hidden></p></div>'
+        )
+    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>All</title><link rel="icon" href="data:,">
+<body><main>{"".join(places)}</main><script type="module" src="../code/page.js"></script></body></html>"""
+    (site / "pages" / "all.html").write_text(page, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The site without lessons, below a folder, with a page of all widgets."""
+    root = tmp_path_factory.mktemp("web")
+    site = root / "below" / "a path"
+    write_front_page(site)
+    write_code(site / "code")
+    write_widgets(site / "widgets")
+    write_model(site / "model")
+    hosted({name: make() for name, make in VIEWS.items()}, site)
+    (root / "index.html").touch()
+    return site
+
+
+@pytest.fixture(scope="module")
+def lesson(site) -> Path:
+    """The same site with lesson 00."""
+    pytest.importorskip("sphinx", reason="Sphinx, for the lessons' pages, is not installed; make site brings it")
+    if not (TOOLS / "mathjax").exists():
+        pytest.skip("mathjax is not installed; run npm ci")
+    build(site, {"00"}, say=lambda _: None)
+    return site
+
+
+@contextmanager
+def opened(site: Path, path: str, *, dark: bool = False, width: int = 1280) -> Iterator[Page]:
+    """A page of the site; afterwards it must have complained of nothing and asked nobody else."""
+    with server(site.parents[1]) as serving, sync_playwright() as playwright:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        home = f"http://127.0.0.1:{serving.server_port}/"
+        chrome = playwright.chromium.launch(executable_path=lab.chromium(), args=lab.FLAGS)
+        page = chrome.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+        page.on(
+            "request",
+            lambda asked: None if asked.url.startswith((home, "data:")) else problems.append(f"left: {asked.url}"),
+        )
+        page.goto(f"{home}below/a%20path/{path}")
+        yield page
+        chrome.close()
+        serving.shutdown()
+        assert problems == []
+
+
+def axe(page: Page) -> list[str]:
+    """What axe-core finds wrong, each with the first element that has it."""
+    script = TOOLS / "axe-core" / "axe.min.js"
+    if not script.exists():
+        pytest.skip("axe-core is not installed; run npm ci")
+    page.evaluate(script.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in found]
+
+
+def test_every_widget_of_the_course_is_alive_without_a_kernel(site):
+    with opened(site, "pages/all.html") as page:
+        for name in VIEWS:
+            place = page.locator(f"#{name}")
+            place.scroll_into_view_if_needed()
+            page.locator(f"#{name}[data-live]").wait_for(timeout=20_000)
+            assert len(place.inner_html()) > 500 and "still" not in place.inner_text().split("\n")
+
+
+def test_a_board_plays_its_recording(site):
+    with opened(site, "pages/all.html") as page:
+        board = page.locator("#LoadBoard")
+        board.scroll_into_view_if_needed()
+        board.locator("button.moe-play").click()
+        expect(board.locator("button.moe-play")).to_contain_text("Pause")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_front_page_is_accessible_and_its_recorded_trace_has_living_knobs(site, dark):
+    with opened(site, "index.html", dark=dark) as page:
+        page.wait_for_selector("html[data-ready]")
+        top_k = page.get_by_label("Top-k", exact=True)
+        expect(page.locator("#router button.moe-play")).to_contain_text("Play", timeout=15_000)  # tokens have fallen
+        before = page.locator("#router p").all_inner_texts()
+        top_k.focus()
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(200)
+        assert top_k.input_value() == "1"
+        assert page.locator("#router p").all_inner_texts() != before
+        assert axe(page) == []
+
+
+def test_a_sentence_typed_on_the_front_page_is_routed(site):
+    with opened(site, "index.html") as page:
+        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
+        page.locator("#text").fill("Zebras graze")
+        expect(page.locator("#router")).to_contain_text("Z", timeout=10_000)
+        for text in ("", "a" * 100_000):  # one sentence, and the page goes on
+            page.locator("#text").fill(text)
+            expect(page.locator("#router .moe-message")).to_be_visible()
+            assert len(page.locator("#router .moe-message").inner_text().splitlines()) == 1
+        page.locator("#text").fill("Zebras graze <script>alert(1)</script> 🙂 سلام")
+        expect(page.locator("#router")).to_contain_text("<script>alert(1)</script>", timeout=10_000)
+
+
+def test_play_mode_switches_an_expert_off_and_on_again_and_escape_leaves_it(site):
+    with opened(site, "index.html") as page:
+        page.wait_for_selector("html[data-ready]")
+        page.keyboard.press("f")
+        assert page.evaluate("document.body.classList.contains('playing')")
+        page.keyboard.press("Escape")
+        assert not page.evaluate("document.body.classList.contains('playing')")
+
+
+def test_the_front_page_fits_a_phone_and_weighs_at_most_250_kb(site):
+    with opened(site, "index.html", width=390) as page:
+        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        sizes = page.evaluate("performance.getEntriesByType('resource').map(each => [each.name, each.decodedBodySize])")
+    size = sum(bytes_ for name, bytes_ in sizes if ".safetensors" not in name) + (site / "index.html").stat().st_size
+    assert size <= 250_000
+
+
+def test_a_lesson_is_alive_and_accessible_and_asks_nobody_else(lesson):
+    with opened(lesson, "lessons/00_start_here.html") as page:
+        places = page.locator(".moe-host[data-state]")
+        assert places.count() >= 5
+        for place in places.all():
+            place.scroll_into_view_if_needed()
+        expect(page.locator(".moe-host[data-state]:not([data-live])")).to_have_count(0, timeout=20_000)
+        assert page.locator("img:not([alt])").count() == 0
+        assert axe(page) == []
+
+
+def test_a_page_from_a_file_says_what_to_type(site):
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=lab.chromium(), args=lab.FLAGS)
+        page = chrome.new_page()
+        page.goto((site / "index.html").as_uri())
+        assert "type: moe-lessons site" in page.locator("#state").inner_text()
+        chrome.close()
