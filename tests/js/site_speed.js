@@ -1,4 +1,4 @@
-// How fast the page's model is on this machine: `node tests/js/site_speed.js [checkpoint]`. Figures to look at, no test.
+// How fast the page's model is on this machine: `node tests/js/site_speed.js [checkpoint]`. Figures, and no test.
 
 import { readFileSync } from "node:fs";
 import { answersOf, show } from "../../moe_lessons/site/answers/index.js";
