@@ -144,7 +144,7 @@ def test_texts_are_asked_kept_and_compared_as_in_python(node, model, tokenizer):
         *({"ask": text} for text in TEXTS),
         {"keep": True},
         {"apply": turned},
-        *({"ask": text} for text in ("47 + 386 = 4!", "", "word " * 300)),
+        *({"ask": text} for text in ("47 + 386 = 4!", "", "word " * 300, "a" * 100_000, "🙂" * 300)),
         {"keep": False},
         {"apply": {**turned, "off": list(range(15))}},
         {"apply": {**turned, "temperature": -1.5}},
