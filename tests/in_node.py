@@ -44,7 +44,7 @@ def ask_site(node: str, task: str, value: object, checkpoint: Path | None = None
 
 
 def run_module(node: str, module: str, body: str, value: object) -> Any:
-    """What the body of an async function returns, which sees a module of the package as `m` and the value as `value`."""
+    """What the body of an async function returns, which sees a module of the package as `m`, and `value`."""
     code = f"""
 import * as m from {json.dumps((WIDGETS.parent / f"{module}.js").as_uri())};
 const run = async (value) => {{ {body} }};

@@ -1,7 +1,7 @@
 """A checkpoint small enough for a page: the experts' weights with eight bits a number, all others as they are.
 
 Each row of an expert's matrix has a scale of its own, the largest of its numbers over 127. The experts are nine tenths
-of the course's sparse model; eight bits for all of it would save another twentieth, and flip three times as many routes.
+of the course's sparse model; eight bits for all of it would save another twentieth, and flip thrice as many routes.
 """
 
 import json

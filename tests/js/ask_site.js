@@ -1,5 +1,5 @@
-// Asks the site's model and answers: reads {task, value, checkpoint, tokenizer} as JSON from standard input, writes what
-// comes of it. Bytes travel as base64, large arrays through the file `value.out`; an Error's words as {error}.
+// Asks the site's model and answers: reads {task, value, checkpoint, tokenizer} as JSON from standard input, writes
+// what comes of it. Bytes travel as base64, large arrays through the file `value.out`; an Error's words as {error}.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import * as answers from "../../moe_lessons/site/answers/index.js";

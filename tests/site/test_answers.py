@@ -121,8 +121,8 @@ def test_three_hundred_random_settings_are_applied_as_in_python(node, model, tok
     rng = random.Random(0)
     ask = tracer(model, tokenizer, "course-moe")
     ties = 0
-    for text in TEXTS[:6]:
-        messages = [{"apply": random_knobs(rng)} for _ in range(50)]
+    for text in TEXTS[:3]:
+        messages = [{"apply": random_knobs(rng)} for _ in range(100)]
         view = RouterView(ask(text), ask=ask)
         _, *answers = ask_site(node, "messages", {"text": text, "messages": messages})
         for message, changes in zip(messages, answers, strict=True):
@@ -144,7 +144,7 @@ def test_texts_are_asked_kept_and_compared_as_in_python(node, model, tokenizer):
         *({"ask": text} for text in TEXTS),
         {"keep": True},
         {"apply": turned},
-        *({"ask": text} for text in ("47 + 386 = 4!", "", "word " * 300)),
+        *({"ask": text} for text in ("47 + 386 = 4!", "", "word " * 300, "a" * 100_000, "🙂" * 300)),
         {"keep": False},
         {"apply": {**turned, "off": list(range(15))}},
         {"apply": {**turned, "temperature": -1.5}},

@@ -25,7 +25,7 @@ export function readingOf({ nats, guesses }) {
   };
 }
 
-/** Float32 logits [layers, tokens, experts], bias [layers, experts], weights [layers, tokens, top_k]; uint16 experts. */
+/** Logits [layers, tokens, experts], bias [layers, experts], weights [layers, tokens, top_k], then uint16 experts. */
 export function arraysOf(model, trace) {
   const each = (part) => trace.layers.map((layer) => layer[part]);
   const biases = model.routers.map((router) => router.bias);

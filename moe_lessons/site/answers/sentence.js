@@ -6,6 +6,7 @@ export function sentence(error) {
     .split(/\s+/)
     .filter(Boolean)
     .join(" ");
-  const words = error?.name === "Error" && said ? said : `${error?.name ?? "Error"}: ${said}`;
+  const name = error?.name ?? "Error";
+  const words = !said ? name : name === "Error" ? said : `${name}: ${said}`;
   return words[0].toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
 }
