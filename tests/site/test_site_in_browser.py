@@ -1,6 +1,7 @@
 """The site in a real browser: everything is alive, nothing leaves the host, and nothing complains."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from moe_lessons.exercises import quiz
 from moe_lessons.figures.plane import PlaneRun
 from moe_lessons.model.speculative import Speculation, Step
+from moe_lessons.resources import data_path
 from moe_lessons.site.build import build, write_code, write_model, write_widgets
 from moe_lessons.site.front import write_front_page
 from moe_lessons.site.serve import server
@@ -200,7 +202,10 @@ def test_the_front_page_is_accessible_and_its_recorded_trace_has_living_knobs(ch
     with opened(chrome, site, "index.html", dark=dark) as page:
         page.wait_for_selector("html[data-ready]")
         top_k = page.get_by_label("Top-k", exact=True)
-        expect(page.locator("#router button.moe-play")).to_contain_text("Play", timeout=15_000)  # tokens have fallen
+        expect(page.locator("#router button.moe-play")).to_contain_text("Play", timeout=15_000)
+        names = page.locator("#router [role=switch]").evaluate_all("all => all.map(one => one.ariaLabel)")
+        landed = sum(int(re.search(r", (\d+) token", name)[1]) for name in names)
+        assert landed == 2 * len(RoutingTrace.load(data_path("traces/course-moe.safetensors")).pieces)
         before = page.locator("#router p").all_inner_texts()
         top_k.focus()
         page.keyboard.press("ArrowLeft")
