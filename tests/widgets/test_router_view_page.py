@@ -49,7 +49,9 @@ def state(page, name):
 
 def fills(page) -> list[float]:
     """How far each bin is filled."""
-    return page.locator(".moe-bin i").evaluate_all("all => all.map(e => new DOMMatrix(e.style.transform).d)")
+    return page.locator(".moe-bin-body").evaluate_all(
+        "all => all.map(e => parseFloat(e.style.backgroundSize.slice(5)))"
+    )
 
 
 def test_a_stranger_sees_text_play_layer_and_top_k_and_nothing_else_to_turn(show):
@@ -89,7 +91,7 @@ def test_a_token_that_is_pointed_at_is_followed_through_all_layers(show):
     words = page.locator(".moe-router-sentence > span").last.inner_text()
     assert f"Its first experts, layer by layer: {way}." in words and "“ t6”" in words
     for row in range(3):
-        badges = page.locator(".moe-router-stack button").nth(row).locator("em").all_inner_texts()
+        badges = page.locator(".moe-router-stack button").nth(row).locator("em:visible").all_inner_texts()
         assert badges == [str(expert) for expert in trace.experts[row, 6]]
     page.wait_for_timeout(600)
     assert page.locator("[aria-live=polite]").inner_text() == words, "and it is read aloud"
@@ -211,7 +213,7 @@ def test_a_change_of_theme_shrinks_nothing_and_paints_anew(show):
     }""")
     settle(page)
     assert page.locator(".moe-router-stage").bounding_box() == size
-    chip = page.locator(".moe-token").nth(1).evaluate("e => getComputedStyle(e).backgroundColor")
+    chip = page.locator(".moe-token.pinned").evaluate("e => getComputedStyle(e).backgroundColor")
     assert sum(int(part) for part in chip[4:-1].split(",")) < 3 * 150
     assert page.locator(".moe-router-ribbons").evaluate("canvas => canvas.toDataURL()") != light
 
