@@ -8,7 +8,7 @@ const STEPS = 22; // shades of a chip: a change too small to see costs nothing
 
 const MARKS = { "\n": "↵", "\t": "→", " ": "␣" };
 
-/** A color laid over the paper, so thinly that `shade` of it is seen: ribbons that run below a chip do not shine through. */
+/** So much of a color on the paper: ribbons that run below a chip do not shine through. */
 function over(paper, color, shade) {
   return `rgb(${color.map((part, i) => Math.round(part * shade + paper[i] * (1 - shade))).join(" ")})`;
 }
@@ -21,7 +21,8 @@ export function makeStrip(view) {
   });
   let [chips, blank, painted, tabbed] = [[], [], new Int32Array(), -1];
   let [boxes, byPlace] = [[], []];
-  const seen = { left: 0, top: 0, from: 0, tall: 0, spots: undefined }; // where the text lies, and what of it is in sight
+  // Where the text lies, and what of it is in sight; chips that are not are painted when they come into sight.
+  const seen = { left: 0, top: 0, from: 0, tall: 0, spots: undefined };
   let [paper, depth] = [[255, 255, 255], 0.4];
   strip.addEventListener("scroll", () => {
     Object.assign(seen, { from: strip.scrollTop, spots: undefined });
