@@ -195,7 +195,9 @@ def test_groups_have_borders_and_say_where_they_are_shut_out(show):
 
 
 @pytest.mark.parametrize("width", [390, 1100])
-@pytest.mark.parametrize(("tokens", "experts", "top_k"), [(71, 16, 16), (600, 64, 6), (30, 1024, 4), (1, 1, 1)])
+@pytest.mark.parametrize(
+    ("tokens", "experts", "top_k"), [(71, 16, 16), (600, 64, 6), (30, 1024, 4), (1, 1, 1), (4096, 8, 2)]
+)
 def test_nothing_is_wider_than_the_page(show, width, tokens, experts, top_k):
     page = show(RouterView(make(layers=4, tokens=tokens, experts=experts, top_k=top_k)), width=width)
     assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
@@ -216,6 +218,24 @@ def test_a_change_of_theme_shrinks_nothing_and_paints_anew(show):
     chip = page.locator(".moe-token.pinned").evaluate("e => getComputedStyle(e).backgroundColor")
     assert sum(int(part) for part in chip[4:-1].split(",")) < 3 * 150
     assert page.locator(".moe-router-ribbons").evaluate("canvas => canvas.toDataURL()") != light
+
+
+def test_a_view_that_is_made_while_hidden_is_drawn_when_it_is_seen(show):
+    page = show(RouterView(make(tokens=40)))
+    page.evaluate("""async () => {
+        window.leave();
+        const here = document.getElementById("here");
+        here.replaceChildren();
+        here.style.display = "none";
+        const source = document.getElementById("module").textContent;
+        const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+        (await import(url)).default.render({ model: window.model, el: here });
+        await new Promise(requestAnimationFrame);
+        here.style.display = "";
+    }""")
+    settle(page)
+    pixels = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(part => part > 0)"
+    assert page.locator(".moe-router-ribbons").evaluate(pixels)
 
 
 def test_what_a_text_may_hold_is_shown_and_never_run(show):

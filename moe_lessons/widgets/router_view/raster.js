@@ -101,8 +101,8 @@ export function makeRaster(canvas) {
   };
 
   /**
-   * `words`: each expert's color as 0xbbggrr; `fine`: whether nothing moves; `shareOf(i)`: how far a ribbon has come, by
-   * default all the way.
+   * `words`: each expert's color as 0xbbggrr; `fine`: whether nothing moves; `shareOf(i)`: how far a ribbon has come,
+   * all the way by default.
    */
   const paint = (ribbons, words, { muted, alpha, fine, shareOf = undefined }) => {
     const wanted = GRAINS[(fine ? "fine" : "rough") + (ribbons.size > MANY ? "OfMany" : "")];
