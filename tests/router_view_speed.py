@@ -95,7 +95,7 @@ def moves(page: Page, n: int) -> dict[str, list[float]]:
         size = slider.evaluate("e => Math.min(25, (e.max - e.min) / e.step)")
         key = "ArrowLeft" if knob == "capacity" else "ArrowRight"
         back = {"ArrowLeft": "ArrowRight", "ArrowRight": "ArrowLeft"}[key]
-        if knob == "topK":
+        if knob in ("topK", "layer"):  # wherever it opened
             page.keyboard.press("Home")
         result[knob] = times_of(lambda i: page.keyboard.press(key if i // size % 2 == 0 else back))  # noqa: B023
         page.keyboard.press("Home" if knob != "capacity" else "End")

@@ -107,7 +107,7 @@ def test_a_wheel_carries_the_data_and_the_lessons_and_finds_them(wheel, tmp_path
     for path in (ROOT / "data").rglob("*"):
         relative = path.relative_to(ROOT / "data")
         if path.is_file() and not path.name.startswith("."):
-            for_authors = relative.parts[0] in ("pictures", "margins.json")
+            for_authors = relative.parts[0] in ("pictures", "margins.json", "states")
             assert (package / "data" / relative).exists() is not for_authors, relative
     for path in LESSONS:
         assert (package / "notebooks" / path.name).exists()

@@ -73,37 +73,44 @@ test("a token falls along the curve that a path with the same handles is", () =>
   }
 });
 
-test("the pixels of a ribbon are its color, as wide as it is and as strong as asked for", () => {
-  const canvas = paper();
-  const raster = makeRaster(canvas);
-  raster.measure(300, 260);
-  const straight = [{ token: 0, x: 120, y: 20, width: 60 }]; // right above the middle of its bin
-  const one = { topK: 1, experts: [1], weights: [1], dropped: null };
-  const ribbons = ribbonsOf(one, straight, [mouths[0], { x: 110, y: 250, width: 80 }], 20);
-  raster.paint(ribbons, [0, wordOf("#204060")], 0, 0.5);
-  const { data } = canvas.image;
-  for (const line of [20, 60, 100]) {
-    let cover = 0;
-    for (let x = 0; x < 300; x++) cover += data[4 * (line * 300 + x) + 3] / 255;
-    near(cover, ribbons.wide[0] * 0.5, 0.12);
-  }
-  const middle = 4 * (60 * 300 + 150);
-  near(data[middle], 0x20, 3);
-  near(data[middle + 1], 0x40, 3);
-  near(data[middle + 2], 0x60, 3);
-  near(data[middle + 3], 127, 2);
-});
+for (const [fine, lines] of [
+  [true, 1],
+  [false, 3],
+]) {
+  test(`the pixels of a ${fine ? "fine" : "rough"} ribbon are its color, as wide as it is and as strong as asked for`, () => {
+    const canvas = paper();
+    const raster = makeRaster(canvas);
+    raster.measure(300, 252);
+    const straight = [{ token: 0, x: 120, y: 20, width: 60 }]; // right above the middle of its bin
+    const one = { topK: 1, experts: [1], weights: [1], dropped: null };
+    const ribbons = ribbonsOf(one, straight, [mouths[0], { x: 110, y: 250, width: 80 }], 20);
+    raster.paint(ribbons, [0, wordOf("#204060")], { muted: 0, alpha: 0.5, fine });
+    const { data } = canvas.image;
+    for (const y of [40, 120, 200]) {
+      const line = Math.floor(y / lines);
+      let cover = 0;
+      for (let x = 0; x < 300; x++) cover += data[4 * (line * 300 + x) + 3] / 255;
+      near(cover, ribbons.wide[0] * 0.5, 0.12);
+    }
+    const middle = 4 * (Math.floor(120 / lines) * 300 + 150);
+    near(data[middle], 0x20, 3);
+    near(data[middle + 1], 0x40, 3);
+    near(data[middle + 2], 0x60, 3);
+    near(data[middle + 3], 127, 2);
+  });
+}
 
 test("a ribbon that has come a part of its way is painted so far and no farther", () => {
   const canvas = paper();
   const raster = makeRaster(canvas);
   raster.measure(300, 260);
   const ribbons = ribbonsOf(layer, spots, mouths, 50);
-  raster.paint(ribbons, [255, 255, 255], 0, 1, (i) => (i === 0 ? 0.5 : 0));
+  const shareOf = (i) => (i === 0 ? 0.5 : 0);
+  raster.paint(ribbons, [255, 255, 255], { muted: 0, alpha: 1, fine: true, shareOf });
   const lines = new Set();
   canvas.image.data.forEach((value, at) => value && at % 4 === 3 && lines.add(Math.floor(at / 4 / 300)));
-  near(Math.min(...lines) * 2, 20, 2);
-  near(Math.max(...lines) * 2, (20 + 251) / 2, 4);
+  near(Math.min(...lines), 20, 1);
+  near(Math.max(...lines), (20 + 251) / 2, 2);
 });
 
 test("a token's experts are never of a group that is said to be shut out", () => {

@@ -6,7 +6,7 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from places import LESSONS
+from places import LESSONS, PACKAGE
 from view_samples import random_loads
 
 from moe_lessons import widgets
@@ -117,3 +117,10 @@ def test_the_kept_states_are_those_of_the_widgets_that_the_lesson_shows(path):
             if found and found[1] in widgets.__all__:
                 there.setdefault(cell.id, []).append(found[1])
     assert {cell: [state["name"] for state in each] for cell, each in kept.items()} == there
+
+
+def test_the_sites_files_are_short_and_so_are_their_lines():
+    for path in (PACKAGE / "site").rglob("*.*"):
+        if path.suffix in {".js", ".py", ".css", ".html"}:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            assert len(lines) <= 300 and max(map(len, lines), default=0) <= 120, path

@@ -1,6 +1,7 @@
 """The site in a real browser: everything is alive, nothing leaves the host, and nothing complains."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,12 @@ from view_samples import by_words, causal, dense, random_loads
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
 import lab  # tests/lab.py
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from moe_lessons.exercises import quiz
 from moe_lessons.figures.plane import PlaneRun
 from moe_lessons.model.speculative import Speculation, Step
+from moe_lessons.resources import data_path
 from moe_lessons.site.build import build, write_code, write_model, write_widgets
 from moe_lessons.site.front import write_front_page
 from moe_lessons.site.serve import server
@@ -129,21 +131,29 @@ def site(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def lesson(site) -> Path:
-    """The same site with lesson 00."""
+    """The same site with two lessons."""
     pytest.importorskip("sphinx", reason="Sphinx, for the lessons' pages, is not installed; make site brings it")
     if not (TOOLS / "mathjax").exists():
         pytest.skip("mathjax is not installed; run npm ci")
-    build(site, {"00"}, say=lambda _: None)
+    build(site, {"00", "01"}, say=lambda _: None)
     return site
 
 
+@pytest.fixture(scope="module")
+def chrome(chromium) -> Iterator[Browser]:
+    """One browser for all tests of this file."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=lab.FLAGS)
+        yield browser
+        browser.close()
+
+
 @contextmanager
-def opened(site: Path, path: str, *, dark: bool = False, width: int = 1280) -> Iterator[Page]:
+def opened(chrome: Browser, site: Path, path: str, *, dark: bool = False, width: int = 1280) -> Iterator[Page]:
     """A page of the site; afterwards it must have complained of nothing and asked nobody else."""
-    with server(site.parents[1]) as serving, sync_playwright() as playwright:
+    with server(site.parents[1]) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         home = f"http://127.0.0.1:{serving.server_port}/"
-        chrome = playwright.chromium.launch(executable_path=lab.chromium(), args=lab.FLAGS)
         page = chrome.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -155,7 +165,7 @@ def opened(site: Path, path: str, *, dark: bool = False, width: int = 1280) -> I
         )
         page.goto(f"{home}below/a%20path/{path}")
         yield page
-        chrome.close()
+        page.close()
         serving.shutdown()
         assert problems == []
 
@@ -166,12 +176,12 @@ def axe(page: Page) -> list[str]:
     if not script.exists():
         pytest.skip("axe-core is not installed; run npm ci")
     page.evaluate(script.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")["violations"]
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
     return [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in found]
 
 
-def test_every_widget_of_the_course_is_alive_without_a_kernel(site):
-    with opened(site, "pages/all.html") as page:
+def test_every_widget_of_the_course_is_alive_without_a_kernel(chrome, site):
+    with opened(chrome, site, "pages/all.html") as page:
         for name in VIEWS:
             place = page.locator(f"#{name}")
             place.scroll_into_view_if_needed()
@@ -179,8 +189,8 @@ def test_every_widget_of_the_course_is_alive_without_a_kernel(site):
             assert len(place.inner_html()) > 500 and "still" not in place.inner_text().split("\n")
 
 
-def test_a_board_plays_its_recording(site):
-    with opened(site, "pages/all.html") as page:
+def test_a_board_plays_its_recording(chrome, site):
+    with opened(chrome, site, "pages/all.html") as page:
         board = page.locator("#LoadBoard")
         board.scroll_into_view_if_needed()
         board.locator("button.moe-play").click()
@@ -188,11 +198,14 @@ def test_a_board_plays_its_recording(site):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_front_page_is_accessible_and_its_recorded_trace_has_living_knobs(site, dark):
-    with opened(site, "index.html", dark=dark) as page:
+def test_the_front_page_is_accessible_and_its_recorded_trace_has_living_knobs(chrome, site, dark):
+    with opened(chrome, site, "index.html", dark=dark) as page:
         page.wait_for_selector("html[data-ready]")
         top_k = page.get_by_label("Top-k", exact=True)
-        expect(page.locator("#router button.moe-play")).to_contain_text("Play", timeout=15_000)  # tokens have fallen
+        expect(page.locator("#router button.moe-play")).to_contain_text("Play", timeout=15_000)
+        names = page.locator("#router [role=switch]").evaluate_all("all => all.map(one => one.ariaLabel)")
+        landed = sum(int(re.search(r", (\d+) token", name)[1]) for name in names)
+        assert landed == 2 * len(RoutingTrace.load(data_path("traces/course-moe.safetensors")).pieces)
         before = page.locator("#router p").all_inner_texts()
         top_k.focus()
         page.keyboard.press("ArrowLeft")
@@ -202,8 +215,8 @@ def test_the_front_page_is_accessible_and_its_recorded_trace_has_living_knobs(si
         assert axe(page) == []
 
 
-def test_a_sentence_typed_on_the_front_page_is_routed(site):
-    with opened(site, "index.html") as page:
+def test_a_sentence_typed_on_the_front_page_is_routed(chrome, site):
+    with opened(chrome, site, "index.html") as page:
         page.wait_for_selector("html[data-ready=model]", timeout=30_000)
         page.locator("#text").fill("Zebras graze")
         expect(page.locator("#router")).to_contain_text("Z", timeout=10_000)
@@ -215,17 +228,29 @@ def test_a_sentence_typed_on_the_front_page_is_routed(site):
         expect(page.locator("#router")).to_contain_text("<script>alert(1)</script>", timeout=10_000)
 
 
-def test_play_mode_switches_an_expert_off_and_on_again_and_escape_leaves_it(site):
-    with opened(site, "index.html") as page:
-        page.wait_for_selector("html[data-ready]")
+def test_play_mode_changes_prompts_and_switches_an_expert_off_and_on_again_until_escape_leaves_it(chrome, site):
+    with opened(chrome, site, "index.html") as page:
+        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
+        page.clock.install()
+        page.locator("#router [type=range]").first.focus()  # the router keeps keys from JupyterLab, but not this one
         page.keyboard.press("f")
-        assert page.evaluate("document.body.classList.contains('playing')")
+        assert page.locator("body.playing").count() == 1
+        seen, texts = [], set()
+        for _ in range(90):
+            page.clock.fast_forward(1000)
+            off = page.get_by_role("switch").filter(has_text="off").count()
+            texts.add(page.locator("#text").input_value())
+            if seen[-1:] != [off]:
+                seen.append(off)
+            if len(seen) > 2:
+                break
+        assert seen[:3] == [0, 1, 0] and len(texts) > 3
         page.keyboard.press("Escape")
-        assert not page.evaluate("document.body.classList.contains('playing')")
+        assert page.locator("body.playing").count() == 0
 
 
-def test_the_front_page_fits_a_phone_and_weighs_at_most_250_kb(site):
-    with opened(site, "index.html", width=390) as page:
+def test_the_front_page_fits_a_phone_and_weighs_at_most_250_kb(chrome, site):
+    with opened(chrome, site, "index.html", width=390) as page:
         page.wait_for_selector("html[data-ready=model]", timeout=30_000)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         sizes = page.evaluate("performance.getEntriesByType('resource').map(each => [each.name, each.decodedBodySize])")
@@ -233,8 +258,8 @@ def test_the_front_page_fits_a_phone_and_weighs_at_most_250_kb(site):
     assert size <= 250_000
 
 
-def test_a_lesson_is_alive_and_accessible_and_asks_nobody_else(lesson):
-    with opened(lesson, "lessons/00_start_here.html") as page:
+def test_a_lesson_is_alive_and_accessible_and_asks_nobody_else(chrome, lesson):
+    with opened(chrome, lesson, "lessons/00_start_here.html") as page:
         places = page.locator(".moe-host[data-state]")
         assert places.count() >= 5
         for place in places.all():
@@ -244,10 +269,27 @@ def test_a_lesson_is_alive_and_accessible_and_asks_nobody_else(lesson):
         assert axe(page) == []
 
 
-def test_a_page_from_a_file_says_what_to_type(site):
-    with sync_playwright() as playwright:
-        chrome = playwright.chromium.launch(executable_path=lab.chromium(), args=lab.FLAGS)
-        page = chrome.new_page()
-        page.goto((site / "index.html").as_uri())
-        assert "type: moe-lessons site" in page.locator("#state").inner_text()
-        chrome.close()
+def test_a_question_in_a_lesson_is_answered_by_the_model_that_made_its_picture_and_by_no_other(chrome, lesson):
+    with opened(chrome, lesson, "lessons/00_start_here.html") as page:
+        reads, writes = (page.locator(".moe-host[data-state]").nth(number) for number in (0, 1))
+        for place in (reads, writes):
+            place.scroll_into_view_if_needed()
+            place.get_by_label("Your text").fill("Zebras graze")
+            place.get_by_label("Your text").press("Enter")
+            expect(place.locator("[aria-label^=Tokens]").first).to_contain_text("Z", timeout=30_000)
+        counts = [len(place.locator("[aria-label^=Tokens]").first.inner_text()) for place in (reads, writes)]
+        assert counts[1] > 2 * counts[0], "the lesson's second view writes on with each text"
+    with opened(chrome, lesson, "lessons/01_text_to_tokens.html") as page:
+        ours, bytes_ = (page.locator(".moe-host[data-state]").nth(number) for number in (0, 1))
+        for place in (ours, bytes_):
+            place.scroll_into_view_if_needed()
+            place.locator("textarea").fill("Zebras graze")
+        expect(ours.locator(".moe-counts")).to_contain_text("12 bytes", timeout=30_000)
+        expect(bytes_.locator(".moe-message")).to_contain_text("The tokenizer behind this picture is not on this page")
+
+
+def test_a_page_from_a_file_says_what_to_type(chrome, site):
+    page = chrome.new_page()
+    page.goto((site / "index.html").as_uri())
+    assert "type: moe-lessons site" in page.locator("#state").inner_text()
+    page.close()

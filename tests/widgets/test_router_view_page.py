@@ -49,7 +49,9 @@ def state(page, name):
 
 def fills(page) -> list[float]:
     """How far each bin is filled."""
-    return page.locator(".moe-bin i").evaluate_all("all => all.map(e => new DOMMatrix(e.style.transform).d)")
+    return page.locator(".moe-bin-body").evaluate_all(
+        "all => all.map(e => parseFloat(e.style.backgroundSize.slice(5)))"
+    )
 
 
 def test_a_stranger_sees_text_play_layer_and_top_k_and_nothing_else_to_turn(show):
@@ -89,7 +91,7 @@ def test_a_token_that_is_pointed_at_is_followed_through_all_layers(show):
     words = page.locator(".moe-router-sentence > span").last.inner_text()
     assert f"Its first experts, layer by layer: {way}." in words and "“ t6”" in words
     for row in range(3):
-        badges = page.locator(".moe-router-stack button").nth(row).locator("em").all_inner_texts()
+        badges = page.locator(".moe-router-stack button").nth(row).locator("em:visible").all_inner_texts()
         assert badges == [str(expert) for expert in trace.experts[row, 6]]
     page.wait_for_timeout(600)
     assert page.locator("[aria-live=polite]").inner_text() == words, "and it is read aloud"
@@ -193,7 +195,9 @@ def test_groups_have_borders_and_say_where_they_are_shut_out(show):
 
 
 @pytest.mark.parametrize("width", [390, 1100])
-@pytest.mark.parametrize(("tokens", "experts", "top_k"), [(71, 16, 16), (600, 64, 6), (30, 1024, 4), (1, 1, 1)])
+@pytest.mark.parametrize(
+    ("tokens", "experts", "top_k"), [(71, 16, 16), (600, 64, 6), (30, 1024, 4), (1, 1, 1), (4096, 8, 2)]
+)
 def test_nothing_is_wider_than_the_page(show, width, tokens, experts, top_k):
     page = show(RouterView(make(layers=4, tokens=tokens, experts=experts, top_k=top_k)), width=width)
     assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
@@ -211,9 +215,27 @@ def test_a_change_of_theme_shrinks_nothing_and_paints_anew(show):
     }""")
     settle(page)
     assert page.locator(".moe-router-stage").bounding_box() == size
-    chip = page.locator(".moe-token").nth(1).evaluate("e => getComputedStyle(e).backgroundColor")
+    chip = page.locator(".moe-token.pinned").evaluate("e => getComputedStyle(e).backgroundColor")
     assert sum(int(part) for part in chip[4:-1].split(",")) < 3 * 150
     assert page.locator(".moe-router-ribbons").evaluate("canvas => canvas.toDataURL()") != light
+
+
+def test_a_view_that_is_made_while_hidden_is_drawn_when_it_is_seen(show):
+    page = show(RouterView(make(tokens=40)))
+    page.evaluate("""async () => {
+        window.leave();
+        const here = document.getElementById("here");
+        here.replaceChildren();
+        here.style.display = "none";
+        const source = document.getElementById("module").textContent;
+        const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+        (await import(url)).default.render({ model: window.model, el: here });
+        await new Promise(requestAnimationFrame);
+        here.style.display = "";
+    }""")
+    settle(page)
+    pixels = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(part => part > 0)"
+    assert page.locator(".moe-router-ribbons").evaluate(pixels)
 
 
 def test_what_a_text_may_hold_is_shown_and_never_run(show):

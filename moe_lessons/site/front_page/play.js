@@ -43,7 +43,8 @@ export function makePlay({ model, root, prompts, typing }) {
   /** Let the tokens fall through the first layer alone. */
   const once = () => {
     const [, second] = model.get("facts").layers;
-    const rest = () => model.get("layer") === second && plays() && button().click();
+    // Not at once: the film changes the layer in the middle of a step.
+    const rest = () => model.get("layer") === second && setTimeout(() => plays() && button().click());
     button()?.click();
     model.on("change:layer", rest);
     // The next press, this one's or the hand's, ends it: a film that somebody starts goes on to its end.

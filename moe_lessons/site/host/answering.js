@@ -4,7 +4,7 @@ import { answersOf, show } from "../answers/index.js";
 
 const ELSEWHERE = "is not on this page. Run this cell in JupyterLab (make lab), where the lesson made it.";
 
-/** The text of a recorded view, put together from its tokens; where a piece is no text of its own, it will not match. */
+/** The text of a recorded view, put together from its tokens; where one is no text of its own, it will not match. */
 const textOf = (get) => get("facts").pieces.join("");
 
 /** How many of the recorded choices the model makes too, as a share; 0 where it does not even cut the text alike. */

@@ -9,7 +9,7 @@ let progress = 0;
 const waiting = new Set();
 
 /**
- * The course's sparse model. Each caller may hear what share has come; a failed download is tried again when next asked.
+ * The course's sparse model. Each caller may hear what share has come; what failed is tried again when next asked.
  * @param {string} folder where the checkpoint and the tokenizer lie, with a slash at its end
  * @param {(share: number) => void} [onProgress]
  */

@@ -18,7 +18,7 @@ export function makeBins(view) {
   let bins = [];
   let groups = [];
   const place = { step: 0, lines: 1, tall: 74 }; // of one bin, in pixels
-  let [tabbed, hot] = [-1, -1];
+  let tabbed = -1;
 
   const expertOf = (event) => Number(event.target.closest?.(".moe-bin")?.dataset.expert ?? -1);
   root.addEventListener("pointerover", (event) => view.hoverBin(expertOf(event)));
@@ -45,15 +45,15 @@ export function makeBins(view) {
 
   const build = ({ experts, colors, ownKnobs }) => {
     bins = colors.slice(0, experts).map((color, e) => {
-      const [fill, count, number] = [element("i"), element("b"), element("span", {}, String(e))];
-      const body = element("div", { class: "moe-bin-body" }, fill, count);
+      const [count, number] = [element("b"), element("span", {}, String(e))];
+      const body = element("div", { class: "moe-bin-body" }, count);
       const bin = element(
         "button",
         { type: "button", class: "moe-bin", role: "switch", tabindex: -1, "data-expert": e, style: `--tint: ${color}` },
         body,
         number,
       );
-      return { root: bin, fill, count, number };
+      return { root: bin, body, count };
     });
     const n = ownKnobs.nGroups;
     groups = Array.from({ length: n }, (_, group) => {
@@ -64,7 +64,7 @@ export function makeBins(view) {
       return { box, name };
     });
     root.replaceChildren(...groups.map(({ box }) => box));
-    [tabbed, hot] = [-1, -1];
+    tabbed = -1;
     tab(0);
   };
 
@@ -114,11 +114,14 @@ export function makeBins(view) {
       const isOff = off.has(e);
       const isShut = shut.has(Math.floor(e / perGroup));
       const level = ((full * count) / most).toFixed(3);
-      if (bin.level !== level) bin.fill.style.transform = `scaleY(${(bin.level = level)})`;
       const lost = asked[e] - kept[e];
-      write(bin.count, isOff ? "off" : lost && !landed ? `${count}+${lost}` : String(count));
-      const high = ((1 - Number(isOff ? 0 : level)) * place.tall - 2).toFixed(1);
-      if (bin.high !== high) bin.count.style.transform = `translateY(${(bin.high = high)}px)`;
+      // A fill is a background and a count is moved by `top`: neither makes the page a new layer, as transforms would.
+      if (bin.level !== level) bin.body.style.backgroundSize = `100% ${100 * Number((bin.level = level))}%`;
+      if (place.step >= NARROW) {
+        write(bin.count, isOff ? "off" : lost && !landed ? `${count}+${lost}` : String(count));
+        const high = ((1 - Number(isOff ? 0 : level)) * place.tall - 18).toFixed(1);
+        if (bin.high !== high) bin.count.style.top = `${(bin.high = high)}px`;
+      }
       const look = `moe-bin${isOff ? " off" : ""}${mine.has(e) ? " mine" : ""}${isShut ? " shut" : ""}`;
       const dim = (lit >= 0 && lit !== e) || (lit < 0 && view.hovered >= 0 && !mine.has(e));
       set(bin.root, {
@@ -126,9 +129,6 @@ export function makeBins(view) {
         "aria-checked": String(!isOff),
         "aria-label": wordsOf(e, asked[e], lost, isOff, isShut),
       });
-      if (hot === e || lit === e || isOff || isShut)
-        set(bin.root, { title: wordsOf(e, asked[e], lost, isOff, isShut) });
-      else if (bin.root.title) bin.root.removeAttribute("title"), (bin.root.seen.title = undefined);
     }
     groups.forEach(({ box, name }, group) => {
       const isShut = shut.has(group);

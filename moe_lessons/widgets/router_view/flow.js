@@ -10,6 +10,7 @@ import { makeRaster, wordOf } from "./raster.js";
 import { paint, ribbonsOf } from "./ribbons.js";
 import { makeStrip } from "./strip.js";
 
+const REST_AFTER = 180; // ms without a change
 const GLIDE = 420; // ms in which ribbons move to the next best
 const [REST, CROSSED] = [0.55, 0.25]; // how strongly a ribbon is drawn that nobody touches, and that crosses bins
 
@@ -32,7 +33,7 @@ export function makeFlow(view) {
   const [raster, pen] = [makeRaster(lower), upper.getContext("2d")];
   const size = { width: 0, height: 0, foot: 0, muted: "", ink: "", version: 0 };
   let [spots, mouths, tints, words] = [[], [], [], []];
-  let ribbons, drawn, gliding, dark;
+  let ribbons, drawn, gliding, dark, resting, fine;
   view.scrolled = () => (size.version++, view.draw());
 
   const build = (trace) => {
@@ -48,15 +49,17 @@ export function makeFlow(view) {
     const ratio = window.devicePixelRatio || 1;
     size.width = origin.width;
     size.height = origin.height;
-    raster.measure(size.width, size.height);
     upper.width = Math.max(1, Math.round(size.width * ratio));
     upper.height = Math.max(1, Math.round(size.height * ratio));
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    for (const canvas of [lower, upper]) canvas.style.cssText = `width: ${size.width}px; height: ${size.height}px`;
     const look = getComputedStyle(stage);
     strip.measure(channelsOf(look.backgroundColor));
     size.foot = strip.root.offsetTop + strip.root.offsetHeight;
     mouths = bins.mouths(origin);
+    const end = Math.max(...mouths.map((mouth) => mouth.y)) + 2; // no ribbon goes farther
+    raster.measure(size.width, end);
+    lower.style.cssText = `width: ${size.width}px; height: ${end}px`;
+    upper.style.cssText = `width: ${size.width}px; height: ${size.height}px`;
     dark = !isDark(channelsOf(look.color));
     // On a dark page dark colors are brightened, on a light one light ones darkened, so that no ribbon is lost.
     tints = view.trace.colors.map((color) => {
@@ -82,6 +85,7 @@ export function makeFlow(view) {
     bins.draw(row, focus, landed, shut);
     const state = `${row} ${view.trace.done[row]} ${view.which()} ${view.isApplied} ${size.version}`;
     const fresh = state !== drawn;
+    const first = !ribbons;
     if (fresh) {
       const before = ribbons;
       ribbons = place(row);
@@ -94,12 +98,17 @@ export function makeFlow(view) {
     lower.classList.toggle("faint", touched && !falling);
     if (fresh) tell();
     const alpha = bins.place.lines > 2 ? CROSSED : REST;
-    const gray = dark ? 0xaaaaaa : 0x666666;
+    const look = { muted: dark ? 0xaaaaaa : 0x666666, alpha };
+    clearTimeout(resting);
     if (falling) {
-      raster.paint(ribbons, words, gray, alpha, (i) => falling.shareOf(ribbons.token[i]));
+      raster.paint(ribbons, words, { ...look, fine: false, shareOf: (i) => falling.shareOf(ribbons.token[i]) });
       drawn = ""; // painted whole again when all have come
-    } else if (gliding) raster.paint(between(), words, gray, alpha);
-    else if (fresh) raster.paint(ribbons, words, gray, alpha);
+    } else if (gliding) raster.paint(between(), words, { ...look, fine: false });
+    else if (fresh) raster.paint(ribbons, words, { ...look, fine: (fine = first) });
+    // What is painted while a hand moves is rough; once it rests there is time for all pixels.
+    if (!falling && !gliding && !fine) {
+      resting = setTimeout(() => raster.paint(ribbons, words, { ...look, fine: (fine = true) }), REST_AFTER);
+    }
     pen.clearRect(0, 0, size.width, size.height);
     if (falling) falling.paint(pen, ribbons, { tints, ...size, chip: strip.chipOf });
     else if (!gliding) paintTouched(focus, lit);
@@ -145,7 +154,7 @@ export function makeFlow(view) {
   };
   const moves = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-  return { root: stage, build, measure, draw, moves, follow: strip.follow };
+  return { root: stage, build, measure, draw, moves, follow: strip.follow, stop: () => clearTimeout(resting) };
 }
 
 /** A color as the page computed it, as three numbers up to 255. */

@@ -1,7 +1,10 @@
 // RouterView's ribbons as pixels. A canvas without a graphics card takes some 60 microseconds to stroke a curve, and a
 // knob may move hundreds of them in a frame; a ribbon that only runs downwards is painted here line by line in a few.
 
-const [DOWN, FAR_DOWN, MANY] = [2, 4, 300]; // pixels of the page for one line of the canvas; with many ribbons, more
+// Pixels of the page for one of the canvas, to the side and down: at rest, and while something moves; of more than MANY
+// ribbons, which are thin, larger ones.
+const GRAINS = { fine: [1, 1], rough: [1, 3], fineOfMany: [1, 2], roughOfMany: [2, 4] };
+const MANY = 200;
 const STEPS = 1024;
 const BEND = 0.56; // of the way down lies the curve's first handle, and as far from its end the second
 /** How far to the side a ribbon has come, from 0 to 1, and how steeply it goes, by its way down in steps. */
@@ -79,32 +82,32 @@ function span(out, line, wide, left, right, soft, red, green, alpha) {
   }
 }
 
-/**
- * A canvas on which ribbons are painted as pixels: one for each of the page's across, and one for a few of them down,
- * since a ribbon changes little from line to line.
- */
+/** A canvas on which ribbons are painted as pixels, coarse ones, since a ribbon changes little from line to line. */
 export function makeRaster(canvas) {
   const pen = canvas.getContext("2d");
-  let [image, out, width, height, wide, tall, each] = [undefined, new Uint32Array(), 0, 0, 0, 0, 0];
+  let [image, out, width, height, wide, tall, grain] = [undefined, new Uint32Array(), 0, 0, 0, 0, GRAINS.fine];
   const inverse = Float32Array.from({ length: 256 }, (_, a) => (a ? 255 / a : 0));
 
   const measure = (across, high) => {
-    [width, height, each] = [across, high, 0];
+    [width, height] = [across, high];
+    cut(grain);
   };
-  /** Take `lines` of the page's pixels for one of the canvas. */
-  const grain = (lines) => {
-    if (each === lines) return;
-    each = lines;
-    wide = canvas.width = Math.max(1, Math.round(width));
-    tall = canvas.height = Math.max(1, Math.ceil(height / each));
+  const cut = (size) => {
+    grain = size;
+    wide = canvas.width = Math.max(1, Math.ceil(width / grain[0]));
+    tall = canvas.height = Math.max(1, Math.ceil(height / grain[1]));
     image = pen.createImageData(wide, tall);
     out = new Uint32Array(image.data.buffer);
   };
 
-  /** `words`: each expert's color as 0xbbggrr; `shareOf(i)`: how far a ribbon has come, all the way by default. */
-  const paint = (ribbons, words, muted, alpha, shareOf) => {
-    grain(ribbons.size > MANY ? FAR_DOWN : DOWN);
-    const [to, lines] = [out, each];
+  /**
+   * `words`: each expert's color as 0xbbggrr; `fine`: whether nothing moves; `shareOf(i)`: how far a ribbon has come,
+   * all the way by default.
+   */
+  const paint = (ribbons, words, { muted, alpha, fine, shareOf = undefined }) => {
+    const wanted = GRAINS[(fine ? "fine" : "rough") + (ribbons.size > MANY ? "OfMany" : "")];
+    if (grain !== wanted) cut(wanted);
+    const [to, [columns, lines]] = [out, grain];
     to.fill(0);
     const { size, foot, x0, y0, x1, y1, wide: thick, expert, lost } = ribbons;
     for (let i = 0; i < size; i++) {
@@ -124,14 +127,15 @@ export function makeRaster(canvas) {
         if (lost[i] && (y * lines) % 8 > 3) continue; // dashed
         const down = (y + 0.5) * lines - turn;
         if (down <= 0) {
-          span(to, y * wide, wide, start - half, start + half, 1, red, green, strength);
+          span(to, y * wide, wide, (start - half) / columns, (start + half) / columns, 1, red, green, strength);
           continue;
         }
         const step = Math.min(STEPS, (down * scale) | 0);
         const x = start + way * (ASIDE[step] + (ASIDE[step + 1] - ASIDE[step]) * (down * scale - step));
         const slope = Math.abs(lean * SLOPE[step]);
         const reach = half * Math.sqrt(1 + slope * slope);
-        span(to, y * wide, wide, x - reach, x + reach, Math.max(1, slope * lines), red, green, strength);
+        const soft = Math.max(1, (slope * lines) / columns); // pixels to the side from line to line
+        span(to, y * wide, wide, (x - reach) / columns, (x + reach) / columns, soft, red, green, strength);
       }
     }
     // The page wants colors that are not multiplied by their alpha.

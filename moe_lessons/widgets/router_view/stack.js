@@ -29,7 +29,12 @@ export function makeStack(view) {
     root.classList.toggle("many", n > 8);
     layers = numbers.map((number, row) => {
       const canvas = element("canvas", { width: tokens, height: 1, "aria-hidden": "true" });
-      const [way, note, mark] = [element("span", { class: "moe-router-way" }), element("small"), element("i")];
+      const badges = Array.from({ length: MOST_WAY }, () => element("em"));
+      const [way, note, mark] = [
+        element("span", { class: "moe-router-way" }, ...badges),
+        element("small"),
+        element("i"),
+      ];
       const button = element(
         "button",
         { type: "button", tabindex: -1, "data-layer": number, onclick: () => view.putLayer(row) },
@@ -45,7 +50,7 @@ export function makeStack(view) {
         note,
       );
       const pen = canvas.getContext("2d");
-      return { root: button, way, note, mark, pen, pixels: pen.createImageData(tokens, 1), done: "", said: "" };
+      return { root: button, badges, note, mark, pen, pixels: pen.createImageData(tokens, 1), done: "", said: "" };
     });
     root.replaceChildren(...layers.map((layer) => layer.root));
     tabbed = -1;
@@ -80,11 +85,12 @@ export function makeStack(view) {
       const words = `${way} ${focus} ${at === row} ${trace.tokens}`;
       if (layer.said !== words) {
         layer.said = words;
-        layer.way.replaceChildren(
-          ...way.map((e) =>
-            element("em", { style: `background: ${trace.colors[e]}; color: ${trace.inks[e]}` }, String(e)),
-          ),
-        );
+        for (const [i, badge] of layer.badges.entries()) {
+          const e = way[i];
+          write(badge, e === undefined ? "" : String(e));
+          const style = e === undefined ? "display: none" : `background: ${trace.colors[e]}; color: ${trace.inks[e]}`;
+          if (badge.look !== style) badge.style.cssText = badge.look = style;
+        }
         layer.mark.style.left = `${((100 * (focus + 0.5)) / trace.tokens).toFixed(2)}%`;
         layer.root.className = at === row ? "here" : "";
         layer.root.setAttribute("aria-pressed", String(at === row));

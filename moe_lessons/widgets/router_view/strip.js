@@ -8,7 +8,7 @@ const STEPS = 22; // shades of a chip: a change too small to see costs nothing
 
 const MARKS = { "\n": "↵", "\t": "→", " ": "␣" };
 
-/** A color laid over the paper, so thinly that `shade` of it is seen: ribbons that run below a chip do not shine through. */
+/** So much of a color on the paper: ribbons that run below a chip do not shine through. */
 function over(paper, color, shade) {
   return `rgb(${color.map((part, i) => Math.round(part * shade + paper[i] * (1 - shade))).join(" ")})`;
 }
@@ -21,9 +21,13 @@ export function makeStrip(view) {
   });
   let [chips, blank, painted, tabbed] = [[], [], new Int32Array(), -1];
   let [boxes, byPlace] = [[], []];
-  const seen = { left: 0, top: 0, from: 0, tall: 0 }; // where the text lies, and what of it is in sight
+  // Where the text lies, and what of it is in sight; chips that are not are painted when they come into sight.
+  const seen = { left: 0, top: 0, from: 0, tall: 0, spots: undefined };
   let [paper, depth] = [[255, 255, 255], 0.4];
-  strip.addEventListener("scroll", () => ((seen.from = strip.scrollTop), view.scrolled()));
+  strip.addEventListener("scroll", () => {
+    Object.assign(seen, { from: strip.scrollTop, spots: undefined });
+    view.scrolled();
+  });
   const tokenOf = (event) => Number(event.target.closest?.(".moe-token")?.dataset.token ?? -1);
   strip.addEventListener("pointerover", (event) => view.hover(tokenOf(event)));
   strip.addEventListener("pointerleave", () => view.hover(-1));
@@ -57,7 +61,7 @@ export function makeStrip(view) {
     const { trace, hovered } = view;
     const { topK, experts, weights, dropped } = trace.now[row];
     const [lit, other] = [view.lit(), view.reference(row)];
-    for (let token = 0; token < chips.length; token++) {
+    for (const { token } of spots()) {
       const at = token * topK;
       const second = topK > 1 ? experts[at + 1] : 1023;
       let [total, inside, lost] = [0, lit < 0, 0];
@@ -116,15 +120,15 @@ export function makeStrip(view) {
     const ends = boxes.map(({ y }) => y + 5).filter((y) => y <= strip.clientHeight);
     if (strip.scrollHeight > strip.clientHeight + 2) strip.style.maxHeight = `${Math.max(30, ...ends)}px`;
     byPlace = [...boxes].sort((a, b) => a.x - b.x);
-    seen.from = strip.scrollTop;
+    Object.assign(seen, { from: strip.scrollTop, spots: undefined });
     Object.assign(seen, { left: strip.offsetLeft, top: strip.offsetTop, tall: strip.clientHeight });
     chipOf.font = getComputedStyle(strip).fontFamily;
   };
   /** The tokens that are in sight, from left to right, with the lower edge of each as seen from the stage. */
   const spots = () =>
-    byPlace
+    (seen.spots ??= byPlace
       .filter(({ y, height }) => y - height / 2 >= seen.from && y - height / 2 <= seen.from + seen.tall)
-      .map((box) => ({ ...box, x: box.x + seen.left, y: Math.min(box.y - seen.from, seen.tall) + seen.top }));
+      .map((box) => ({ ...box, x: box.x + seen.left, y: Math.min(box.y - seen.from, seen.tall) + seen.top })));
   const chipOf = Object.assign(
     (token) => ({ ...boxes[token], text: view.trace.pieces[token].trim() || visible(view.trace.pieces[token]) }),
     {

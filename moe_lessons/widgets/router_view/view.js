@@ -164,6 +164,7 @@ function render({ model, el }) {
     prompt.stop();
     view.put.cancel();
     fall.stop();
+    flow.stop();
     sentence.stop();
   };
 }
