@@ -110,6 +110,7 @@ def moves(page: Page, n: int) -> dict[str, list[float]]:
     page.locator("[data-panel=scores]").click()
     page.locator(".moe-router-scores .column").nth(1).focus()
     result["bias by keys"] = times_of(lambda i: page.keyboard.press("ArrowUp" if i // 25 % 2 == 0 else "ArrowDown"))
+    page.locator(".moe-router-scores").scroll_into_view_if_needed()
     box = page.locator(".moe-router-scores .column .hit").nth(2).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] - 40
     page.mouse.move(x, y)

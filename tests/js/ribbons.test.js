@@ -73,18 +73,18 @@ test("a token falls along the curve that a path with the same handles is", () =>
   }
 });
 
-for (const [fine, lines] of [
-  [true, 1],
-  [false, 3],
+for (const [grain, lines] of [
+  ["fine", 1],
+  ["falling", 3],
 ]) {
-  test(`the pixels of a ${fine ? "fine" : "rough"} ribbon are its color, as wide as it is and as strong as asked for`, () => {
+  test(`the pixels of a ${grain} ribbon are its color, as wide as it is and as strong as asked for`, () => {
     const canvas = paper();
     const raster = makeRaster(canvas);
     raster.measure(300, 252);
     const straight = [{ token: 0, x: 120, y: 20, width: 60 }]; // right above the middle of its bin
     const one = { topK: 1, experts: [1], weights: [1], dropped: null };
     const ribbons = ribbonsOf(one, straight, [mouths[0], { x: 110, y: 250, width: 80 }], 20);
-    raster.paint(ribbons, [0, wordOf("#204060")], { muted: 0, alpha: 0.5, fine });
+    raster.paint(ribbons, [0, wordOf("#204060")], { muted: 0, alpha: 0.5, grain });
     const { data } = canvas.image;
     for (const y of [40, 120, 200]) {
       const line = Math.floor(y / lines);
@@ -106,7 +106,7 @@ test("a ribbon that has come a part of its way is painted so far and no farther"
   raster.measure(300, 260);
   const ribbons = ribbonsOf(layer, spots, mouths, 50);
   const shareOf = (i) => (i === 0 ? 0.5 : 0);
-  raster.paint(ribbons, [255, 255, 255], { muted: 0, alpha: 1, fine: true, shareOf });
+  raster.paint(ribbons, [255, 255, 255], { muted: 0, alpha: 1, grain: "fine", shareOf });
   const lines = new Set();
   canvas.image.data.forEach((value, at) => value && at % 4 === 3 && lines.add(Math.floor(at / 4 / 300)));
   near(Math.min(...lines), 20, 1);

@@ -33,7 +33,7 @@ export function makeFlow(view) {
   const [raster, pen] = [makeRaster(lower), upper.getContext("2d")];
   const size = { width: 0, height: 0, foot: 0, muted: "", ink: "", version: 0 };
   let [spots, mouths, tints, words] = [[], [], [], []];
-  let ribbons, drawn, gliding, dark, resting, fine;
+  let ribbons, drawn, gliding, dark, resting, grain;
   view.scrolled = () => (size.version++, view.draw());
 
   const build = (trace) => {
@@ -101,13 +101,13 @@ export function makeFlow(view) {
     const look = { muted: dark ? 0xaaaaaa : 0x666666, alpha };
     clearTimeout(resting);
     if (falling) {
-      raster.paint(ribbons, words, { ...look, fine: false, shareOf: (i) => falling.shareOf(ribbons.token[i]) });
+      raster.paint(ribbons, words, { ...look, grain: "falling", shareOf: (i) => falling.shareOf(ribbons.token[i]) });
       drawn = ""; // painted whole again when all have come
-    } else if (gliding) raster.paint(between(), words, { ...look, fine: false });
-    else if (fresh) raster.paint(ribbons, words, { ...look, fine: (fine = first) });
+    } else if (gliding) raster.paint(between(), words, { ...look, grain: "falling" });
+    else if (fresh) raster.paint(ribbons, words, { ...look, grain: (grain = first ? "fine" : "rough") });
     // What is painted while a hand moves is rough; once it rests there is time for all pixels.
-    if (!falling && !gliding && !fine) {
-      resting = setTimeout(() => raster.paint(ribbons, words, { ...look, fine: (fine = true) }), REST_AFTER);
+    if (!falling && !gliding && grain !== "fine") {
+      resting = setTimeout(() => raster.paint(ribbons, words, { ...look, grain: (grain = "fine") }), REST_AFTER);
     }
     pen.clearRect(0, 0, size.width, size.height);
     if (falling) falling.paint(pen, ribbons, { tints, ...size, chip: strip.chipOf });

@@ -1,9 +1,10 @@
 // RouterView's ribbons as pixels. A canvas without a graphics card takes some 60 microseconds to stroke a curve, and a
 // knob may move hundreds of them in a frame; a ribbon that only runs downwards is painted here line by line in a few.
 
-// Pixels of the page for one of the canvas, to the side and down: at rest, and while something moves; of more than MANY
-// ribbons, which are thin, larger ones.
-const GRAINS = { fine: [1, 1], rough: [1, 3], fineOfMany: [1, 2], roughOfMany: [2, 4] };
+// Pixels of the page for one of the canvas, to the side and down: at rest, while tokens fall, while a knob moves; of
+// more than MANY ribbons, which are thin, larger ones.
+const GRAINS = { fine: [1, 1], falling: [1, 3], rough: [2, 4] };
+const OF_MANY = { fine: [1, 2], falling: [2, 4], rough: [2, 5] };
 const MANY = 200;
 const STEPS = 1024;
 const BEND = 0.56; // of the way down lies the curve's first handle, and as far from its end the second
@@ -85,29 +86,29 @@ function span(out, line, wide, left, right, soft, red, green, alpha) {
 /** A canvas on which ribbons are painted as pixels, coarse ones, since a ribbon changes little from line to line. */
 export function makeRaster(canvas) {
   const pen = canvas.getContext("2d");
-  let [image, out, width, height, wide, tall, grain] = [undefined, new Uint32Array(), 0, 0, 0, 0, GRAINS.fine];
+  let [image, out, width, height, wide, tall, pixel] = [undefined, new Uint32Array(), 0, 0, 0, 0, GRAINS.fine];
   const inverse = Float32Array.from({ length: 256 }, (_, a) => (a ? 255 / a : 0));
 
   const measure = (across, high) => {
     [width, height] = [across, high];
-    cut(grain);
+    cut(pixel);
   };
   const cut = (size) => {
-    grain = size;
-    wide = canvas.width = Math.max(1, Math.ceil(width / grain[0]));
-    tall = canvas.height = Math.max(1, Math.ceil(height / grain[1]));
+    pixel = size;
+    wide = canvas.width = Math.max(1, Math.ceil(width / pixel[0]));
+    tall = canvas.height = Math.max(1, Math.ceil(height / pixel[1]));
     image = pen.createImageData(wide, tall);
     out = new Uint32Array(image.data.buffer);
   };
 
   /**
-   * `words`: each expert's color as 0xbbggrr; `fine`: whether nothing moves; `shareOf(i)`: how far a ribbon has come,
-   * all the way by default.
+   * `words`: each expert's color as 0xbbggrr; `grain`: how large the pixels are; `shareOf(i)`: how far a ribbon has
+   * come, all the way by default.
    */
-  const paint = (ribbons, words, { muted, alpha, fine, shareOf = undefined }) => {
-    const wanted = GRAINS[(fine ? "fine" : "rough") + (ribbons.size > MANY ? "OfMany" : "")];
-    if (grain !== wanted) cut(wanted);
-    const [to, [columns, lines]] = [out, grain];
+  const paint = (ribbons, words, { muted, alpha, grain, shareOf = undefined }) => {
+    const wanted = (ribbons.size > MANY ? OF_MANY : GRAINS)[grain];
+    if (pixel !== wanted) cut(wanted);
+    const [to, [columns, lines]] = [out, pixel];
     to.fill(0);
     const { size, foot, x0, y0, x1, y1, wide: thick, expert, lost } = ribbons;
     for (let i = 0; i < size; i++) {
@@ -140,13 +141,13 @@ export function makeRaster(canvas) {
     }
     // The page wants colors that are not multiplied by their alpha.
     for (let i = 0; i < to.length; i++) {
-      const pixel = to[i];
-      if (pixel === 0) continue;
-      const a = pixel >>> 24;
+      const old = to[i];
+      if (old === 0) continue;
+      const a = old >>> 24;
       const up = inverse[a];
-      const r = ((pixel & 255) * up) | 0;
-      const g = (((pixel >>> 8) & 255) * up) | 0;
-      const b = (((pixel >>> 16) & 255) * up) | 0;
+      const r = ((old & 255) * up) | 0;
+      const g = (((old >>> 8) & 255) * up) | 0;
+      const b = (((old >>> 16) & 255) * up) | 0;
       to[i] = (a << 24) | (Math.min(b, 255) << 16) | (Math.min(g, 255) << 8) | Math.min(r, 255);
     }
     pen.putImageData(image, 0, 0);
