@@ -2,6 +2,7 @@
 
 import { ruleOf } from "../../widgets/shared/routing_rule.js";
 import { AT_REST, checkKnobs } from "../model/knobs.js";
+import { tellingLayer, tellingToken } from "./opening.js";
 import { arraysOf, bytesOf, factsOf, logitsIn, readingOf } from "./sent.js";
 import { sentence } from "./sentence.js";
 import { Tracer } from "./tracer.js";
@@ -67,14 +68,14 @@ function traceChanges(model, trace, get) {
   const arrays = arraysOf(model, trace);
   const settings = ({ experts, rule, layers }) =>
     JSON.stringify([experts, rule && Object.entries(rule).sort(), layers]);
-  const [layer, visible] = [get("layer"), trace.pieces.map(isVisible)];
+  const layer = facts.layers.includes(get("layer")) ? get("layer") : tellingLayer(trace, facts.experts);
   const other = get("other_facts");
   return {
     facts,
     arrays,
     ...(settings(old) === settings(facts) ? {} : { ...atRest(facts.rule), highlight: -1 }),
-    layer: facts.layers.includes(layer) ? layer : facts.layers[0],
-    pinned: visible.includes(true) ? visible.lastIndexOf(true) : facts.tokens - 1,
+    layer,
+    pinned: tellingToken(trace, facts.layers.indexOf(layer), facts.experts),
     applied: {},
     applied_logits: NOTHING(),
     message: "",
@@ -196,5 +197,3 @@ function namesOf(a, b) {
     return text.length <= 24 ? text.join("") : `${text.slice(0, 23).join("")}…`;
   });
 }
-
-const isVisible = (piece) => wordsOf(piece).length > 0;

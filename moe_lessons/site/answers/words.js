@@ -7,3 +7,8 @@ const BLANKS = new RegExp(`[\\p{White_Space}${String.fromCharCode(28, 29, 30, 31
 export function wordsOf(text) {
   return text.split(BLANKS).filter(Boolean);
 }
+
+/** Whether a piece holds more than blanks. @param {string} piece */
+export function isVisible(piece) {
+  return wordsOf(piece).length > 0;
+}
