@@ -18,7 +18,7 @@ export function makeTyping({ model, field, say, buttons }) {
   let course;
   let writing = 0; // counts what was begun: another text or press ends what is being written
   let routed = model.get("facts").pieces.join("");
-  let asked = false; // a frame is waiting: a fast hand or a slow machine routes the last of several keys
+  let asked = false; // a text waits to be routed: a fast hand or a slow machine routes the last of several keys
 
   const tell = (content) => {
     const changes = answers.message(model.get, content);
@@ -38,7 +38,8 @@ export function makeTyping({ model, field, say, buttons }) {
   const soon = () => {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.text === field.value));
     if (!answers) return say(field.value === routed ? "" : LATER);
-    if (!asked) requestAnimationFrame(route);
+    // Not in a frame: the view is built anew at once but drawn in the next one, and would be seen empty in this one.
+    if (!asked) setTimeout(route);
     asked = true;
   };
   const choose = (text) => {
