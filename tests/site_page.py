@@ -15,12 +15,14 @@ TOOLS = ROOT / "node_modules"
 
 
 @contextmanager
-def opened(chrome: Browser, site: Path, path: str, *, dark: bool = False, width: int = 1280) -> Iterator[Page]:
+def opened(
+    chrome: Browser, site: Path, path: str, *, dark: bool = False, width: int = 1280, height: int = 900
+) -> Iterator[Page]:
     """A page of the site; afterwards it must have complained of nothing and asked nobody else."""
     with server(site.parents[1]) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         home = f"http://127.0.0.1:{serving.server_port}/"
-        page = chrome.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
+        page = chrome.new_page(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)

@@ -1,6 +1,7 @@
 """The front page in a real browser: it answers whoever types, presses, or only looks on."""
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from site_page import TOOLS, axe, opened
 from moe_lessons.resources import data_path
 from moe_lessons.site.build import write_code, write_model, write_widgets
 from moe_lessons.site.front import write_front_page
+from moe_lessons.site.serve import server
 from moe_lessons.tracing import RoutingTrace
 
 pytestmark = [
@@ -64,6 +66,72 @@ def test_a_sentence_typed_on_the_front_page_is_routed(chrome, site):
             assert len(page.locator("#router .moe-message").inner_text().splitlines()) == 1
         page.locator("#text").fill("Zebras graze <script>alert(1)</script> 🙂 سلام")
         expect(page.locator("#router")).to_contain_text("<script>alert(1)</script>", timeout=10_000)
+
+
+def test_every_expert_that_is_pressed_on_the_front_page_is_answered_by_a_loss(chrome, site):
+    with opened(chrome, site, "index.html") as page:
+        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
+        loss, losses = page.locator("#router .moe-router-loss"), set()
+        for expert in (3, 7, 12):
+            page.get_by_role("switch").nth(expert).click()
+            expect(loss).to_contain_text("with the knobs applied", timeout=10_000)
+            losses.add(loss.locator("b").inner_text())
+        assert len(losses) == 3
+
+
+def test_no_frame_shows_an_empty_picture_while_the_model_writes(chrome, site):
+    # An observer of sizes is called behind all of a frame's callbacks, just before it is painted.
+    watch = """() => {
+      const [probe, seen] = [document.body.appendChild(document.createElement("i")), window.seen = []];
+      probe.style.cssText = "position: fixed; height: 1px; width: 1px";
+      const bins = () => [...document.querySelectorAll("#router [role=switch]")];
+      new ResizeObserver(() => seen.push(bins().filter((bin) => bin.ariaLabel).length)).observe(probe);
+      const change = () => ((probe.style.width = `${1 + (seen.length % 9)}px`), requestAnimationFrame(change));
+      change();
+    }"""
+    with opened(chrome, site, "index.html") as page:
+        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
+        page.locator("#text").fill("Zebras graze")
+        expect(page.locator("#router")).to_contain_text("Z", timeout=10_000)
+        page.evaluate(watch)
+        page.locator("#write").click()
+        expect(page.locator("#write")).to_have_text("Let it write on", timeout=30_000)
+        seen = page.evaluate("seen")
+        assert len(seen) > 10 and set(seen) == {16}
+
+
+def test_whoever_types_without_a_model_is_told_that_it_did_not_come(chrome, site):
+    with server(site.parents[1]) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        page = chrome.new_page()
+        page.route("**/model/**", lambda route: route.abort())
+        page.goto(f"http://127.0.0.1:{serving.server_port}/below/a%20path/index.html")
+        expect(page.locator("#state")).to_contain_text("The model did not come", timeout=20_000)
+        page.locator("#text").fill("Zebras graze")
+        expect(page.locator("#state")).to_contain_text("Check the connection and load the page again.")
+        page.close()
+        serving.shutdown()
+
+
+def test_reset_takes_the_refusal_of_a_bin_along(chrome, site):
+    with opened(chrome, site, "index.html") as page:
+        page.wait_for_selector("html[data-ready]")
+        expect(page.locator("#router button.moe-play")).to_contain_text("Play", timeout=15_000)
+        for expert in range(15):
+            page.get_by_role("switch").nth(expert).click()
+        message = page.locator("#router .moe-message")
+        expect(message).to_contain_text("Expert 14 stays")
+        page.get_by_role("button", name="Reset", exact=True).click()
+        expect(message).to_be_hidden()
+
+
+def test_play_mode_leaves_nothing_below_the_edge_of_a_projector(chrome, site):
+    with opened(chrome, site, "index.html", width=1920, height=1080) as page:
+        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
+        page.keyboard.press("f")
+        page.wait_for_timeout(1500)  # the first text is routed, and its picture has found its size
+        assert page.evaluate("document.body.scrollHeight") <= 1080
+        page.keyboard.press("Escape")
 
 
 def test_play_mode_changes_prompts_and_switches_an_expert_off_and_on_again_until_escape_leaves_it(chrome, site):

@@ -176,3 +176,11 @@ def test_a_question_in_a_lesson_is_answered_by_the_model_that_made_its_picture_a
             place.locator("textarea").fill("Zebras graze")
         expect(ours.locator(".moe-counts")).to_contain_text("12 bytes", timeout=30_000)
         expect(bytes_.locator(".moe-message")).to_contain_text("The tokenizer behind this picture is not on this page")
+
+
+def test_tables_that_a_lesson_prints_are_tables_whose_links_lead_to_pages(chrome, lesson):
+    with opened(chrome, lesson, "lessons/00_start_here.html") as page:
+        table = page.locator(".cell_output table").filter(has_text="minutes")
+        expect(table.locator("tbody tr")).to_have_count(15)
+        assert table.get_by_role("link", name="01 · Text becomes tokens").get_attribute("href").endswith("tokens.html")
+        assert page.locator(".cell_output p").filter(has_text="| --").count() == 0
