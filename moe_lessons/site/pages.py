@@ -106,6 +106,7 @@ def _settings() -> dict[str, object]:
         },
         "nb_execution_mode": "off",
         "nb_merge_streams": True,
+        "nb_render_markdown_format": "myst",  # tables, and links to lessons, as in the text itself
         "myst_enable_extensions": ["dollarmath", "amsmath"],
         "myst_heading_anchors": 3,
         "mathjax_path": "mathjax/tex-chtml.js",

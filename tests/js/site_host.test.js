@@ -69,10 +69,12 @@ test("what the kernel changed is not saved back", () => {
   assert.deepEqual(saved, []);
 });
 
-test("a message reaches who answers, and no one where there is no kernel", () => {
+test("a message reaches who answers once its sender has gone on, and no one where there is no kernel", async () => {
   const messages = [];
   makeModel({}, { message: (content) => messages.push(content) }).send({ ask: "text" });
-  assert.deepEqual(messages, [{ ask: "text" }]);
+  messages.push("sent");
+  await Promise.resolve();
+  assert.deepEqual(messages, ["sent", { ask: "text" }]);
   makeModel({}).send({ ask: "text" });
 });
 

@@ -1,29 +1,22 @@
 """The site in a real browser: everything is alive, nothing leaves the host, and nothing complains."""
 
 import json
-import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from places import ROOT
 from view_samples import by_words, causal, dense, random_loads
 
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
-import lab  # tests/lab.py
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
+from site_page import TOOLS, axe, opened
 
 from moe_lessons.exercises import quiz
 from moe_lessons.figures.plane import PlaneRun
 from moe_lessons.model.speculative import Speculation, Step
-from moe_lessons.resources import data_path
 from moe_lessons.site.build import build, write_code, write_model, write_widgets
 from moe_lessons.site.front import write_front_page
-from moe_lessons.site.serve import server
 from moe_lessons.tracing import RoutingTrace
 from moe_lessons.widgets import (
     AttentionView,
@@ -42,7 +35,6 @@ from moe_lessons.widgets import (
 )
 from moe_lessons.widgets.shared.state import state_of
 
-TOOLS = ROOT / "node_modules"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
@@ -139,47 +131,6 @@ def lesson(site) -> Path:
     return site
 
 
-@pytest.fixture(scope="module")
-def chrome(chromium) -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=lab.FLAGS)
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def opened(chrome: Browser, site: Path, path: str, *, dark: bool = False, width: int = 1280) -> Iterator[Page]:
-    """A page of the site; afterwards it must have complained of nothing and asked nobody else."""
-    with server(site.parents[1]) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
-        home = f"http://127.0.0.1:{serving.server_port}/"
-        page = chrome.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
-        page.on(
-            "request",
-            lambda asked: None if asked.url.startswith((home, "data:")) else problems.append(f"left: {asked.url}"),
-        )
-        page.goto(f"{home}below/a%20path/{path}")
-        yield page
-        page.close()
-        serving.shutdown()
-        assert problems == []
-
-
-def axe(page: Page) -> list[str]:
-    """What axe-core finds wrong, each with the first element that has it."""
-    script = TOOLS / "axe-core" / "axe.min.js"
-    if not script.exists():
-        pytest.skip("axe-core is not installed; run npm ci")
-    page.evaluate(script.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in found]
-
-
 def test_every_widget_of_the_course_is_alive_without_a_kernel(chrome, site):
     with opened(chrome, site, "pages/all.html") as page:
         for name in VIEWS:
@@ -195,67 +146,6 @@ def test_a_board_plays_its_recording(chrome, site):
         board.scroll_into_view_if_needed()
         board.locator("button.moe-play").click()
         expect(board.locator("button.moe-play")).to_contain_text("Pause")
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_front_page_is_accessible_and_its_recorded_trace_has_living_knobs(chrome, site, dark):
-    with opened(chrome, site, "index.html", dark=dark) as page:
-        page.wait_for_selector("html[data-ready]")
-        top_k = page.get_by_label("Top-k", exact=True)
-        expect(page.locator("#router button.moe-play")).to_contain_text("Play", timeout=15_000)
-        names = page.locator("#router [role=switch]").evaluate_all("all => all.map(one => one.ariaLabel)")
-        landed = sum(int(re.search(r", (\d+) token", name)[1]) for name in names)
-        assert landed == 2 * len(RoutingTrace.load(data_path("traces/course-moe.safetensors")).pieces)
-        before = page.locator("#router p").all_inner_texts()
-        top_k.focus()
-        page.keyboard.press("ArrowLeft")
-        page.wait_for_timeout(200)
-        assert top_k.input_value() == "1"
-        assert page.locator("#router p").all_inner_texts() != before
-        assert axe(page) == []
-
-
-def test_a_sentence_typed_on_the_front_page_is_routed(chrome, site):
-    with opened(chrome, site, "index.html") as page:
-        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
-        page.locator("#text").fill("Zebras graze")
-        expect(page.locator("#router")).to_contain_text("Z", timeout=10_000)
-        for text in ("", "a" * 100_000):  # one sentence, and the page goes on
-            page.locator("#text").fill(text)
-            expect(page.locator("#router .moe-message")).to_be_visible()
-            assert len(page.locator("#router .moe-message").inner_text().splitlines()) == 1
-        page.locator("#text").fill("Zebras graze <script>alert(1)</script> 🙂 سلام")
-        expect(page.locator("#router")).to_contain_text("<script>alert(1)</script>", timeout=10_000)
-
-
-def test_play_mode_changes_prompts_and_switches_an_expert_off_and_on_again_until_escape_leaves_it(chrome, site):
-    with opened(chrome, site, "index.html") as page:
-        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
-        page.clock.install()
-        page.locator("#router [type=range]").first.focus()  # the router keeps keys from JupyterLab, but not this one
-        page.keyboard.press("f")
-        assert page.locator("body.playing").count() == 1
-        seen, texts = [], set()
-        for _ in range(90):
-            page.clock.fast_forward(1000)
-            off = page.get_by_role("switch").filter(has_text="off").count()
-            texts.add(page.locator("#text").input_value())
-            if seen[-1:] != [off]:
-                seen.append(off)
-            if len(seen) > 2:
-                break
-        assert seen[:3] == [0, 1, 0] and len(texts) > 3
-        page.keyboard.press("Escape")
-        assert page.locator("body.playing").count() == 0
-
-
-def test_the_front_page_fits_a_phone_and_weighs_at_most_250_kb(chrome, site):
-    with opened(chrome, site, "index.html", width=390) as page:
-        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        sizes = page.evaluate("performance.getEntriesByType('resource').map(each => [each.name, each.decodedBodySize])")
-    size = sum(bytes_ for name, bytes_ in sizes if ".safetensors" not in name) + (site / "index.html").stat().st_size
-    assert size <= 250_000
 
 
 def test_a_lesson_is_alive_and_accessible_and_asks_nobody_else(chrome, lesson):
@@ -288,8 +178,9 @@ def test_a_question_in_a_lesson_is_answered_by_the_model_that_made_its_picture_a
         expect(bytes_.locator(".moe-message")).to_contain_text("The tokenizer behind this picture is not on this page")
 
 
-def test_a_page_from_a_file_says_what_to_type(chrome, site):
-    page = chrome.new_page()
-    page.goto((site / "index.html").as_uri())
-    assert "type: moe-lessons site" in page.locator("#state").inner_text()
-    page.close()
+def test_tables_that_a_lesson_prints_are_tables_whose_links_lead_to_pages(chrome, lesson):
+    with opened(chrome, lesson, "lessons/00_start_here.html") as page:
+        table = page.locator(".cell_output table").filter(has_text="minutes")
+        expect(table.locator("tbody tr")).to_have_count(15)
+        assert table.get_by_role("link", name="01 · Text becomes tokens").get_attribute("href").endswith("tokens.html")
+        assert page.locator(".cell_output p").filter(has_text="| --").count() == 0

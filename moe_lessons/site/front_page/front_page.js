@@ -66,7 +66,9 @@ async function fetchModel(typing) {
     document.documentElement.dataset.ready = "model";
   } catch (error) {
     console.error(error);
-    say(`The model did not come, so only the recorded sentence is here. ${error.message}`);
+    // A browser's own words for a lost connection say nothing to a reader.
+    const why = error instanceof TypeError ? "Check the connection and load the page again." : error.message;
+    typing.giveUp(`The model did not come, so only the recorded sentence is here. ${why}`);
   } finally {
     bar.hidden = true;
   }

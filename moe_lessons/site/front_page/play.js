@@ -5,6 +5,7 @@ const [NEW, SLOW] = [16, 180]; // tokens that the model writes to a prompt, and 
 const FALL = 12000; // ms that tokens get to fall through all layers, where nothing says that they are done
 
 const TALL = 900; // px
+const PANELS = ["layers", "load", "scores"]; // what a tall wall shows, too, as far as it has room
 
 const pause = (ms, signal) =>
   new Promise((resolve) => {
@@ -66,11 +67,22 @@ export function makePlay({ model, root, prompts, typing }) {
     }
   };
 
+  /** Close the last panels until nothing is below the edge: here nobody scrolls. */
+  const fit = async (signal) => {
+    while (changed && !signal.aborted && document.body.scrollHeight > innerHeight && model.get("panels").length) {
+      put({ panels: model.get("panels").slice(0, -1) });
+      await pause(100, signal); // a view draws in its next frame
+    }
+  };
+
   const loop = async (signal) => {
     for (let turn = 0; !signal.aborted; turn++) {
       typing.choose(prompts[turn % prompts.length]);
+      await pause(100, signal);
+      await fit(signal);
       await pause(LOOK, signal);
       if (typing.isAwake() && !signal.aborted) await typing.write(NEW, SLOW);
+      await fit(signal);
       await pause(LOOK, signal);
       await fall(signal);
       const [facts, arrays, layer] = ["facts", "arrays", "layer"].map(model.get);
@@ -99,7 +111,7 @@ export function makePlay({ model, root, prompts, typing }) {
     if (signal.aborted) return;
     // A tall wall has room for more than the flow.
     if (innerHeight > TALL && model.get("panels")) [before, changed] = [model.get("panels"), true];
-    if (changed) put({ panels: ["layers", "load", "scores"] });
+    if (changed) put({ panels: PANELS });
     loop(signal);
   };
   const close = () => {

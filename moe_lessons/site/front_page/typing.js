@@ -18,7 +18,8 @@ export function makeTyping({ model, field, say, buttons }) {
   let course;
   let writing = 0; // counts what was begun: another text or press ends what is being written
   let routed = model.get("facts").pieces.join("");
-  let asked = false; // a frame is waiting: a fast hand or a slow machine routes the last of several keys
+  let later = LATER;
+  let asked = false; // a text waits to be routed: a fast hand or a slow machine routes the last of several keys
 
   const tell = (content) => {
     const changes = answers.message(model.get, content);
@@ -37,8 +38,9 @@ export function makeTyping({ model, field, say, buttons }) {
   };
   const soon = () => {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.text === field.value));
-    if (!answers) return say(field.value === routed ? "" : LATER);
-    if (!asked) requestAnimationFrame(route);
+    if (!answers) return say(field.value === routed ? "" : later);
+    // Not in a frame: the view is built anew at once but drawn in the next one, and would be seen empty in this one.
+    if (!asked) setTimeout(route);
     asked = true;
   };
   const choose = (text) => {
@@ -88,10 +90,12 @@ export function makeTyping({ model, field, say, buttons }) {
       if (answers) tell(content);
       else
         model.receive({
-          message: "The model is still on its way; ask again when it is here.",
+          message: later === LATER ? "The model is still on its way; ask again when it is here." : later,
           answered: model.get("answered") + 1,
         });
     },
+    /** The model will not come: what is typed from now on is answered with this sentence. */
+    giveUp: (sentence) => say((later = sentence)),
     /**
      * The model is here.
      * @param {import("../model/index.js").Model} model_

@@ -58,7 +58,8 @@ export function makeModel(traits, kernel = {}) {
       if (!event) listeners.clear();
       else for (const name of event.split(" ")) handler ? listeners.get(name)?.delete(handler) : listeners.delete(name);
     },
-    send: (content) => kernel.message?.(content),
+    // As a kernel does, it answers when the sender has gone on: who waits for an answer notes so after sending.
+    send: (content) => queueMicrotask(() => kernel.message?.(content)),
     receive(changes) {
       const news = Object.entries(changes).filter(([name, value]) => !same(values[name], value));
       for (const [name, value] of news) values[name] = value;

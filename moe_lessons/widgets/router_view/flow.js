@@ -37,6 +37,7 @@ export function makeFlow(view) {
   view.scrolled = () => (size.version++, view.draw());
 
   const build = (trace) => {
+    clearTimeout(resting); // the ribbons that it would paint are gone
     strip.build(trace);
     bins.build(trace);
     [ribbons, drawn, gliding] = [undefined, "", undefined];

@@ -87,6 +87,7 @@ export function makeHands(view, { tell, draw }) {
       view.follow = true;
     },
     reset() {
+      view.notice = "";
       const { topK, scoreFunction, normalize, topGroups } = view.sides[0].ownKnobs;
       const rest = {
         top_k: topK,

@@ -1,0 +1,18 @@
+"""One browser for the files that look at the site."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def chrome(chromium) -> Iterator[Any]:
+    """A playwright Browser."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
+    import lab  # tests/lab.py
+
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=lab.FLAGS)
+        yield browser
+        browser.close()
