@@ -80,6 +80,16 @@ async function render({ model, el }) {
     if (whole || !fall.falling(row)) drawAll();
     else flow.draw(row, focus, at, shut, fall.falling(row));
   });
+  const usable = (name) => (name === "layers" ? view.trace.layers > 1 : name !== "guesses" || answer.has());
+  /** What words and numbers say of the first frame. */
+  const drawWords = () => {
+    const [row, at] = [view.row, view.pinned()];
+    const shares = Array.from({ length: view.trace.layers }, (_, other) => view.changed(other));
+    panels.draw(usable);
+    stack.draw(row, at, shares);
+    sentence.draw(row, at, shares, view.shut(row, at));
+    loss.draw();
+  };
   const drawAll = () => {
     whole = false;
     const end = performance.now() + BUDGET;
@@ -88,7 +98,7 @@ async function render({ model, el }) {
     const at = view.pinned();
     const focus = view.hovered >= 0 ? Math.min(view.hovered, trace.tokens - 1) : at;
     view.settle(row);
-    panels.draw((name) => (name === "layers" ? trace.layers > 1 : name !== "guesses" || answer.has()));
+    panels.draw(usable);
     const shut = view.shut(row, focus);
     last = { row, focus, at, shut };
     if (built("load")) load.draw(row);
@@ -169,13 +179,20 @@ async function render({ model, el }) {
     build();
     await breath();
   }
-  for (let row = 0; row < view.trace.layers; row++) {
-    view.settle(row);
-    if (row % 4 === 3) await breath();
+  for (let other = 0; other < view.trace.layers; other++) {
+    view.settle(other);
+    stack.paint(other);
+    if (other % 4 === 3) await breath();
   }
-  el.append(...upper);
-  await breath();
-  el.append(...sentence.nodes, loss.root, ...panels.nodes);
+  // What can be said before anything has a place: then it gets its place once.
+  for (const words of [knobs.draw, prompt.draw, drawWords]) {
+    words();
+    await breath();
+  }
+  for (const nodes of [upper, [...sentence.nodes, loss.root, ...panels.nodes]]) {
+    el.append(...nodes);
+    if (el.clientWidth) await breath(); // asked, so that the page is laid out part by part
+  }
   view.follow = true;
   if (drawn !== get("drawn") || side !== get("side"))
     take(); // the kernel was faster
