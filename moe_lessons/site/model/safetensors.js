@@ -5,7 +5,8 @@ const NUMBERS = { F32: Float32Array, F16: Uint16Array, I8: Int8Array };
 
 /**
  * All tensors by name, and what the header notes beside them; `numbers()` of a tensor are read when asked for. Those
- * of 16 bits come as float32; whole numbers of eight bits stay as they are. An Error of one sentence for bytes that are cut off or something else.
+ * of 16 bits come as float32; whole numbers of eight bits stay as they are. An Error of one sentence for bytes that are
+ * cut off or something else.
  * @param {Uint8Array} bytes
  */
 export function readSafetensors(bytes) {
