@@ -54,7 +54,7 @@ def plain_page(view: View, *, dark: bool = False) -> str:
 {MODEL}
 const source = document.getElementById("module").textContent;
 const {{ default: widget }} = await import(URL.createObjectURL(new Blob([source], {{ type: "text/javascript" }})));
-window.leave = widget.render({{ model, el: document.getElementById("here") }});
+window.leave = await widget.render({{ model, el: document.getElementById("here") }});
 document.body.dataset.ready = "";
 </script>
 <script type="text/plain" id="module">{module}</script>

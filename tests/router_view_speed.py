@@ -63,6 +63,7 @@ STOPWATCH = """() => {
     const settled = window.settled = (then) => painted((time) => pending.size ? settled(then) : then(time));
     const times = window.stopwatch = [];
     let since = null;
+    window.isTimed = () => since !== null;
     const start = (event) => {
         if (since !== null || !event.target.closest?.(".moe-router")) return;
         since = event.timeStamp;
@@ -80,10 +81,12 @@ def moves(page: Page, n: int) -> dict[str, list[float]]:
     """The milliseconds of each of n moves, by knob."""
 
     def times_of(act) -> list[float]:
+        # What led here, such as Home, may still be on its way: a move that begins in its time would not be counted.
+        page.wait_for_function("() => !window.isTimed()", polling=5)
         page.evaluate("() => { window.stopwatch.length = 0 }")
         for i in range(n):
             act(i)
-            page.wait_for_function(f"() => window.stopwatch.length > {i}", polling=5, timeout=5_000)
+            page.wait_for_function(f"() => window.stopwatch.length > {i} && !window.isTimed()", polling=5)
             page.wait_for_timeout(20 + 7.3 * i % 17)  # a hand is not in step with the frames, 17 ms apart
         return page.evaluate("() => [...window.stopwatch]")
 

@@ -19,6 +19,7 @@ BESIDE = "../widgets_of_lessons"
 _CLASSES = [name for name in widgets.__all__ if name != "View"]
 _WIDGET = re.compile(rf"<({'|'.join(_CLASSES)})\b")
 _LINK = re.compile(r"(href=[\"']\d\d_\w+)\.ipynb")
+_FIRST_CELL = re.compile(r"(<tr[^>]*>\s*)<td([^>]*)>(.*?)</td>", re.DOTALL)
 _UNSOLVED = re.compile(r"^[\w.]+: not attempted yet$", re.MULTILINE)
 _SOLVE = (
     "Solve this in JupyterLab, where your answer is checked: <code>make lab</code> opens the lesson; "
@@ -43,7 +44,7 @@ def prepare(notebook: NotebookNode, lesson: str, beside: Path, kept: states.Stat
                 drawn += 1
                 _show(output, f"{cell.id}-{number}", beside, waiting)
             elif "text/html" in data:
-                data["text/html"] = _LINK.sub(r"\1.html", data["text/html"])
+                data["text/html"] = _headed(_LINK.sub(r"\1.html", data["text/html"]))
             elif output.output_type == "stream" and _UNSOLVED.search(output.text):
                 cell.outputs[number - 1] = _html(f'<p class="moe-exercise">{_SOLVE}</p>')
         if drawn and len(cell.source.splitlines()) > _LONG:
@@ -62,7 +63,7 @@ def with_defaults(state: dict[str, Any]) -> dict[str, Any]:
 def _show(output: NotebookNode, name: str, beside: Path, waiting: Iterator[dict[str, Any]]) -> None:
     """Replace an output by the HTML of its still picture, in a place where its widget, if it is one, can live."""
     data, alt = output.data, output.metadata.get("image/png", {}).get("alt", "")
-    still = data.get("text/html", "")
+    still = _headed(data.get("text/html", ""))
     if "image/png" in data:
         picture = base64.b64decode(data["image/png"])
         (beside / f"{name}.png").write_bytes(picture)
@@ -84,6 +85,12 @@ def _show(output: NotebookNode, name: str, beside: Path, waiting: Iterator[dict[
         )
     output.output_type, output.data, output.metadata = "display_data", {"text/html": page}, {}
     output.pop("execution_count", None)
+
+
+def _headed(page: str) -> str:
+    """An output whose headings follow a section's, and whose rows have names where no column has one."""
+    page = page.replace("<h4>", "<h3>").replace("</h4>", "</h3>")
+    return page if "<th" in page else _FIRST_CELL.sub(r'\1<th scope="row"\2>\3</th>', page)
 
 
 def _html(page: str) -> NotebookNode:

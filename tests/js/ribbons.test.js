@@ -113,6 +113,23 @@ test("a ribbon that has come a part of its way is painted so far and no farther"
   near(Math.max(...lines), (20 + 251) / 2, 2);
 });
 
+test("ribbons that grow step by step end as those that are painted at once, and begin again when they shrink", () => {
+  const apart = [
+    { token: 0, x: 10, y: 20, width: 40 },
+    { token: 1, x: 210, y: 30, width: 40 },
+  ];
+  const ribbons = ribbonsOf({ topK: 1, experts: [0, 2], weights: [1, 1], dropped: null }, apart, mouths, 50);
+  const [words, look] = [[wordOf("#204060"), 0, wordOf("#a05010")], { muted: 0, alpha: 0.5, grain: "falling" }];
+  const papers = [paper(), paper()];
+  const [grown, whole] = papers.map(makeRaster);
+  for (const raster of [grown, whole]) raster.measure(300, 260);
+  for (const share of [0.1, 0.3, 0.35, 0.8, 1]) grown.paint(ribbons, words, { ...look, shareOf: () => share });
+  whole.paint(ribbons, words, look);
+  assert.deepEqual(papers[0].image.data, papers[1].image.data);
+  for (const raster of [grown, whole]) raster.paint(ribbons, words, { ...look, shareOf: () => 0.4 });
+  assert.deepEqual(papers[0].image.data, papers[1].image.data);
+});
+
 test("a token's experts are never of a group that is said to be shut out", () => {
   const [tokens, n] = [40, 12];
   const logits = Float32Array.from({ length: tokens * n }, (_, i) => Math.sin(i * i));

@@ -1,6 +1,7 @@
 // The course's model for all that is on a page: fetched once, when it is first needed, and heard of while it comes.
 
-import { download, readModel } from "../model/index.js";
+import { breath } from "../../widgets/shared/common.js";
+import { download, readModelInSteps } from "../model/index.js";
 
 /** @type {Promise<import("../model/index.js").Model> | undefined} */
 let coming;
@@ -31,7 +32,7 @@ async function fetchModel(folder) {
     for (const tell of waiting) tell(Math.min(1, progress));
   };
   const bytes = await download(`${folder}${file}`, { onProgress, size, cacheName: "moe-lessons" });
-  return readModel(bytes, await tokenizer, "course-moe");
+  return readModelInSteps(bytes, await tokenizer, "course-moe", breath);
 }
 
 async function fetchText(address) {

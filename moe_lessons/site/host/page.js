@@ -35,9 +35,11 @@ async function bringToLife(place) {
       return state.name === "RouterView" || state.name === "TokenView" ? asked : {};
     };
     const fresh = document.createElement("div");
-    // The old picture stands until the new one is drawn, so that the page does not jump.
+    // The old picture stands until the new one is drawn behind it, so that the page does not jump.
+    fresh.className = "moe-host-fresh";
     picture.after(fresh);
     await openWidget(fresh, state, { front: `${SITE}widgets/`, kernel });
+    fresh.className = "";
     picture.remove();
     place.dataset.live = "yes";
   } catch (error) {

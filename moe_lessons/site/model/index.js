@@ -74,6 +74,6 @@
 export { ranking, sampleDistribution } from "../../widgets/sampling_view/rule.js";
 export { download } from "./download.js";
 export { checkKnobs } from "./knobs.js";
-export { Model, readModel } from "./model.js";
+export { Model, readModel, readModelInSteps } from "./model.js";
 export { Reading } from "./reading.js";
 export { readTokenizer } from "./tokenizer.js";

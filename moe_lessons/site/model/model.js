@@ -19,6 +19,18 @@ export function readModel(bytes, tokenizerText, name = "model") {
   return new Model(readCheckpoint(bytes), readTokenizer(tokenizerText), name);
 }
 
+/**
+ * The same, made in small steps: after each of them `pause` is awaited.
+ * @param {Uint8Array} bytes @param {string} tokenizerText @param {() => Promise<void>} pause
+ */
+export async function readModelInSteps(bytes, tokenizerText, name, pause) {
+  const checkpoint = readCheckpoint(bytes);
+  await checkpoint.unpack(pause);
+  const tokenizer = readTokenizer(tokenizerText);
+  await pause();
+  return new Model(checkpoint, tokenizer, name);
+}
+
 export class Model {
   /**
    * @param {ReturnType<typeof readCheckpoint>} checkpoint

@@ -4,8 +4,9 @@
 const NUMBERS = { F32: Float32Array, F16: Uint16Array, I8: Int8Array };
 
 /**
- * All tensors by name, and what the header notes beside them. Numbers of 16 bits come as float32; whole numbers of
- * eight bits stay as they are. An Error of one sentence for bytes that are cut off or something else.
+ * All tensors by name, and what the header notes beside them; `numbers()` of a tensor are read when asked for. Those
+ * of 16 bits come as float32; whole numbers of eight bits stay as they are. An Error of one sentence for bytes that are
+ * cut off or something else.
  * @param {Uint8Array} bytes
  */
 export function readSafetensors(bytes) {
@@ -28,8 +29,11 @@ export function readSafetensors(bytes) {
     }
     // A copy begins where its kind of number may begin; a part of the whole might not.
     const begin = bytes.byteOffset + start;
-    const stored = new Kind(bytes.buffer.slice(begin + from, begin + to));
-    tensors.set(name, { shape, numbers: dtype === "F16" ? fromHalf(stored) : stored });
+    const numbers = () => {
+      const stored = new Kind(bytes.buffer.slice(begin + from, begin + to));
+      return dtype === "F16" ? fromHalf(stored) : stored;
+    };
+    tensors.set(name, { shape, numbers });
   }
   return { tensors, notes };
 }

@@ -10,7 +10,8 @@ const PAUSE = 900; // ms in which a layer rests before the next one
 const STILL = 1600; // ms that a layer is seen where nothing may move
 const [DOT, MOST_NAMED] = [4, 160]; // a token's size when it arrives; with more tokens in sight, none bears its text
 
-export function makeFall(view, moves) {
+/** `moves`: whether anything may; `frame` asks for a picture in which only the falling tokens are others. */
+export function makeFall(view, moves, frame) {
   let now; // the layer that falls, and the milliseconds since it began; none while all rest
   let paused = -1; // the row where the hand stopped the film
 
@@ -18,6 +19,7 @@ export function makeFall(view, moves) {
     const last = view.trace.layers - 1;
     let [row, since] = [paused === view.row && paused < last ? paused : 0, 0];
     view.putLayer(row);
+    if (moves()) now = { row, ms: 0 }; // the next frame shows no ribbon that it would take away again
     return (ms) => {
       const still = !moves();
       const whole = still ? STILL : SPREAD + WAY + PAUSE;
@@ -26,9 +28,11 @@ export function makeFall(view, moves) {
         since = ms;
         view.putLayer(++row);
       }
+      const begins = now?.row !== row || !now.ms;
       now = still ? undefined : { row, ms: ms - since };
       paused = row;
-      view.draw();
+      if (still || begins) view.draw();
+      else frame();
       return still ? 100 : 0;
     };
   };
@@ -68,6 +72,7 @@ export function makeFall(view, moves) {
     const named = ribbons.size / ribbons.ranks <= MOST_NAMED;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
+    let font = 0; // pixels: to set one takes as long as to write with it, so they are few, and neighbors share them
     for (let i = 0; i < ribbons.size; i++) {
       const share = shareOf(ribbons.token[i]);
       if (share <= 0 || share >= 1) continue;
@@ -82,7 +87,8 @@ export function makeFall(view, moves) {
       pen.fill();
       if (!named || share > 0.8) continue;
       pen.fillStyle = ribbons.lost[i] ? ink : view.trace.inks[ribbons.expert[i]];
-      pen.font = `${(12 * small).toFixed(1)}px ${chip.font}`;
+      const wanted = Math.round(12 * small);
+      if (font !== wanted) pen.font = `${(font = wanted)}px ${chip.font}`;
       pen.fillText(text, x, y + 0.5);
     }
     pen.globalAlpha = 1;

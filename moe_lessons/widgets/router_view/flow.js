@@ -103,9 +103,11 @@ export function makeFlow(view) {
     clearTimeout(resting);
     if (falling) {
       raster.paint(ribbons, words, { ...look, grain: "falling", shareOf: (i) => falling.shareOf(ribbons.token[i]) });
-      drawn = ""; // painted whole again when all have come
+      grain = "falling";
     } else if (gliding) raster.paint(between(), words, { ...look, grain: "falling" });
-    else if (fresh) raster.paint(ribbons, words, { ...look, grain: (grain = first ? "fine" : "rough") });
+    else if (fresh || grain === "falling") {
+      raster.paint(ribbons, words, { ...look, grain: (grain = first ? "fine" : "rough") }); // whole, when all have come
+    }
     // What is painted while a hand moves is rough; once it rests there is time for all pixels.
     if (!falling && !gliding && grain !== "fine") {
       resting = setTimeout(() => raster.paint(ribbons, words, { ...look, grain: (grain = "fine") }), REST_AFTER);

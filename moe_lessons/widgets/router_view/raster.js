@@ -16,7 +16,8 @@ function curve() {
   let t = 0;
   for (let i = 0; i <= STEPS + 1; i++) {
     const goal = Math.min(1, i / STEPS);
-    for (let round = 0; round < 8; round++) {
+    // From the step before, Newton's rule is there in two rounds; the curve is made before the first picture.
+    for (let round = 0; round < 2; round++) {
       const way = 3 * (1 - t) ** 2 * t * BEND + 3 * (1 - t) * t * t * (1 - BEND) + t ** 3;
       const speed = 3 * ((1 - t) ** 2 * BEND + 2 * (1 - t) * t * (1 - 2 * BEND) + t * t * BEND);
       t = Math.max(0, Math.min(1, t + (goal - way) / speed));
@@ -86,8 +87,13 @@ function span(out, line, wide, left, right, soft, red, green, alpha) {
 /** A canvas on which ribbons are painted as pixels, coarse ones, since a ribbon changes little from line to line. */
 export function makeRaster(canvas) {
   const pen = canvas.getContext("2d");
-  let [image, out, width, height, wide, tall, pixel] = [undefined, new Uint32Array(), 0, 0, 0, 0, GRAINS.fine];
   const inverse = Float32Array.from({ length: 256 }, (_, a) => (a ? 255 / a : 0));
+  let [image, width, height, wide, tall, pixel] = [undefined, 0, 0, 0, 0, GRAINS.fine];
+  // The same pixels twice: colors multiplied by their alpha, as they are mixed, and not, as the page wants them.
+  let [mixed, out] = [new Uint32Array(), new Uint32Array()];
+  let [first, last] = [new Int32Array(), new Int32Array()]; // of each line the pixels that were painted now
+  let growing; // the ribbons that were painted as far as they had come, and of each the line where it ended
+  let ends = new Int32Array();
 
   const measure = (across, high) => {
     [width, height] = [across, high];
@@ -99,58 +105,98 @@ export function makeRaster(canvas) {
     tall = canvas.height = Math.max(1, Math.ceil(height / pixel[1]));
     image = pen.createImageData(wide, tall);
     out = new Uint32Array(image.data.buffer);
+    mixed = new Uint32Array(out.length);
+    [first, last] = [new Int32Array(tall), new Int32Array(tall)];
+    growing = undefined;
   };
 
   /**
    * `words`: each expert's color as 0xbbggrr; `grain`: how large the pixels are; `shareOf(i)`: how far a ribbon has
-   * come, all the way by default.
+   * come, all the way by default. Ribbons that grow are not painted again: each goes on where it ended.
    */
   const paint = (ribbons, words, { muted, alpha, grain, shareOf = undefined }) => {
     const wanted = (ribbons.size > MANY ? OF_MANY : GRAINS)[grain];
     if (pixel !== wanted) cut(wanted);
-    const [to, [columns, lines]] = [out, pixel];
-    to.fill(0);
-    const { size, foot, x0, y0, x1, y1, wide: thick, expert, lost } = ribbons;
+    const lines = pixel[1];
+    const { size, y0, y1, expert, lost } = ribbons;
+    const goals = new Int32Array(size);
+    let goesOn = growing === ribbons && Boolean(shareOf);
     for (let i = 0; i < size; i++) {
       const share = shareOf ? shareOf(i) : 1;
-      if (share <= 0) continue;
+      goals[i] = share > 0 ? Math.min(tall, Math.round((y0[i] + (y1[i] - y0[i]) * share) / lines)) : 0;
+      goesOn &&= goals[i] >= ends[i]; // one that starts again is shorter than it was
+    }
+    if (!goesOn) {
+      mixed.fill(0);
+      out.fill(0);
+      ends = new Int32Array(size);
+    }
+    first.fill(wide);
+    last.fill(0);
+    for (let i = 0; i < size; i++) {
+      const from = Math.max(0, Math.round(y0[i] / lines), ends[i]);
+      if (goals[i] <= from) continue;
       const word = lost[i] ? muted : words[expert[i]];
-      const red = word & 0xff00ff;
-      const green = ((word >>> 8) & 0xff) | 0xff0000;
-      const strength = Math.round(256 * (lost[i] ? 0.7 * alpha : alpha));
-      const [top, bottom, start, way] = [y0[i], y1[i], x0[i], x1[i] - x0[i]];
-      const turn = Math.max(top, foot);
-      const last = Math.min(tall, Math.round((top + (bottom - top) * share) / lines));
-      const half = (lost[i] ? 1 : thick[i]) / 2;
-      const scale = STEPS / (bottom - turn);
-      const lean = way / (bottom - turn);
-      for (let y = Math.max(0, Math.round(top / lines)); y < last; y++) {
-        if (lost[i] && (y * lines) % 8 > 3) continue; // dashed
-        const down = (y + 0.5) * lines - turn;
-        if (down <= 0) {
-          span(to, y * wide, wide, (start - half) / columns, (start + half) / columns, 1, red, green, strength);
-          continue;
-        }
+      run(ribbons, i, word, Math.round(256 * (lost[i] ? 0.7 * alpha : alpha)), from, goals[i]);
+    }
+    growing = shareOf && ribbons;
+    ends = goals;
+    show(!goesOn);
+  };
+
+  /** Lay one ribbon's color over the lines from `from` to before `to`. */
+  const run = ({ foot, x0, y0, x1, y1, wide: thick, lost }, i, word, strength, from, to) => {
+    const [columns, lines] = pixel;
+    const red = word & 0xff00ff;
+    const green = ((word >>> 8) & 0xff) | 0xff0000;
+    const [bottom, start, way] = [y1[i], x0[i], x1[i] - x0[i]];
+    const turn = Math.max(y0[i], foot);
+    const half = (lost[i] ? 1 : thick[i]) / 2;
+    const scale = STEPS / (bottom - turn);
+    const lean = way / (bottom - turn);
+    for (let y = from; y < to; y++) {
+      if (lost[i] && (y * lines) % 8 > 3) continue; // dashed
+      const down = (y + 0.5) * lines - turn;
+      let x = start;
+      let reach = half;
+      let soft = 1;
+      if (down > 0) {
         const step = Math.min(STEPS, (down * scale) | 0);
-        const x = start + way * (ASIDE[step] + (ASIDE[step + 1] - ASIDE[step]) * (down * scale - step));
+        x += way * (ASIDE[step] + (ASIDE[step + 1] - ASIDE[step]) * (down * scale - step));
         const slope = Math.abs(lean * SLOPE[step]);
-        const reach = half * Math.sqrt(1 + slope * slope);
-        const soft = Math.max(1, (slope * lines) / columns); // pixels to the side from line to line
-        span(to, y * wide, wide, (x - reach) / columns, (x + reach) / columns, soft, red, green, strength);
+        reach *= Math.sqrt(1 + slope * slope);
+        soft = Math.max(1, (slope * lines) / columns); // pixels to the side from line to line
+      }
+      const left = (x - reach) / columns;
+      const right = (x + reach) / columns;
+      span(mixed, y * wide, wide, left, right, soft, red, green, strength);
+      const low = Math.max(0, Math.floor(left - soft / 2));
+      const high = Math.min(wide, Math.ceil(right + soft / 2));
+      if (low < first[y]) first[y] = low;
+      if (high > last[y]) last[y] = high;
+    }
+  };
+
+  /** Bring what was painted now to the page; `all` of it where there was something else before. */
+  const show = (all) => {
+    let [top, bottom] = [tall, 0];
+    for (let y = 0; y < tall; y++) {
+      if (last[y] <= first[y]) continue;
+      top = Math.min(top, y);
+      bottom = y + 1;
+      for (let i = y * wide + first[y], end = y * wide + last[y]; i < end; i++) {
+        const old = mixed[i];
+        if (old === 0) continue;
+        const a = old >>> 24;
+        const up = inverse[a];
+        const r = ((old & 255) * up) | 0;
+        const g = (((old >>> 8) & 255) * up) | 0;
+        const b = (((old >>> 16) & 255) * up) | 0;
+        out[i] = (a << 24) | (Math.min(b, 255) << 16) | (Math.min(g, 255) << 8) | Math.min(r, 255);
       }
     }
-    // The page wants colors that are not multiplied by their alpha.
-    for (let i = 0; i < to.length; i++) {
-      const old = to[i];
-      if (old === 0) continue;
-      const a = old >>> 24;
-      const up = inverse[a];
-      const r = ((old & 255) * up) | 0;
-      const g = (((old >>> 8) & 255) * up) | 0;
-      const b = (((old >>> 16) & 255) * up) | 0;
-      to[i] = (a << 24) | (Math.min(b, 255) << 16) | (Math.min(g, 255) << 8) | Math.min(r, 255);
-    }
-    pen.putImageData(image, 0, 0);
+    if (all) pen.putImageData(image, 0, 0);
+    else if (top < bottom) pen.putImageData(image, 0, 0, 0, top, wide, bottom - top);
   };
   return { measure, paint };
 }

@@ -20,7 +20,7 @@ export function makeStrip(view) {
     "aria-label": "Tokens; arrow keys move the pinned one, up and down the layer",
   });
   let [chips, blank, painted, tabbed] = [[], [], new Int32Array(), -1];
-  let [boxes, byPlace] = [[], []];
+  let [boxes, byPlace, scrolls] = [[], [], false];
   // Where the text lies, and what of it is in sight; chips that are not are painted when they come into sight.
   const seen = { left: 0, top: 0, from: 0, tall: 0, spots: undefined };
   let [paper, depth] = [[255, 255, 255], 0.4];
@@ -110,6 +110,7 @@ export function makeStrip(view) {
       const box = chip.getBoundingClientRect();
       return {
         token,
+        text: view.trace.pieces[token].trim() || visible(view.trace.pieces[token]),
         x: box.left - origin.left,
         y: box.bottom - origin.top + strip.scrollTop,
         width: box.width,
@@ -118,7 +119,8 @@ export function makeStrip(view) {
     });
     // A text that is longer than its room ends with a whole line.
     const ends = boxes.map(({ y }) => y + 5).filter((y) => y <= strip.clientHeight);
-    if (strip.scrollHeight > strip.clientHeight + 2) strip.style.maxHeight = `${Math.max(30, ...ends)}px`;
+    scrolls = strip.scrollHeight > strip.clientHeight + 2;
+    if (scrolls) strip.style.maxHeight = `${Math.max(30, ...ends)}px`;
     byPlace = [...boxes].sort((a, b) => a.x - b.x);
     Object.assign(seen, { from: strip.scrollTop, spots: undefined });
     Object.assign(seen, { left: strip.offsetLeft, top: strip.offsetTop, tall: strip.clientHeight });
@@ -129,16 +131,12 @@ export function makeStrip(view) {
     (seen.spots ??= byPlace
       .filter(({ y, height }) => y - height / 2 >= seen.from && y - height / 2 <= seen.from + seen.tall)
       .map((box) => ({ ...box, x: box.x + seen.left, y: Math.min(box.y - seen.from, seen.tall) + seen.top })));
-  const chipOf = Object.assign(
-    (token) => ({ ...boxes[token], text: view.trace.pieces[token].trim() || visible(view.trace.pieces[token]) }),
-    {
-      font: "",
-    },
-  );
+  const chipOf = Object.assign((token) => boxes[token], { font: "" });
 
   /** After a key, the pinned token has the focus and is in sight. */
   const follow = (pinned) => {
     if (strip.contains(strip.ownerDocument.activeElement)) chips[pinned].focus({ preventScroll: true });
+    if (!scrolls) return; // asking where things are makes the page lay them out at once
     const [box, own] = [strip.getBoundingClientRect(), chips[pinned].getBoundingClientRect()];
     if (own.top < box.top || own.bottom > box.bottom) strip.scrollTop += own.top - box.top - 30;
   };

@@ -78,6 +78,12 @@ export function onFrame(draw) {
   };
 }
 
+/** Let the page do what waits, such as painting or hearing a hand, before a long work goes on. */
+export function breath() {
+  const { scheduler } = /** @type {any} */ (globalThis);
+  return scheduler?.yield ? scheduler.yield() : new Promise((goOn) => setTimeout(goOn));
+}
+
 /**
  * Call `draw` when the width of `el` changes; returns what ends it.
  * @param {HTMLElement} el
