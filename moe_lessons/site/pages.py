@@ -22,9 +22,9 @@ def build_pages(site: Path, scratch: Path, wanted: set[str] | None = None) -> No
     complains.
     """
     try:
-        from sphinx.application import Sphinx
-        from sphinx.util.console import nocolor
-        from sphinx.util.docutils import docutils_namespace, patch_docutils
+        from sphinx.application import Sphinx  # pyright: ignore[reportMissingImports]
+        from sphinx.util.console import nocolor  # pyright: ignore[reportMissingImports]
+        from sphinx.util.docutils import docutils_namespace, patch_docutils  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError(
             'Sphinx is not installed; type: .venv/bin/pip install -c constraints.txt -e ".[site]"'
