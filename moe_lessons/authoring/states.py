@@ -10,7 +10,6 @@ from nbformat import NotebookNode
 from moe_lessons.authoring import folder
 from moe_lessons.files import replacing
 
-STATES = folder.NOTEBOOKS.parent / "data" / "states"
 #: As in moe_lessons.widgets.shared.state, which the lesson's kernel imports and authoring must not.
 STATE = "application/vnd.moe-lessons.state+json"
 CARRY = {"MOE_LESSONS_CARRY_STATES": "1"}
@@ -30,12 +29,12 @@ def take(notebook: NotebookNode, lesson: str) -> States:
     return taken
 
 
-def path_of(lesson: str, where: Path = STATES) -> Path:
-    """The file of a lesson's states, given its notebook's stem."""
-    return where / f"{lesson.split('_')[0]}.json.gz"
+def path_of(lesson: str, where: Path | None = None) -> Path:
+    """The file of a lesson's states, given its notebook's stem; by default beside the notebooks, in data/states."""
+    return (where or folder.NOTEBOOKS.parent / "data" / "states") / f"{lesson.split('_')[0]}.json.gz"
 
 
-def write(states: States, lesson: str, where: Path = STATES) -> Path:
+def write(states: States, lesson: str, where: Path | None = None) -> Path:
     """Write a lesson's states whole or not at all; equal states give equal bytes."""
     path = path_of(lesson, where)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +44,7 @@ def write(states: States, lesson: str, where: Path = STATES) -> Path:
     return path
 
 
-def read(lesson: str, where: Path = STATES) -> States:
+def read(lesson: str, where: Path | None = None) -> States:
     """A lesson's states, none where they were never written; ValueError for a file that is none of ours."""
     path = path_of(lesson, where)
     if not path.exists():

@@ -74,6 +74,7 @@ def test_times_are_measured_with_an_empty_cache_and_renewed_one_by_one(tmp_path,
     monkeypatch.setattr(measured_times, "tokens_per_second", lambda: {"dense": 20_000.0, "moe": 10_000.0})
     before = (tmp_path / "notebooks" / "00_a.ipynb").read_bytes()
     assert authoring.main(["times", str(tmp_path / "notebooks" / "01_b.ipynb")]) == 0
+    assert [path.name for path in (tmp_path / "data" / "states").iterdir()] == ["01.json.gz"]  # and not in the course's
     text = (tmp_path / "TEACHING.md").read_text(encoding="utf-8")
     assert "| [A title](notebooks/00_a.ipynb) | 30 | not measured | not measured | not measured |" in text
     assert "20,000 tokens a second dense and 10,000 sparse" in text and text.endswith("after\n")

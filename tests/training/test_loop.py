@@ -71,6 +71,7 @@ def test_noisy_layers_that_are_computed_again_in_the_backward_pass_draw_the_same
     assert_same_to_the_bit(plain, thrifty)
 
 
+@pytest.mark.usefixtures("products_unasked")
 def test_what_the_result_depends_on_is_kept_with_it(tmp_path):
     train(model(), corpus(), config(steps=1), checkpoint=tmp_path / "run", progress=False)
     notes = load_checkpoint(tmp_path / "run.safetensors").notes

@@ -73,6 +73,7 @@ def test_a_stack_is_stepped_on_as_its_matrices_would_be_alone():
     assert torch.allclose(stack, torch.stack(alone), atol=1e-6)
 
 
+@pytest.mark.usefixtures("products_unasked")
 def test_one_step_of_muon_is_decay_then_the_orthogonalized_look_ahead():
     weight = nn.Parameter(torch.randn(6, 3, generator=torch.Generator().manual_seed(2)))
     before, grad = weight.detach().clone(), torch.randn(6, 3, generator=torch.Generator().manual_seed(3))
@@ -90,6 +91,7 @@ def test_a_step_in_bfloat16_points_where_the_one_in_float32_does():
     assert (exact - rounded).norm() < 0.02 * exact.norm()
 
 
+@pytest.mark.usefixtures("products_unasked")
 @pytest.mark.parametrize("multiplies_bfloat16", [False, True])
 def test_a_step_on_a_cpu_is_the_same_whether_or_not_it_multiplies_bfloat16(monkeypatch, multiplies_bfloat16):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: multiplies_bfloat16)
@@ -104,6 +106,7 @@ def test_a_step_on_a_cpu_is_the_same_whether_or_not_it_multiplies_bfloat16(monke
     assert torch.allclose(moved["auto"], moved["bfloat16"], atol=1e-3)
 
 
+@pytest.mark.usefixtures("products_unasked")
 def test_the_configuration_chooses_the_products_and_cuda_has_bfloat16_unless_told_otherwise():
     for products, on_cpu, on_cuda in (
         ("auto", torch.float32, torch.bfloat16),
@@ -155,6 +158,7 @@ def test_bfloat16_products_are_the_same_where_the_processor_has_none(shape, monk
     assert (results[1] - orthogonalize(drawn.float(), iterations=1)).abs().max() > 1e-4  # and rounded indeed
 
 
+@pytest.mark.usefixtures("products_unasked")
 def test_one_switch_turns_auto_into_bfloat16(monkeypatch):
     cpu = torch.device("cpu")
     assert product_dtype(cpu) == torch.float32
