@@ -1,4 +1,4 @@
-"""One browser for the files that look at the site."""
+"""The browser of the files that look at the site."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome(chromium) -> Iterator[Any]:
-    """A playwright Browser."""
+    """A playwright Browser, closed after each file: two in one process cannot be driven."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
     import lab  # tests/lab.py
 

@@ -137,6 +137,7 @@ def test_every_widget_of_the_course_is_alive_without_a_kernel(chrome, site):
             place = page.locator(f"#{name}")
             place.scroll_into_view_if_needed()
             page.locator(f"#{name}[data-live]").wait_for(timeout=20_000)
+            expect(place.locator(".moe-view, .moe-quiz")).to_be_visible()  # its styles hang on this name
             assert len(place.inner_html()) > 500 and "still" not in place.inner_text().split("\n")
 
 

@@ -36,10 +36,10 @@ async function bringToLife(place) {
     };
     const fresh = document.createElement("div");
     // The old picture stands until the new one is drawn behind it, so that the page does not jump.
-    fresh.className = "moe-host-fresh";
+    fresh.classList.add("moe-host-fresh");
     picture.after(fresh);
     await openWidget(fresh, state, { front: `${SITE}widgets/`, kernel });
-    fresh.className = "";
+    fresh.classList.remove("moe-host-fresh"); // this one alone: the widget has given the element names of its own
     picture.remove();
     place.dataset.live = "yes";
   } catch (error) {

@@ -6,7 +6,7 @@ import { element } from "../shared/common.js";
 export function heading() {
   const [what, how] = [element("b"), element("span")];
   return {
-    title: element("h4", { class: "moe-router-title" }, what, how),
+    title: element("div", { class: "moe-router-title" }, what, how),
     say: (first, second) => (write(what, first), write(how, ` ${second}`)),
   };
 }

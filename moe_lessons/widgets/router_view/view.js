@@ -56,7 +56,7 @@ async function render({ model, el }) {
     ],
     () => measure(),
   );
-  const title = element("h3", { class: "moe-router-head" }, get("title"));
+  const title = element("div", { class: "moe-router-head" }, get("title"));
   title.hidden = !get("title");
   el.tabIndex = -1; // a click anywhere in it, and its keys work
   const flowing = element("div", { class: "moe-router-flow" }, stack.root, flow.root);
