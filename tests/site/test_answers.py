@@ -11,9 +11,11 @@ from in_node import ask_site
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.resources import data_path
 from moe_lessons.routing_rule import SCORE_FUNCTIONS
+from moe_lessons.text.prompts import prompts
 from moe_lessons.text.tokenizer import Tokenizer
 from moe_lessons.tracing.ask import Tracer, tracer
 from moe_lessons.tracing.attention import record_attention
+from moe_lessons.tracing.opening import telling_token
 from moe_lessons.tracing.rule import DROPPING
 from moe_lessons.training.checkpoint import load_checkpoint
 from moe_lessons.widgets import AttentionView, RouterView, SamplingView, TokenView
@@ -135,6 +137,17 @@ def test_three_hundred_random_settings_are_applied_as_in_python(node, model, tok
             assert view._result and near_tie(view), (text, message, wrong, changes["message"], view.message)
             ties += 1
     assert ties <= 6, "so many ties are none"
+
+
+def test_a_text_opens_on_the_token_and_in_the_layer_where_it_does_in_python(node, model, tokenizer):
+    ask = tracer(model, tokenizer, "course-moe")
+    texts = [text for each in prompts().values() for text in each] + ["I go to it", "a b cd ef", "no"]
+    for text, answer in zip(
+        texts,
+        ask_site(node, "messages", {"text": texts[0], "messages": [{"ask": text} for text in texts]})[1:],
+        strict=True,
+    ):
+        assert answer["pinned"] == telling_token(ask(text), answer["layer"]), text
 
 
 def test_texts_are_asked_kept_and_compared_as_in_python(node, model, tokenizer):

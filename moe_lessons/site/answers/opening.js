@@ -12,19 +12,27 @@ export function tellingLayer(trace, experts) {
   return trace.layers[rows[told.indexOf(Math.max(...told))]].number;
 }
 
-/** The first token of the longest word; among equals the one that goes its own way in the layer of this row. */
+/**
+ * The first token of the longest word; among equals first those whose token has more than one letter, then the one that
+ * goes its own way in the layer of this row, then the earlier one.
+ */
 export function tellingToken(trace, row, experts) {
   const told = divergence(trace, row, experts).map(rounded);
-  const words = wordsIn(trace.pieces);
-  let best = -1;
-  for (const [first, length] of words) {
-    const more = best < 0 ? 1 : length - /** @type {number} */ (words.get(best)) || told[first] - told[best];
-    if (more > 0) best = first;
-  }
-  if (best >= 0) return best;
+  const words = [...wordsIn(trace.pieces)].map(([first, length]) => ({
+    first,
+    rank: [length, Number(lettersIn(trace.pieces[first]) > 1), told[first]],
+  }));
+  if (words.length) return words.reduce((best, word) => (isAbove(word.rank, best.rank) ? word : best)).first;
   const seen = trace.pieces.map(isVisible).lastIndexOf(true);
   return seen >= 0 ? seen : trace.ids.length - 1;
 }
+
+const isAbove = (rank, other) => {
+  const i = rank.findIndex((part, at) => part !== other[at]);
+  return i >= 0 && rank[i] > other[i];
+};
+const isLetter = (sign) => /\p{L}/u.test(sign);
+const lettersIn = (piece) => [...piece].filter(isLetter).length;
 
 /** Of each word the token that holds its first letter, and its length in letters. */
 function wordsIn(pieces) {
@@ -32,7 +40,7 @@ function wordsIn(pieces) {
   let first = -1; // of the word that is being read; none
   pieces.forEach((piece, token) => {
     for (const sign of piece) {
-      if (!/\p{L}/u.test(sign)) first = -1;
+      if (!isLetter(sign)) first = -1;
       else {
         if (first < 0) first = token;
         words.set(first, (words.get(first) ?? 0) + 1);
