@@ -9,9 +9,18 @@ import pytest
 from places import ROOT
 from playwright.sync_api import Browser, Page
 
+from moe_lessons.site.build import build_front
 from moe_lessons.site.serve import server
 
 TOOLS = ROOT / "node_modules"
+
+
+def new_site(root: Path) -> Path:
+    """The site without lessons, below a folder of an address."""
+    site = root / "below" / "a path"
+    build_front(site)
+    (root / "index.html").touch()
+    return site
 
 
 @contextmanager

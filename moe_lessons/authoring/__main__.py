@@ -5,8 +5,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nbformat import NotebookNode
-
 from moe_lessons import authoring
 from moe_lessons.authoring import folder, robust, tables
 from moe_lessons.authoring.clean import clean
@@ -72,12 +70,8 @@ def _times(args: argparse.Namespace) -> bool:
 
 
 def _states(args: argparse.Namespace) -> bool:
-    made = [_make(path, path, does=_states_of) for path in folder.targets(args.notebooks)]
+    made = [_make(path, path, does=make_states) for path in folder.targets(args.notebooks)]
     return all(made)
-
-
-def _states_of(notebook: NotebookNode, path: Path) -> Timing:
-    return make_states(notebook, path.stem)
 
 
 def _clean(args: argparse.Namespace) -> bool:

@@ -106,12 +106,12 @@ def make(notebook: NotebookNode, target: Path) -> Timing:
     return timing
 
 
-def make_states(notebook: NotebookNode, lesson: str) -> Timing:
-    """Execute a copy, and write its widget states alone: the notebook stays as it is."""
+def make_states(notebook: NotebookNode, target: Path) -> Timing:
+    """Execute a copy of the lesson in `target`, and write its widget states alone: the notebook stays as it is."""
     fresh = bare(notebook)
     with tempfile.TemporaryDirectory() as cache:
         timing = execute(fresh, folder.NOTEBOOKS, MOE_LESSONS_CACHE=cache, **states.CARRY)
-    states.write(states.take(fresh, lesson), lesson)
+    states.write(states.take(fresh, target.stem), target.stem)
     return timing
 
 

@@ -26,15 +26,20 @@ def build(site: Path, wanted: set[str] | None = None, say: Callable[[str], objec
     Raises ValueError or OSError, with one sentence, where a tool or a file is missing.
     """
     begin = time.monotonic()
+    build_front(site)
+    build_pages(site, _ROOT / "build" / "site", wanted)
+    (site / ".nojekyll").touch()  # GitHub Pages would leave out folders whose names begin with an underscore
+    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
+    say(f"{site.name}/ is ready: {size / 1e6:.0f} MB in {time.monotonic() - begin:.0f} s; look at it: moe-lessons site")
+
+
+def build_front(site: Path) -> None:
+    """The front page, and all that it and the lessons' pages are alive with; needs no Sphinx."""
     site.mkdir(parents=True, exist_ok=True)
     write_code(site / "code")
     write_widgets(site / "widgets")
     write_model(site / "model")
     write_front_page(site)
-    build_pages(site, _ROOT / "build" / "site", wanted)
-    (site / ".nojekyll").touch()  # GitHub Pages would leave out folders whose names begin with an underscore
-    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
-    say(f"{site.name}/ is ready: {size / 1e6:.0f} MB in {time.monotonic() - begin:.0f} s; look at it: moe-lessons site")
 
 
 def write_code(target: Path) -> None:

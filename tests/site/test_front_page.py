@@ -9,11 +9,9 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
 from playwright.sync_api import expect
-from site_page import TOOLS, axe, opened
+from site_page import TOOLS, axe, new_site, opened
 
 from moe_lessons.resources import data_path
-from moe_lessons.site.build import write_code, write_model, write_widgets
-from moe_lessons.site.front import write_front_page
 from moe_lessons.site.serve import server
 from moe_lessons.tracing import RoutingTrace
 
@@ -26,15 +24,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The site without lessons, below a folder."""
-    root = tmp_path_factory.mktemp("web")
-    site = root / "below" / "a path"
-    write_front_page(site)
-    write_code(site / "code")
-    write_widgets(site / "widgets")
-    write_model(site / "model")
-    (root / "index.html").touch()
-    return site
+    return new_site(tmp_path_factory.mktemp("web"))
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -10,13 +10,12 @@ from view_samples import by_words, causal, dense, random_loads
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
 from playwright.sync_api import expect
-from site_page import TOOLS, axe, opened
+from site_page import TOOLS, axe, new_site, opened
 
 from moe_lessons.exercises import quiz
 from moe_lessons.figures.plane import PlaneRun
 from moe_lessons.model.speculative import Speculation, Step
-from moe_lessons.site.build import build, write_code, write_model, write_widgets
-from moe_lessons.site.front import write_front_page
+from moe_lessons.site.build import build
 from moe_lessons.tracing import RoutingTrace
 from moe_lessons.widgets import (
     AttentionView,
@@ -109,15 +108,9 @@ def hosted(views: dict[str, View], site: Path) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The site without lessons, below a folder, with a page of all widgets."""
-    root = tmp_path_factory.mktemp("web")
-    site = root / "below" / "a path"
-    write_front_page(site)
-    write_code(site / "code")
-    write_widgets(site / "widgets")
-    write_model(site / "model")
+    """The site without lessons, with a page of all widgets."""
+    site = new_site(tmp_path_factory.mktemp("web"))
     hosted({name: make() for name, make in VIEWS.items()}, site)
-    (root / "index.html").touch()
     return site
 
 

@@ -18,7 +18,7 @@ async function bringToLife(place) {
       throw new Error(`This picture's state could not be fetched (${answer.status}); load the page again.`);
     const state = await answer.json();
     const load = async () => {
-      const [{ courseModel }] = await Promise.all([import("./course_model.js")]);
+      const { courseModel } = await import("./course_model.js");
       const course = await courseModel(`${SITE}model/`, (share) =>
         say(share < 1 ? `The model is on its way: ${Math.floor(100 * share)}%` : ""),
       );
