@@ -33,14 +33,14 @@ export function makeFlow(view) {
   const [raster, pen] = [makeRaster(lower), upper.getContext("2d")];
   const size = { width: 0, height: 0, foot: 0, muted: "", ink: "", version: 0 };
   let [spots, mouths, tints, words] = [[], [], [], []];
-  let ribbons, drawn, gliding, dark, resting, grain;
+  let ribbons, drawn, above, gliding, dark, resting, grain; // `above`: what the upper canvas shows at rest
   view.scrolled = () => (size.version++, view.draw());
 
   const build = (trace) => {
     clearTimeout(resting); // the ribbons that it would paint are gone
     strip.build(trace);
     bins.build(trace);
-    [ribbons, drawn, gliding] = [undefined, "", undefined];
+    [ribbons, drawn, above, gliding] = [undefined, "", "", undefined];
   };
 
   /** Take the room there is; called where the width, the theme or the trace changes, never in a frame. */
@@ -112,10 +112,14 @@ export function makeFlow(view) {
     if (!falling && !gliding && grain !== "fine") {
       resting = setTimeout(() => raster.paint(ribbons, words, { ...look, grain: (grain = "fine") }), REST_AFTER);
     }
-    pen.clearRect(0, 0, size.width, size.height);
-    if (falling) falling.paint(pen, ribbons, { tints, ...size, chip: strip.chipOf });
-    else if (!gliding) paintTouched(focus, lit);
-    else if (performance.now() - gliding.since > GLIDE) (gliding = undefined), (drawn = "");
+    const touch = falling || gliding ? "" : `${drawn} ${focus} ${lit} ${view.hovered}`;
+    if (!touch || touch !== above) {
+      above = touch; // in a frame that comes for another layer's sake it stays, and costs nothing
+      pen.clearRect(0, 0, size.width, size.height);
+      if (falling) falling.paint(pen, ribbons, { tints, ...size, chip: strip.chipOf });
+      else if (!gliding) paintTouched(focus, lit);
+    }
+    if (gliding && performance.now() - gliding.since > GLIDE) (gliding = undefined), (drawn = "");
     if (gliding || (!falling && !drawn)) view.draw();
   };
 

@@ -3,8 +3,8 @@
 
 // Pixels of the page for one of the canvas, to the side and down: at rest, while tokens fall, while a knob moves; of
 // more than MANY ribbons, which are thin, larger ones.
-const GRAINS = { fine: [1, 1], falling: [1, 3], rough: [2, 4] };
-const OF_MANY = { fine: [1, 2], falling: [2, 4], rough: [2, 5] };
+const GRAINS = { fine: [1, 1], falling: [1, 3], rough: [2, 6] };
+const OF_MANY = { fine: [1, 2], falling: [2, 4], rough: [3, 8] };
 const MANY = 200;
 const STEPS = 1024;
 const BEND = 0.56; // of the way down lies the curve's first handle, and as far from its end the second

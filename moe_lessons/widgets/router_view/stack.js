@@ -21,12 +21,13 @@ export function makeStack(view) {
   let layers = [];
   let [words, tabbed] = [new Uint32Array(), -1];
 
-  const build = ({ numbers, colors, tokens, layers: n }) => {
+  const build = ({ numbers, colors, tokens, experts, layers: n }) => {
     words = Uint32Array.from(colors, (color) => {
       const [r, g, b] = channels(color);
       return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0; // as the bytes of a pixel lie in memory
     });
     root.classList.toggle("many", n > 8);
+    root.classList.toggle("hundreds", experts > 100);
     layers = numbers.map((number, row) => {
       const canvas = element("canvas", { width: tokens, height: 1, "aria-hidden": "true" });
       const badges = Array.from({ length: MOST_WAY }, () => element("em"));

@@ -6,6 +6,8 @@ import { destination } from "./words.js";
 
 const STEPS = 22; // shades of a chip: a change too small to see costs nothing
 
+const LONG = 30; // signs of a piece that may be wider than its room
+
 const MARKS = { "\n": "↵", "\t": "→", " ": "␣" };
 
 /** So much of a color on the paper: ribbons that run below a chip do not shine through. */
@@ -39,6 +41,7 @@ export function makeStrip(view) {
       const chip = element("span", { class: "moe-token", role: "button", tabindex: -1, "data-token": token });
       // A blank before a word is drawn as one, between chips: so the tokens are read as a text.
       const bare = piece.replace(/^ (?=\S)/, "");
+      if (piece.length > LONG) chip.dataset.long = "";
       if (bare !== piece) chip.style.marginLeft = "6px";
       for (const sign of bare.split(/(\n|\t|^ +$)/)) {
         const mark = MARKS[sign[0]];

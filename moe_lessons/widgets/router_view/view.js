@@ -16,7 +16,7 @@ import { makeSentence } from "./sentence.js";
 import { KNOBS, makeShown } from "./shown.js";
 import { makeStack } from "./stack.js";
 
-const BUDGET = 6; // ms of a frame for layers that are not the selected one; the others wait for the next frame
+const BUDGET = 12; // ms of a frame for layers that are not the selected one; the others wait for the next frame
 const OTHER_TRAITS = ["layer", "pinned", "highlight", "message", "side", "panels"];
 
 /**

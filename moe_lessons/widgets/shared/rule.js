@@ -34,23 +34,28 @@ export function routeLayer(trace, row, knobs, room = {}) {
   const { experts, weights, scores } = room;
   const open = new Uint8Array(n).fill(1);
   for (const expert of off) open[expert] = 0;
+  const own = bias.subarray(row * n, (row + 1) * n);
   const added = knobs.bias?.length ? knobs.bias : new Float64Array(n);
+  const grouped = nGroups > 1;
   const size = n / nGroups;
-  const chosen = new Uint8Array(nGroups).fill(1); // the groups that a token may choose from
-  const wanted = new Float64Array(n);
+  const chosen = new Uint8Array(nGroups); // the groups that a token may choose from
+  const [wanted, allowed] = [new Float64Array(n), open.slice()];
   const best = new Float64Array(topK);
 
   for (let token = 0; token < tokens; token++) {
     const at = token * n;
-    for (let e = 0; e < n; e++) wanted[e] = open[e] ? scores[at + e] + bias[row * n + e] + added[e] : -Infinity;
-    if (nGroups > 1) chooseGroups(wanted, size, knobs, chosen);
+    for (let e = 0; e < n; e++) wanted[e] = scores[at + e] + own[e] + added[e];
+    if (grouped) {
+      for (const expert of off) wanted[expert] = -Infinity;
+      chooseGroups(wanted, size, knobs, chosen);
+      for (let e = 0; e < n; e++) allowed[e] = open[e] && chosen[Math.floor(e / size)];
+    }
 
     const first = token * topK;
-    let found = 0;
+    let [found, least] = [0, -Infinity]; // of those found once there are enough of them
     for (let e = 0; e < n; e++) {
       const value = wanted[e];
-      if (!open[e] || (nGroups > 1 && !chosen[Math.floor(e / size)]) || (found === topK && !(value > best[topK - 1])))
-        continue;
+      if ((found === topK && !(value > least)) || !allowed[e]) continue;
       let place = found < topK ? found++ : topK - 1;
       for (; place > 0 && value > best[place - 1]; place--) {
         best[place] = best[place - 1];
@@ -58,6 +63,7 @@ export function routeLayer(trace, row, knobs, room = {}) {
       }
       best[place] = value;
       experts[first + place] = e;
+      least = best[topK - 1];
     }
 
     for (let k = first; k < first + topK; k++) weights[k] = scores[at + experts[k]];
