@@ -2,14 +2,20 @@
 
 import html
 import json
+import os
 import shutil
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import torch
+
 from moe_lessons.resources import data_path
+from moe_lessons.site.web_checkpoint import read_web_checkpoint
 from moe_lessons.text.prompts import prompts
 from moe_lessons.tracing import RoutingTrace
+from moe_lessons.training.shipped import open_shipped
 from moe_lessons.widgets import RouterView
 from moe_lessons.widgets.shared.state import state_of
 
@@ -18,20 +24,39 @@ PAGE = Path(__file__).parent / "front_page"
 DOMAINS = ("english", "python", "german", "json")
 
 
-def recorded() -> dict[str, Any]:
-    """What the page shows at first: a RouterView's state of the recorded trace."""
-    return state_of(RouterView(RoutingTrace.load(data_path("traces/course-moe.safetensors"))))
+def recorded(checkpoint: Path) -> dict[str, Any]:
+    """What the page shows at first: a RouterView's state of the recorded text.
+
+    The text is read with the page's own weights, from the file `checkpoint`: a few of them differ from the shipped
+    ones by their rounding, and the loss would move by some thousandths when the page's model arrives.
+    """
+    text = "".join(RoutingTrace.load(data_path("traces/course-moe.safetensors")).pieces)
+    shipped = open_shipped("course-moe")
+    weights = {name: torch.from_numpy(numbers) for name, numbers in read_web_checkpoint(checkpoint).items()}
+    shipped.model.load_state_dict(weights, strict=False)  # a head that is the embedding is written once
+    return state_of(RouterView(shipped.ask(text)))
+
+
+def commands() -> str:
+    """What a visitor types to have the course, with its address where one is known.
+
+    It is the package's own, or else that of the repository for which GitHub builds the site.
+    """
+    urls = dict(url.split(", ", 1) for url in metadata("moe-lessons").get_all("Project-URL") or [])
+    of_action = [os.environ.get(name) for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY")]
+    address = urls.get("Repository") or ("/".join(map(str, of_action)) if all(of_action) else "")
+    return f"{f'git clone {address} && ' if address else ''}cd moe-lessons\nmake lab"
 
 
 def write_front_page(site: Path) -> None:
-    """Write index.html and its files into the folder `site`."""
-    site.mkdir(parents=True, exist_ok=True)
+    """Write index.html and its files into the folder `site`, which has the page's model already."""
     shutil.copy(PAGE / "front_page.css", site / "front_page.css")
-    view = recorded()
+    view = recorded(site / "model" / "course-moe.safetensors")
     parts = {
         "ICON": quote((PAGE / "icon.svg").read_text(encoding="utf-8").strip()),
         # In the page itself, so that nothing below them jumps when its code arrives.
         "TEXT": html.escape("".join(view["traits"]["facts"]["pieces"])),
+        "COMMANDS": html.escape(commands(), quote=False),
         "PROMPTS": "".join(_button(name, max(prompts()[name], key=len)) for name in DOMAINS),
     }
     page = (PAGE / "index.html").read_text(encoding="utf-8")

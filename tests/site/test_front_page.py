@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from site_page import TOOLS, axe, new_site, opened
 
 from moe_lessons.resources import data_path
+from moe_lessons.site.front import commands
 from moe_lessons.site.serve import server
 from moe_lessons.tracing import RoutingTrace
 
@@ -56,6 +57,25 @@ def test_a_sentence_typed_on_the_front_page_is_routed(chrome, site):
             assert len(page.locator("#router .moe-message").inner_text().splitlines()) == 1
         page.locator("#text").fill("Zebras graze <script>alert(1)</script> 🙂 سلام")
         expect(page.locator("#router")).to_contain_text("<script>alert(1)</script>", timeout=10_000)
+
+
+def test_the_recorded_sentence_costs_the_model_of_the_page_what_was_recorded(chrome, site):
+    with opened(chrome, site, "index.html") as page:
+        page.wait_for_selector("html[data-ready=model]", timeout=30_000)
+        loss, text = page.locator("#router .moe-router-loss b"), page.locator("#text").input_value()
+        recorded = loss.inner_text()
+        page.locator("#text").fill("Zebras graze")
+        expect(loss).not_to_have_text(recorded, timeout=10_000)
+        page.locator("#text").fill(text)
+        expect(loss).to_have_text(recorded, timeout=10_000)
+
+
+def test_the_page_names_the_address_of_the_course_where_one_is_known(monkeypatch):
+    for name, value in {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "someone/lessons"}.items():
+        monkeypatch.setenv(name, value)
+    assert commands().splitlines() == ["git clone https://github.com/someone/lessons && cd moe-lessons", "make lab"]
+    monkeypatch.delenv("GITHUB_REPOSITORY")
+    assert commands().splitlines() == ["cd moe-lessons", "make lab"]
 
 
 def test_every_expert_that_is_pressed_on_the_front_page_is_answered_by_a_loss(chrome, site):
