@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
+CAPTION = "caption"  # of a label below a panel that says what is in it, rather than what its axis measures
 MOST = 600  # signs; a screen reader speaks them in about half a minute
 _NAMED_BARS = 8  # above that, their range
 _NAMED_LINES = 6
@@ -77,7 +78,7 @@ def _panel(axis: Axes) -> list[str]:
     words = [text for text in dict.fromkeys(words) if text not in named and text not in said]
     if not (title or drawn or words):
         return []
-    labels = [f"{name}: {label}" for name, label in _axis_labels(axis) if label]
+    labels = [f"{name}: {label}" if name else label for name, label in _axis_labels(axis) if label]
     first = title or (labels.pop(0) if labels else "")
     axes = "; ".join(labels) if drawn else ""
     return [part for part in (first, axes, *drawn, _listed(words)) if part]
@@ -90,7 +91,8 @@ def _label(one: Artist | Container) -> str:
 
 
 def _axis_labels(axis: Axes) -> Iterator[tuple[str, str]]:
-    yield "Across", _plain(axis.get_xlabel()) if axis.axison else ""
+    below = _plain(axis.get_xlabel()) if axis.axison else ""
+    yield "" if axis.xaxis.label.get_gid() == CAPTION else "Across", below
     yield "up", _plain(axis.get_ylabel()) if axis.axison else ""
 
 
@@ -98,7 +100,7 @@ def _lines(axis: Axes, named: set[str]) -> Iterator[str]:
     """Each curve by its name, with its first and last value and, where they lie elsewhere, its extremes.
 
     A curve without a label is called what a text in its color says; a faint line under a strong one of the same color
-    or name is the same curve.
+    or name is the same curve. Of a level line that has a name, its height is said.
     """
     curves: dict[str, Line2D] = {}
     levels: dict[str, list[float]] = {}
@@ -124,10 +126,19 @@ def _lines(axis: Axes, named: set[str]) -> Iterator[str]:
             named.add(name)
         if words := _course(np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), line):
             sentences.append(f"{name}: {words}" if name else words)
+        elif name and (height := _level(axis, line)) is not None:
+            levels.setdefault(name, []).append(height)
     if len(sentences) > _NAMED_LINES:
         yield f"{len(sentences)} lines"
     yield from sentences[:_NAMED_LINES]
     yield from (f"{name}: at {_range(min(heights), max(heights))}" for name, heights in levels.items())
+
+
+def _level(axis: Axes, line: Line2D) -> float | None:
+    """The height of a level line that runs as far as all that is drawn; None for any other line."""
+    x, y = (np.asarray(each, dtype=float) for each in (line.get_xdata(orig=False), line.get_ydata(orig=False)))
+    spans = x.min() <= axis.dataLim.x0 and x.max() >= axis.dataLim.x1
+    return float(y[0]) if spans and len(set(y)) == 1 else None
 
 
 def _names_by_color(axis: Axes) -> dict[str, str]:

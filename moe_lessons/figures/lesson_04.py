@@ -30,6 +30,7 @@ def draw_above_floor(losses: Mapping[str, float], floors: Mapping[str, float | N
     """Loss by domain as bars: gray up to the exact floor, colored above it, outlined where no floor is known."""
     figure = new_figure(WIDEST, 0.34 * len(losses) + 0.75)
     axis = clean(figure.subplots(), grid="x")
+    told = []
     for row, (name, loss) in enumerate(losses.items()):
         floor = floors.get(name)
         if floor is None:
@@ -40,9 +41,11 @@ def draw_above_floor(losses: Mapping[str, float], floors: Mapping[str, float | N
             axis.barh(row, loss - floor, left=floor, height=0.62, color=PALETTE[3])
             note = f"floor {floor:.2f}, {loss / floor - 1:.0%} above"
         axis.text(loss, row, f" {loss:.2f}  ({note})", va="center", fontsize=8.5, color=INK)
+        told.append(f"{name.replace('_', ' ')} {loss:.2f} ({note})")
     axis.set_yticks(range(len(losses)), [name.replace("_", " ") for name in losses])
     axis.tick_params(axis="y", labelcolor=INK, labelsize=9)
     axis.invert_yaxis()
     axis.set(xlim=(0, 1.42 * max(losses.values())), xlabel=unit)
     heading(axis, title)
+    figure.alt = f"{title}. Across: {unit}. {'; '.join(told)}."
     return figure

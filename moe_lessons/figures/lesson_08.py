@@ -1,6 +1,7 @@
 """Lesson 08's pictures: why load tips over and what sets it right."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -24,6 +25,12 @@ from moe_lessons.figures.style import (
 )
 
 
+def _colors(names: Iterable[str], known: Mapping[str, str] | None) -> list[str]:
+    """A color for each name: its own where it has one, otherwise by its place."""
+    by_place = itertools.cycle(PALETTE[i] for i in (0, 3, 2, 1, 5))
+    return [(known or {}).get(name, color) for name, color in zip(names, by_place, strict=False)]
+
+
 def draw_over_steps(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     title: str,
@@ -32,11 +39,15 @@ def draw_over_steps(
     xlabel: str = "steps",
     powers: bool = False,
     level: float | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Named lines of (steps, values); `powers` gives an axis of powers of two, `level` a dashed line."""
+    """Named lines of (steps, values); `powers` gives an axis of powers of two, `level` a dashed line.
+
+    `colors` holds the colors of named lines, as a board has them.
+    """
     figure = new_figure(WIDEST, 2.6)
     axis = clean(figure.subplots())
-    ends = plot_named(axis, curves, (PALETTE[i] for i in (0, 3, 2, 1, 5)), linewidth=1.7)
+    ends = plot_named(axis, curves, _colors(curves, colors), linewidth=1.7)
     if level is not None:
         axis.axhline(level, color=MUTED, linewidth=0.9, dashes=(4, 3))
     if powers:
@@ -51,12 +62,16 @@ def draw_over_steps(
 
 
 def draw_alone(
-    seen: Mapping[str, Int[np.ndarray, " experts"]], losses: Mapping[str, Float[np.ndarray, " experts"]], title: str
+    seen: Mapping[str, Int[np.ndarray, " experts"]],
+    losses: Mapping[str, Float[np.ndarray, " experts"]],
+    title: str,
+    *,
+    colors: Mapping[str, str] | None = None,
 ) -> Figure:
     """Each expert of each run as a dot: the tokens it was trained on, and the loss when it works alone."""
     figure = new_figure(WIDEST, 2.9)
     axis = clean(figure.subplots())
-    for (name, tokens), color, marker in zip(seen.items(), (PALETTE[i] for i in (0, 3, 2, 1)), "osD^", strict=False):
+    for (name, tokens), color, marker in zip(seen.items(), _colors(seen, colors), "osD^", strict=False):
         axis.scatter(
             tokens, losses[name], color=color, marker=marker, s=26, label=name, edgecolor="white", linewidth=0.6
         )

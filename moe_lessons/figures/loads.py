@@ -17,6 +17,7 @@ from moe_lessons.figures.style import (
     PALETTE,
     RULE,
     WIDEST,
+    caption,
     clean,
     new_figure,
     printable,
@@ -145,7 +146,7 @@ def _draw_run(axes: Sequence[Axes], curve: LoadCurve, layer: int, at: float, win
         side.set(color=RULE)
     heat.set_title(curve.name, loc="left", fontsize=9, fontweight="bold", color=color, parse_math=False)
     words = f"max/mean {peak(now):.2f}, entropy {evenness(now):.2f}, {idle(now) or 'none'} idle"
-    heat.set_xlabel(words, fontsize=7, color=MUTED, loc="left")
+    caption(heat, words)
     bars.axis("on")
     bars.barh(range(n), now, height=0.8, color=expert_colors(n))
     bars.axvline(now.mean(), color=INK, linewidth=0.8, dashes=(3, 2))

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
+from moe_lessons.figures.alt_text import CAPTION
 from moe_lessons.figures.contrast import readable
 from moe_lessons.figures.paper import Figure
 
@@ -85,6 +86,11 @@ def plot_named(
         axis.plot(x, y, color=color, marker="o" if len(x) < dots else None, **look)
         ends.append((x[-1], y[-1], name, color))
     return ends
+
+
+def caption(axis: Axes, words: str) -> None:
+    """A small line below a panel, about all of it; an axis label names what is measured along it."""
+    axis.set_xlabel(words, fontsize=7, color=MUTED, loc="left", gid=CAPTION)
 
 
 def name_ends(axis: Axes, title: str, ends: Sequence[tuple[float, float, str, str]]) -> None:

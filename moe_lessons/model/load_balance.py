@@ -62,7 +62,7 @@ def sequence_balance_loss(scores: Float[Tensor, "tokens experts"], top_k: int, t
 
 
 def z_loss(logits: Float[Tensor, "tokens experts"]) -> Float[Tensor, ""]:
-    """Mean squared log-sum-exp of the router's logits: keeps them small (ST-MoE, arXiv:2202.08906, equation 5)."""
+    """Mean squared log-sum-exp of the router's logits: keeps it near 0 (ST-MoE, arXiv:2202.08906, equation 5)."""
     return logits.logsumexp(dim=-1).square().mean()
 
 

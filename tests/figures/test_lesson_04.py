@@ -2,6 +2,7 @@
 
 import pytest
 
+from moe_lessons.figures.alt_text import describe
 from moe_lessons.figures.charts import draw_by_group, draw_curves
 from moe_lessons.figures.lesson_04 import draw_above_floor, draw_costs
 
@@ -28,6 +29,13 @@ def test_what_lies_above_the_floor_begins_where_the_floor_ends():
     assert floor.get_width() == above.get_x() == 1.0
     assert above.get_width() == pytest.approx(0.2) and unknown.get_width() == 3.0
     assert "floor 1.00, 20% above" in words(figure) and "floor unknown" in words(figure)
+    assert figure.alt == "loss. Across: nats. json 1.20 (floor 1.00, 20% above); python 3.00 (floor unknown)."
+
+
+def test_words_name_a_level_line_and_its_height_where_it_runs_as_far_as_all_else():
+    curves = {"model": ([0, 90, 180], [7, 4, 3]), "table": ([0, 180], [3.5, 3.5]), "bit": ([0, 9], [2, 2])}
+    text = describe(draw_curves(curves, "t", "steps", "nats"))
+    assert "model: from 7 at 0 to 3 at 180." in text and "table: at 3.5." in text and "bit: at" not in text
 
 
 def test_every_curve_and_the_level_carry_their_names():

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from view_samples import random_loads
 
-from moe_lessons.figures.loads import draw_loads, evenness, idle, over_window, peak, shade
+from moe_lessons.figures.alt_text import describe
+from moe_lessons.figures.loads import LoadCurve, draw_loads, evenness, idle, over_window, peak, shade
 from moe_lessons.model.load_balance import load_entropy, max_over_mean
 
 
@@ -42,3 +43,10 @@ def test_balance_is_blank_and_none_or_eight_times_the_mean_is_full():
 
 def test_a_picture_of_nothing_says_so():
     assert draw_loads([]).get_figwidth() <= 7
+
+
+def test_the_words_below_a_run_are_told_as_words_and_not_as_an_axis():
+    loads = np.full((3, 1, 4), 5.0)
+    curve = LoadCurve("bias", np.arange(3), np.ones(3), loads, np.zeros(0, int), np.zeros((0, 1, 1, 1), int))
+    text = describe(draw_loads([curve]))
+    assert "1: bias. max/mean 1.00, entropy 1.00, none idle." in text and "Across: max/mean" not in text

@@ -7,9 +7,13 @@ import warnings
 import numpy as np
 import pytest
 from in_node import javascript
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 from view_samples import random_loads
 
 from moe_lessons.figures import loads as figures
+from moe_lessons.figures.contrast import readable
+from moe_lessons.figures.lesson_08 import draw_alone, draw_over_steps
 from moe_lessons.figures.loads import evenness, idle, over_window, peak, shade
 from moe_lessons.tracing.drift import drift
 from moe_lessons.widgets import LoadBoard
@@ -40,6 +44,18 @@ def test_a_board_has_a_still_picture_and_a_repr_without_numbers():
         assert data["image/png"].startswith("iVBOR")
         assert board.figure().get_figwidth() <= 7
     assert repr(filled(LoadBoard("one", PIECES))) == "<LoadBoard 'one': bias>"
+
+
+def test_a_run_has_one_color_in_the_still_picture_the_browser_and_pictures_beside_the_board():
+    board = filled(filled(LoadBoard(), "none"), "bias")
+    assert board.colors() == {"none": board.palette[0], "bias": board.palette[1]}
+    texts = [text for axis in board.figure().axes for text in axis.findobj(Text)]
+    assert {text.get_text(): text.get_color() for text in texts if text.get_text() in board.colors()} == board.colors()
+    points, tokens = {"bias": (range(9), range(9))}, {"bias": np.arange(1, 4)}
+    (line,) = draw_over_steps(points, "", "", colors=board.colors()).axes[0].lines
+    (dots,) = draw_alone(tokens, tokens, "", colors=board.colors()).axes[0].collections
+    assert to_hex(dots.get_facecolor()[0]).upper() == board.colors()["bias"]
+    assert to_hex(line.get_color()) == readable(board.colors()["bias"], 3).lower()
 
 
 def test_a_picture_can_be_drawn_at_any_step_of_any_run():

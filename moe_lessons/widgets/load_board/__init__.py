@@ -10,6 +10,7 @@ from jaxtyping import Int
 from matplotlib.figure import Figure
 
 from moe_lessons.figures.loads import LoadCurve, draw_loads
+from moe_lessons.figures.style import PALETTE
 from moe_lessons.widgets.shared.board import Board, BoardRun
 from moe_lessons.widgets.shared.view import front_end
 
@@ -168,6 +169,10 @@ class LoadBoard(Board):
             mine, kept = self.run(name), {"_board": self, "sent": 0}
             vars(mine).update({key: _copied(value) for key, value in vars(other._runs[name]).items()} | kept)
         self._send_everything()
+
+    def colors(self) -> dict[str, str]:
+        """Each run's color, the same here and in the browser."""
+        return {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(self._runs)}
 
     def figure(self) -> Figure:
         """Heat maps of all runs with their bars at the cursor, the curves, and the text of the chosen run."""
