@@ -24,6 +24,7 @@ from moe_lessons.figures.style import (
     plot_named,
 )
 
+_LEGEND_ROW = 110  # letters of a legend's row, with the room that each color takes
 # Blue where the loss falls, white where nothing changes, vermilion where it rises.
 _CHANGE = LinearSegmentedColormap.from_list("change", ["#0072B2", "#FFFFFF", "#D55E00"])
 
@@ -171,7 +172,7 @@ def draw_bars(
         axis.bar(places, heights, width=width * 0.92, color=color, label=series)
         for place, height in zip(places, heights, strict=True):
             words = f"{height:.0%}".replace("-0%", "0%") if percent else f"{height:.2f}"
-            over = (0, 2) if height >= 0 else (0, -8)
+            over = (0, -8) if words.startswith("-") else (0, 2)  # what reads as zero stands above the axis
             axis.annotate(
                 words, (place, height), over, textcoords="offset points", fontsize=7, ha="center", color=MUTED
             )
@@ -186,7 +187,10 @@ def draw_bars(
         axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     heading(axis, title)
     if len(bars) > 1 or marks:
-        figure.legend(loc="outside lower center", ncols=len(bars) + 1, frameon=False, fontsize=8, labelcolor=INK)
+        names = [*bars, *([mark] if marks else [])]
+        # A legend wider than the card would widen the picture: long names stand in two rows.
+        ncols = len(names) if len("".join(names)) + 8 * len(names) <= _LEGEND_ROW else math.ceil(len(names) / 2)
+        figure.legend(loc="outside lower center", ncols=ncols, frameon=False, fontsize=8, labelcolor=INK)
     return figure
 
 
@@ -260,4 +264,9 @@ def draw_changes(changes: Mapping[str, Mapping[str, float]], title: str, note: s
     heading(axis, title)
     if note:
         axis.set_xlabel(note)
+    names = [(name.replace("_", " "), column.replace("_", " ")) for name in changes for column in columns]
+    size = f"A table of {len(changes)} by {len(columns)}"
+    highest, lowest = (f"{values.flat[at]:.2g} at {', '.join(names[at])}" for at in (values.argmax(), values.argmin()))
+    about = f"{title}. {note}." if note else f"{title}."
+    figure.alt = f"{about} {size}, from {lowest}, to {highest}."
     return figure

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from moe_lessons.figures.charts import draw_changes
+from moe_lessons.figures.charts import draw_bars, draw_changes
 from moe_lessons.figures.lesson_07 import draw_importance, draw_mixture
 
 
@@ -14,6 +14,22 @@ def test_a_cell_says_its_change_and_is_the_deeper_the_larger_it_is():
     assert axis.images[0].get_clim() == (-0.5, 0.5)
     assert [label.get_text() for label in axis.get_xticklabels()] == ["json", "phone book"]
     assert axis.get_title(loc="left") == "title" and axis.get_xlabel() == "nats"
+
+
+def test_the_alt_text_of_a_table_names_its_lowest_and_its_highest_change_with_their_signs():
+    changes = {"dim 64": {"json": 0.02, "phone_book": -0.44}, "dim 96": {"json": -0.1, "phone_book": 0.0}}
+    figure = draw_changes(changes, "Title", "nats")
+    assert figure.alt == "Title. nats. A table of 2 by 2, from -0.44 at dim 64, phone book, to 0.02 at dim 64, json."
+
+
+def test_what_reads_as_zero_stands_above_its_axis_and_a_long_legend_does_not_widen_the_picture():
+    groups = dict.fromkeys(("layer 0", "layer 1"), -0.0001)
+    names = ("least busy, trained", "least busy, untrained", "busiest, trained", "busiest, untrained")
+    figure = draw_bars(dict.fromkeys(names, groups), "title", colors="rgbk", percent=True, marks=groups, mark="balance")
+    assert {text.get_text() for text in figure.axes[0].texts} == {"0%"}
+    assert all(text.xyann[1] > 0 for text in figure.axes[0].texts)
+    figure.canvas.draw()
+    assert figure.legends[0].get_window_extent().width < figure.bbox.width
 
 
 def test_columns_that_are_experts_have_their_experts_colors_and_nothing_changed_is_drawn_too():
