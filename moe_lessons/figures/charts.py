@@ -166,6 +166,7 @@ def draw_bars(
     axis = clean(figure.subplots())
     groups = list(next(iter(bars.values())))
     width = 0.8 / len(bars)
+    size = 7 if len(bars) * len(groups) <= 18 else 6  # many bars are narrow, and so are their numbers
     for number, ((series, values), color) in enumerate(zip(bars.items(), colors, strict=False)):
         places = np.arange(len(groups)) + (number - (len(bars) - 1) / 2) * width
         heights = [values[group] for group in groups]
@@ -174,7 +175,7 @@ def draw_bars(
             words = f"{height:.0%}".replace("-0%", "0%") if percent else f"{height:.2f}"
             over = (0, -8) if words.startswith("-") else (0, 2)  # what reads as zero stands above the axis
             axis.annotate(
-                words, (place, height), over, textcoords="offset points", fontsize=7, ha="center", color=MUTED
+                words, (place, height), over, textcoords="offset points", fontsize=size, ha="center", color=MUTED
             )
     for number, group in enumerate(groups):
         if marks and np.isfinite(level := marks.get(group, np.nan)):

@@ -42,10 +42,10 @@ def test_a_claim_of_several_lessons_is_settled_by_all_of_them():
     def state():
         return next(line.state for line in ledger.show() if line.claim.id == "experts-by-prompt")
 
-    unit = next(line.claim for line in ledger.claims() if line.claim.id == "experts-by-prompt").units["07"]
-    ledger.settle("experts-by-prompt", 0.6, unit, "The token explains most of it.", "07")
+    units = next(line.claim for line in ledger.claims() if line.claim.id == "experts-by-prompt").units
+    ledger.settle("experts-by-prompt", 0.6, units["07"], "The token explains most of it.", "07")
     assert state() == "1 of 2 lessons"
-    ledger.settle("experts-by-prompt", 0.5, unit, "In published models too.", "lesson 13")
+    ledger.settle("experts-by-prompt", 0.5, units["13"], "In published models too.", "lesson 13")
     assert state() == "settled"
 
 
