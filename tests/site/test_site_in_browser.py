@@ -1,6 +1,7 @@
 """The site in a real browser: everything is alive, nothing leaves the host, and nothing complains."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from moe_lessons.exercises import quiz
 from moe_lessons.figures.plane import PlaneRun
 from moe_lessons.model.speculative import Speculation, Step
 from moe_lessons.site.build import build
+from moe_lessons.site.serve import server
 from moe_lessons.tracing import RoutingTrace
 from moe_lessons.widgets import (
     AttentionView,
@@ -151,6 +153,18 @@ def test_a_lesson_is_alive_and_accessible_and_asks_nobody_else(chrome, lesson):
         expect(page.locator(".moe-host[data-state]:not([data-live])")).to_have_count(0, timeout=20_000)
         assert page.locator("img:not([alt])").count() == 0
         assert axe(page) == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_lesson_stands_in_its_theme_before_the_themes_code_has_come(chrome, lesson, dark):
+    with server(lesson.parents[1]) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        page = chrome.new_page(color_scheme="dark" if dark else "light")
+        page.route("**/pydata-sphinx-theme.js*", lambda route: route.abort())
+        page.goto(f"http://127.0.0.1:{serving.server_port}/below/a%20path/lessons/00_start_here.html")
+        assert page.locator("html").get_attribute("data-theme") == ("dark" if dark else "light")
+        page.close()
+        serving.shutdown()
 
 
 def test_a_question_in_a_lesson_is_answered_by_the_model_that_made_its_picture_and_by_no_other(chrome, lesson):
