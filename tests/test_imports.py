@@ -38,7 +38,7 @@ ALLOWED = {
     "benchmark": BASE | {"model", "training", "published", "accounting"},
     "figures": {"axes", "resources", "routing_rule", "tracing"},
     # Never model, text, training.
-    "site": {"authoring", "files", "resources", "text", "tracing", "widgets"},
+    "site": {"authoring", "files", "resources", "text", "tracing", "training", "widgets"},
     "widgets": {"axes", "cards", "config", "lazy", "resources", "routing_rule", "tracing", "figures", "accounting"},
     "ledger": LIBRARY | {"records"},
     "exercises": LIBRARY | {"widgets", "ledger", "capstone", "records"},
