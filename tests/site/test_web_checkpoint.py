@@ -176,11 +176,16 @@ const cache = {
 };
 globalThis.caches = { open: async () => cache };
 const told = [];
+const isKept = async (version) => {
+  while ([...store.keys()].join() !== `${value}/weights.bin?v=${version}`) await new Promise(setImmediate);
+};
 const options = { cacheName: "x", onProgress: (received, total) => told.push([received, total]) };
 const first = await m.download(`${value}/weights.bin?v=1`, options);
 const again = told.length;
+await isKept(1); // after the bytes are there, not before
 const second = await m.download(`${value}/weights.bin?v=1`, options);
 await m.download(`${value}/weights.bin?v=2`, options);
+await isKept(2);
 const sum = (bytes) => [bytes.length, bytes.reduce((a, b) => (a * 31 + b) % 1000003, 0)];
 return { first: sum(first), same: sum(second), told: told.slice(0, again), hit: told[again], kept: [...store.keys()] };
 """

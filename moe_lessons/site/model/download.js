@@ -23,7 +23,7 @@ export async function download(url, { onProgress = () => {}, cacheName, size = 0
         "build the site again.",
     );
   }
-  await keep(cache, url, bytes);
+  keep(cache, url, bytes); // not waited for: nobody needs the copy now
   return bytes;
 }
 
