@@ -1,5 +1,6 @@
 """Lessons as Sphinx reads them: pictures in files of their own, and a place for each widget to come to life."""
 
+import ast
 import base64
 import html
 import json
@@ -47,9 +48,18 @@ def prepare(notebook: NotebookNode, lesson: str, beside: Path, kept: states.Stat
                 data["text/html"] = _headed(_LINK.sub(r"\1.html", data["text/html"]))
             elif output.output_type == "stream" and _UNSOLVED.search(output.text):
                 cell.outputs[number - 1] = _html(f'<p class="moe-exercise">{_SOLVE}</p>')
-        if drawn and len(cell.source.splitlines()) > _LONG:
+        if (drawn and len(cell.source.splitlines()) > _LONG) or (not cell.outputs and _only_imports(cell.source)):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
     return notebook
+
+
+def _only_imports(source: str) -> bool:
+    """Whether code only brings names, and perhaps sets something up: nothing to read before the first picture."""
+    lines = [line for line in source.splitlines() if not line.startswith(("%", "!"))]
+    body = ast.parse("\n".join(lines)).body
+    setup = [isinstance(one, ast.Expr) and isinstance(one.value, ast.Call) for one in body]
+    brings = [isinstance(one, ast.Import | ast.ImportFrom) for one in body]
+    return any(brings) and all(a or b for a, b in zip(setup, brings, strict=True))
 
 
 def with_defaults(state: dict[str, Any]) -> dict[str, Any]:

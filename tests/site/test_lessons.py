@@ -72,6 +72,20 @@ def test_a_picture_keeps_its_room_before_it_is_loaded(tmp_path):
     assert 'alt="&quot;quoted&quot; &amp; &lt;odd&gt;"' in page
 
 
+@pytest.mark.parametrize(
+    ("source", "folds"),
+    [
+        ("%matplotlib inline\nimport torch\nfrom torch import nn\n\ntorch.set_num_threads(1)  # alone", True),
+        ("import torch\nx = torch.ones(2)", False),
+        ("print(1)", False),
+    ],
+)
+def test_a_cell_that_only_imports_is_folded(tmp_path, source, folds):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source, id="00-001")])
+    cell = prepare(notebook, "00_x", tmp_path, {}).cells[0]
+    assert ("hide-input" in cell.metadata.get("tags", [])) == folds
+
+
 def test_an_exercise_that_nobody_solved_says_where_to_solve_it(tmp_path):
     stub = {"output_type": "stream", "name": "stdout", "text": "05.mixture: not attempted yet\n"}
     assert "make lab" in page_of(prepare(lesson(stub), "05_x", tmp_path, {}))
