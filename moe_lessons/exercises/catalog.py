@@ -2,6 +2,7 @@
 
 import html
 import re
+import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,9 +18,12 @@ class Exercises(tuple):
     """A lesson's exercises, shown as a table of what to write."""
 
     def __repr__(self) -> str:
-        return "\n".join(
-            f"{lesson}.{exercise.signature}  {_STARS[exercise.difficulty]} {exercise.minutes} min\n    {exercise.task}"
-            for lesson, exercise in self
+        return _writable(
+            "\n".join(
+                f"{lesson}.{exercise.signature}  {_STARS[exercise.difficulty]} {exercise.minutes} min\n"
+                f"    {exercise.task}"
+                for lesson, exercise in self
+            )
         )
 
     def _repr_html_(self) -> str:
@@ -34,6 +38,15 @@ class Exercises(tuple):
             for lesson, exercise in self
         )
         return html_table(rows)
+
+
+def _writable(text: str) -> str:
+    """The text as it is, or in ASCII where Python's output knows no more."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return text.translate({ord("★"): "*", ord("☆"): "-"}).encode("ascii", "replace").decode()
+    return text
 
 
 def _with_code(text: str) -> str:

@@ -1,5 +1,8 @@
 """Exercises are found by name and listed with their tasks."""
 
+import io
+import sys
+
 import pytest
 
 from moe_lessons.exercises import check, exercises
@@ -32,3 +35,11 @@ def test_the_list_of_exercises_shows_tasks_and_signatures():
         "auxiliary_loss(logits: Float[Tensor, 'tokens experts'], experts: Int[Tensor, 'tokens top_k'])"
         " -> Float[Tensor, '']"
     )
+
+
+def test_a_terminal_that_knows_ascii_alone_still_lists_the_exercises(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    print(exercises("01"))
+    sys.stdout.seek(0)
+    first = sys.stdout.readline()
+    assert first.startswith("01.") and "*--" in first
