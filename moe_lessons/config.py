@@ -286,6 +286,8 @@ class TrainConfig:
     # sums, whether or not that one multiplies bfloat16; on CUDA, which all do, it is bfloat16.
     optimizer_products: Literal["auto", "float32", "bfloat16"] = "auto"
     matrix_lr: float = 0.02  # Muon's
+    expert_every: int = 1  # steps from one of an expert's matrices to the next, with Muon; gradients add up meanwhile
+    expert_rate: float = 1.0  # of an expert's matrices, times matrix_lr
     lr: float = 3e-3  # AdamW's
     weight_decay: float = 0.01
     warmup: float = 0.05  # share of the run
@@ -308,7 +310,7 @@ class TrainConfig:
         )
         _require(self.steps is None or self.steps >= 0, f"steps is {self.steps}, but must be 0 or more")
         _require(self.seconds is None or self.seconds > 0, f"seconds is {self.seconds}, but must be above 0")
-        _require_positive(self, "batch_size", "seq_len")
+        _require_positive(self, "batch_size", "seq_len", "expert_every")
         _require(
             self.optimizer in ("muon", "adamw"),
             f"optimizer is {self.optimizer!r}, but must be 'muon' or 'adamw'",
@@ -317,7 +319,7 @@ class TrainConfig:
             self.optimizer_products in ("auto", "float32", "bfloat16"),
             f"optimizer_products is {self.optimizer_products!r}, but must be 'auto', 'float32' or 'bfloat16'",
         )
-        for name in ("matrix_lr", "lr", "gradient_clip"):
+        for name in ("matrix_lr", "expert_rate", "lr", "gradient_clip"):
             value = getattr(self, name)
             _require(value > 0, f"{name} is {value}, but must be above 0")
         for name in ("warmup", "final_lr"):

@@ -98,10 +98,12 @@ def _row(contest: "Contest", name: str, machine: "Machine") -> dict[str, float |
 def _training(args: argparse.Namespace, device: "torch.device", machine: "Machine") -> tuple[dict, list[str]]:
     from moe_lessons.benchmark.training_speed import compare
 
-    found = compare(args.rounds, device, quick=args.quick)
+    found = compare(args.rounds, device, quick=args.quick, parts=True)
     result = {
-        kind: training._asdict() | {"step": training.step._asdict(), "tokens_per_second": training.tokens_per_second}
-        for kind, training in found.items()
+        name: training._asdict()
+        | {"step": training.step._asdict(), "tokens_per_second": training.tokens_per_second}
+        | ({"optimizer": training.optimizer._asdict()} if training.optimizer else {})
+        for name, training in found.items()
     }
     return result, training_lines(found, machine.peak)
 
@@ -216,17 +218,18 @@ def training_lines(found: dict[str, "Training"], peak: float | None) -> list[str
     """Tokens a second of each model, and what a sparse step costs in dense ones."""
     rows = [
         [
-            training.card,
+            name.replace(name.partition(",")[0], training.card, 1),
             f"{training.tokens_per_second:,.0f}",
             _spread(training.step, 1000, 0),
+            _spread(training.optimizer, 1000, 0) if training.optimizer else "",
             _speed(training.tokens_per_second * training.flops_per_token, peak),
         ]
-        for training in found.values()
+        for name, training in found.items()
     ]
     ratio = found["moe"].step.median / found["dense"].step.median
     return [
         f"Training, {found['dense'].tokens:,} tokens a step, optimizer included",
-        *aligned([["", "tokens/s", "ms a step", "model's products"], *rows]),
+        *aligned([["", "tokens/s", "ms a step", "of these the optimizer", "model's products"], *rows]),
         f"a sparse step takes {ratio:.2f} times as long as a dense one",
     ]
 

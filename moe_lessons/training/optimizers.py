@@ -7,7 +7,7 @@ import inspect
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -123,17 +123,22 @@ class Muon(_Uncompiled, Optimizer):
     Takes parameters of two dimensions, and stacks of matrices (experts) of three: each matrix is treated alone,
     many of one shape in one batched product, whose numbers are as TrainConfig.optimizer_products says.
     torch.optim.Muon takes no stacks.
+
+    A step costs as much after few tokens as after many, and an expert sees few. In a group with `every` = n, gradients
+    add up, and a parameter steps every n-th time, on their sum. The group's parameters take turns, so that one step
+    takes as long as another.
     """
 
     def __init__(
         self,
-        parameters: Iterable[nn.Parameter],
+        parameters: Iterable[nn.Parameter] | list[dict[str, Any]],
         lr: float = 0.02,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
         products: str = "auto",
+        every: int = 1,
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "every": every})
         self.products = products
         for parameter in (p for group in self.param_groups for p in group["params"]):
             if parameter.ndim not in (2, 3):
@@ -144,7 +149,8 @@ class Muon(_Uncompiled, Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
         for group in self.param_groups:
-            batches = self._batches(group["params"])
+            due = self._due(group)
+            batches = self._batches(due)
 
             def work(own: Iterable[list[_Matrices]], group: dict = group) -> None:
                 for batch in own:
@@ -154,18 +160,37 @@ class Muon(_Uncompiled, Optimizer):
                 side_by_side(work, batches)
             else:
                 work(batches)
+            if group["every"] > 1:
+                for _, gradient in due:
+                    gradient.zero_()
 
-    def _batches(self, parameters: Iterable[nn.Parameter]) -> list[list["_Matrices"]]:
-        """Matrices of one shape together: all of them on a GPU, as many as stay in a core's cache on a CPU."""
-        by_shape: dict[torch.Size, list[list[_Matrices]]] = defaultdict(list)
-        for parameter in parameters:
+    def _due(self, group: dict[str, Any]) -> list[tuple[nn.Parameter, Tensor]]:
+        """The parameters whose turn it is, each with its gradient, or with the sum of those that waited."""
+        every, due = group["every"], []
+        for place, parameter in enumerate(group["params"]):
             if parameter.grad is None:
                 continue
+            gradient = parameter.grad
+            if every > 1:
+                state = self.state[parameter]
+                if "waiting" not in state:
+                    state["waiting"], state["step"] = torch.zeros_like(parameter), torch.zeros(())
+                gradient = state["waiting"].add_(gradient)
+                state["step"] += 1
+                if (state["step"] + place) % every:
+                    continue
+            due.append((parameter, gradient))
+        return due
+
+    def _batches(self, due: Iterable[tuple[nn.Parameter, Tensor]]) -> list[list["_Matrices"]]:
+        """Matrices of one shape together: all of them on a GPU, as many as stay in a core's cache on a CPU."""
+        by_shape: dict[torch.Size, list[list[_Matrices]]] = defaultdict(list)
+        for parameter, gradient in due:
             if "momentum" not in (state := self.state[parameter]):
                 state["momentum"] = torch.zeros_like(parameter)
             shape = parameter.shape[-2:]
             most = max(1, IN_CACHE // shape.numel()) if parameter.device.type == "cpu" else parameter.numel()
-            stacks = (t.reshape(-1, *shape).split(most) for t in (parameter, parameter.grad, state["momentum"]))
+            stacks = (t.reshape(-1, *shape).split(most) for t in (parameter, gradient, state["momentum"]))
             batches = by_shape[shape]
             for piece in map(_Matrices, *stacks):
                 if not batches or sum(len(other.weights) for other in batches[-1]) + len(piece.weights) > most:
@@ -205,21 +230,28 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """The run's optimizers; `group["initial_lr"]` is the peak that the schedule scales.
 
     With "muon", matrices inside the blocks and multi-token modules go to Muon. Embedding, head, router and norms stay
-    with AdamW: they are tables and gains, whose rows are read one at a time.
+    with AdamW: they are tables and gains, whose rows are read one at a time. Experts' matrices are a group of their
+    own where they step less often or farther than the others.
     """
-    matrices, tables, gains = [], [], []
+    apart = config.expert_every > 1 or config.expert_rate != 1
+    matrices, experts, tables, gains = [], [], [], []
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:
             gains.append(parameter)
         elif config.optimizer == "muon" and ".router." not in name and name.startswith(("blocks.", "mtp.")):
-            matrices.append(parameter)
+            (experts if apart and ".experts." in name else matrices).append(parameter)
         else:
             tables.append(parameter)
     groups = [{"params": tables, "weight_decay": config.weight_decay}, {"params": gains, "weight_decay": 0.0}]
     optimizers: list[Optimizer] = [_AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-10, fused=True)]
     if matrices:
+        groups = [{"params": matrices}]
+        if experts:
+            groups.append(
+                {"params": experts, "lr": config.expert_rate * config.matrix_lr, "every": config.expert_every}
+            )
         changes = {"weight_decay": config.weight_decay, "products": config.optimizer_products}
-        optimizers.append(Muon(matrices, lr=config.matrix_lr, **changes))
+        optimizers.append(Muon(groups, lr=config.matrix_lr, **changes))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]

@@ -37,7 +37,9 @@ def test_all_sections_are_in_one_json_object(capsys):
     assert contest["ways"]["dense"]["ratio"] == 1
     assert set(STRATEGIES) < set(contest["ways"])
     assert contest["default"] in STRATEGIES
-    assert all(training["tokens_per_second"] > 0 for training in result["training"].values())
+    assert list(result["training"]) == ["dense", "moe", "moe, experts at every 8th step"]
+    for training in result["training"].values():
+        assert training["tokens_per_second"] > 0 and training["optimizer"]["median"] > 0
     assert {"dense", "moe"} <= set(result["generation"]["timings"])
     assert set(result["latent"]["ways"]) == {"absorbed", "unpacked", "kept"}
     assert result["latent"]["ways"]["absorbed"]["times_absorbed"] == 1
@@ -50,6 +52,7 @@ def test_the_tables_columns_are_aligned_and_no_line_ends_in_blanks(capsys):
     assert lines == [line.rstrip() for line in lines]
     assert any(line.split()[:1] == ["fused"] for line in lines)
     assert any("sparse step takes" in line for line in lines)
+    assert any("course-moe, experts at every 8th step" in line for line in lines)
     assert not any("Generation" in line for line in lines)
     assert bench.aligned([["", "a", "bb"], ["long", "1", "2"]]) == ["        a  bb", "  long  1   2"]
 

@@ -164,3 +164,42 @@ def test_one_switch_turns_auto_into_bfloat16(monkeypatch):
     assert product_dtype(cpu) == torch.float32
     monkeypatch.setenv("MOE_LESSONS_PRODUCTS", "bfloat16")
     assert product_dtype(cpu) == torch.bfloat16 and product_dtype(cpu, "float32") == torch.float32
+
+
+def test_a_matrix_that_waits_steps_on_the_sum_of_its_gradients():
+    gradients = torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(0))
+    waits, sums = (nn.Parameter(torch.ones(5, 3)) for _ in range(2))
+    every_third, plain = Muon([waits], every=3), Muon([sums])
+    for number, gradient in enumerate(gradients, start=1):
+        before = waits.detach().clone()
+        waits.grad = gradient.clone()
+        every_third.step()
+        if number % 3:
+            assert torch.equal(waits, before)
+        else:
+            sums.grad = gradients[number - 3 : number].sum(dim=0)
+            plain.step()
+            torch.testing.assert_close(waits, sums)
+
+
+def test_matrices_that_wait_take_turns():
+    waiting = [nn.Parameter(torch.zeros(2, 2)) for _ in range(4)]
+    muon = Muon(waiting, every=4)
+    moved = []
+    for _ in range(8):
+        before = [p.detach().clone() for p in waiting]
+        for p in waiting:
+            p.grad = torch.eye(2)
+        muon.step()
+        moved.append([i for i, p in enumerate(waiting) if not torch.equal(p, before[i])])
+    assert moved == [[3], [2], [1], [0]] * 2
+
+
+def test_experts_alone_wait_and_step_farther():
+    own = model()
+    _, muon = build_optimizers(own, TrainConfig(steps=1, expert_every=4, expert_rate=2.5, matrix_lr=0.1))
+    names = {id(p): name for name, p in own.named_parameters()}
+    others, experts = muon.param_groups
+    assert {".experts." in names[id(p)] for p in experts["params"]} == {True}
+    assert not any(".experts." in names[id(p)] for p in others["params"])
+    assert (experts["every"], experts["lr"], others["every"], others["lr"]) == (4, 0.25, 1, 0.1)

@@ -13,13 +13,14 @@ from moe_lessons.training.checkpoint import read_tensors
 from moe_lessons.training.optimizers import build_optimizers
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_run_stopped_at_ten_and_continued_equals_one_of_twenty_to_the_bit(kind, tmp_path):
+@pytest.mark.parametrize(("kind", "changes"), [*((k, {}) for k in KINDS), ("moe", {"expert_every": 4})])
+def test_a_run_stopped_at_ten_and_continued_equals_one_of_twenty_to_the_bit(kind, changes, tmp_path):
     straight, stopped, continued = (model(**KINDS[kind], seed=seed) for seed in (0, 0, 99))
-    whole = train(straight, corpus(), config(steps=20), progress=False)
-    half = train(stopped, corpus(), config(steps=20), board=StopAt(10), checkpoint=tmp_path / "run", progress=False)
+    run = config(steps=20, **changes)
+    whole = train(straight, corpus(), run, progress=False)
+    half = train(stopped, corpus(), run, board=StopAt(10), checkpoint=tmp_path / "run", progress=False)
     assert (half.steps, half.interrupted) == (10, True)
-    rest = train(continued, corpus(), config(steps=20), checkpoint=tmp_path / "run", resume=True, progress=False)
+    rest = train(continued, corpus(), run, checkpoint=tmp_path / "run", resume=True, progress=False)
     assert (rest.steps, rest.interrupted, rest.tokens) == (20, False, whole.tokens)
     assert [p["loss"] for p in rest.points] == [p["loss"] for p in whole.points]
     assert_same_to_the_bit(straight, continued)
