@@ -245,13 +245,13 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     groups = [{"params": tables, "weight_decay": config.weight_decay}, {"params": gains, "weight_decay": 0.0}]
     optimizers: list[Optimizer] = [_AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-10, fused=True)]
     if matrices:
-        groups = [{"params": matrices}]
+        by_muon: list[dict[str, Any]] = [{"params": matrices}]
         if experts:
-            groups.append(
+            by_muon.append(
                 {"params": experts, "lr": config.expert_rate * config.matrix_lr, "every": config.expert_every}
             )
         changes = {"weight_decay": config.weight_decay, "products": config.optimizer_products}
-        optimizers.append(Muon(groups, lr=config.matrix_lr, **changes))
+        optimizers.append(Muon(by_muon, lr=config.matrix_lr, **changes))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
