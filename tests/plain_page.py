@@ -54,7 +54,9 @@ def plain_page(view: View, *, dark: bool = False) -> str:
 {MODEL}
 const source = document.getElementById("module").textContent;
 const {{ default: widget }} = await import(URL.createObjectURL(new Blob([source], {{ type: "text/javascript" }})));
-window.leave = await widget.render({{ model, el: document.getElementById("here") }});
+const made = typeof widget === "function" ? await widget() : widget;
+await made.initialize?.({{ model }});
+window.leave = await made.render({{ model, el: document.getElementById("here") }});
 document.body.dataset.ready = "";
 </script>
 <script type="text/plain" id="module">{module}</script>

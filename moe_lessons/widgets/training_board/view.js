@@ -5,6 +5,7 @@ import { follow, putter } from "../shared/habits.js";
 
 const [STEP, SECONDS, LOSS, TOKENS, LR] = [0, 1, 2, 3, 4]; // the columns of a point
 const COLUMN = { steps: STEP, seconds: SECONDS, tokens: TOKENS };
+const LETTER = 6.9; // pixels of a bold one beside a curve, about
 const FIELD = { steps: "step", seconds: "seconds", tokens: "tokens" };
 
 /** Add what one run gained to the runs; false where something before it is missing, and nothing is added. */
@@ -121,7 +122,10 @@ function render({ model, el }, store) {
   function drawLoss(x) {
     const floors = Object.entries(model.get("floors"));
     const [left, top, bottom] = [38, 18, 218];
-    const right = el.clientWidth - 108;
+    // Beside a curve's end stands its name, or where that would take half of the room the number alone.
+    const longest = Math.max(0, ...store.runs.map((run) => run.name.length));
+    const named = LETTER * (longest + 6) < 0.4 * el.clientWidth;
+    const right = el.clientWidth - Math.max(108, named ? LETTER * (longest + 6) : 0);
     const lines = store.runs
       .map((run, number) => {
         const points = run.points.filter((point) => point[LOSS] !== null);
@@ -138,7 +142,7 @@ function render({ model, el }, store) {
     grid(chart, [left, right, top, bottom], xMost, yMost, [6, 5], yMost);
     const labels = floors.map(([name, floor]) => {
       chart.append(floorLine(toY(floor), left, right));
-      return { text: `${name.replace("_", " ")} floor`, y: toY(floor), fill: "" };
+      return { text: `${name.replace("_", " ")} floor`, said: "", y: toY(floor), fill: "" };
     });
     for (const { number, name, at, raw } of lines) {
       const smoothed = smooth(raw);
@@ -147,8 +151,10 @@ function render({ model, el }, store) {
         shape("path", { d: path(places, raw.map(toY)), class: "raw", stroke: color(number) }),
         shape("path", { d: path(places, smoothed.map(toY)), class: "line", stroke: color(number), "data-run": name }),
       );
+      const last = smoothed.at(-1).toFixed(2);
       labels.push({
-        text: `${name} ${smoothed.at(-1).toFixed(2)}`.trim(),
+        text: named ? `${name} ${last}`.trim() : last,
+        said: `${name} ${last}`.trim(),
         y: toY(smoothed.at(-1)),
         fill: color(number),
       });
@@ -160,12 +166,12 @@ function render({ model, el }, store) {
       bottom,
     ).forEach((y, i) => {
       const { text, fill } = labels[i];
-      const style = fill ? `fill: color-mix(in srgb, ${fill} 78%, var(--ink))` : undefined;
+      const style = fill ? `fill: color-mix(in srgb, ${fill} 55%, var(--ink))` : undefined;
       chart.append(shape("text", { x: right + 6, y: y + 4, class: fill ? "named" : "quiet", style }, text));
     });
     const said = labels
       .filter((one) => one.fill)
-      .map((one) => one.text)
+      .map((one) => one.said)
       .join(", ");
     chart.setAttribute("aria-label", `Training loss over ${x}: ${said || "no steps yet"}`);
   }
