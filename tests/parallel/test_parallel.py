@@ -106,7 +106,9 @@ RUNS = {
     "adamw": ("moe", run(8, optimizer="adamw")),
     "noisy": ("noisy", run(8, optimizer="adamw")),
     "dense": ("dense", run(8, optimizer="adamw")),
+    "waiting": ("moe", run(8, expert_every=3)),
 }
+ROUNDING = {"muon": 5e-3, "waiting": 5e-3}  # sums in another order, which Muon makes more of; of the others 5e-4
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +122,7 @@ def test_several_processes_give_the_loss_curve_of_one(alone, n):
     results = on_processes(n, train_runs, RUNS)
     for name, (one, weights) in alone.items():
         for history, own in (result[name] for result in results):
-            # Sums in another order, which Muon makes more of.
-            assert losses(history) == pytest.approx(losses(one), abs=5e-3 if name == "muon" else 5e-4), name
+            assert losses(history) == pytest.approx(losses(one), abs=ROUNDING.get(name, 5e-4)), name
             assert np.array_equal(history.loads.sum(axis=-1), one.loads.sum(axis=-1))
             assert np.abs(history.loads - one.loads).sum() <= 0.02 * one.loads.sum()  # a near tie may flip
             assert (history.steps, history.tokens) == (one.steps, one.tokens)
@@ -131,15 +132,15 @@ def test_several_processes_give_the_loss_curve_of_one(alone, n):
                 assert torch.equal(own[key], results[0][name][1][key]), key
 
 
-@pytest.mark.parametrize(("first", "second"), [(2, 1), (1, 4)])
-def test_a_run_goes_on_with_another_number_of_processes(alone, tmp_path, first, second):
+@pytest.mark.parametrize(("first", "second", "name"), [(2, 1, "adamw"), (1, 4, "adamw"), (2, 1, "waiting")])
+def test_a_run_goes_on_with_another_number_of_processes(alone, tmp_path, first, second, name):
     """It is stopped after step 4, and the rest is what one process makes of all 8 steps."""
     for n, resume in ((first, False), (second, True)):
-        arguments = *RUNS["adamw"], tmp_path / "run", resume
+        arguments = *RUNS[name], tmp_path / "run", resume
         results = on_processes(n, half_run, *arguments) if n > 1 else [half_run(ALONE, *arguments)]
     history, weights = results[0]
-    whole, _ = alone["adamw"]
-    assert losses(history) == pytest.approx(losses(whole), abs=5e-4)
+    whole, _ = alone[name]
+    assert losses(history) == pytest.approx(losses(whole), abs=ROUNDING.get(name, 5e-4))
     kept = load_checkpoint(tmp_path / "run.safetensors").model.state_dict()
     for name, tensor in weights.items():
         assert torch.equal(kept[name], tensor), name
