@@ -1,6 +1,5 @@
 """Steps of training, dense beside sparse, as `moe-lessons train` makes them."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,7 +22,6 @@ ARMS = (
     ("moe", "moe", {}),
     ("moe", "moe, experts at every 8th step", {"expert_every": 8, "expert_rate": 4.0}),
 )
-_NOT_YET = Timing(math.nan, math.nan, math.nan)
 
 
 class Training(NamedTuple):
@@ -48,7 +46,7 @@ def compare(rounds: int, device: torch.device, *, quick: bool = False, parts: bo
     with experts that step less often.
     """
     keep_freed_memory()
-    found: dict[str, Training] = {}
+    facts = {}
     calls: dict[str, Callable[[], object]] = {}
     for kind, name, changes in ARMS if parts else ARMS[:2]:
         chosen = recipe(kind, device.type)
@@ -64,11 +62,11 @@ def compare(rounds: int, device: torch.device, *, quick: bool = False, parts: bo
         if parts:
             calls[f"{name}, optimizer"] = _optimizer_alone(Transformer(sizes, device=device), config)
         flops = training_flops_per_token(sizes, config.seq_len)
-        found[name] = Training(chosen.card, _NOT_YET, config.batch_size * config.seq_len, flops)
+        facts[name] = chosen.card, config.batch_size * config.seq_len, flops
     timings = interleaved(calls, rounds)
     return {
-        name: training._replace(step=timings[name], optimizer=timings.get(f"{name}, optimizer"))
-        for name, training in found.items()
+        name: Training(card, timings[name], tokens, flops, timings.get(f"{name}, optimizer"))
+        for name, (card, tokens, flops) in facts.items()
     }
 
 

@@ -142,8 +142,8 @@ def test_a_run_goes_on_with_another_number_of_processes(alone, tmp_path, first, 
     whole, _ = alone[name]
     assert losses(history) == pytest.approx(losses(whole), abs=ROUNDING.get(name, 5e-4))
     kept = load_checkpoint(tmp_path / "run.safetensors").model.state_dict()
-    for name, tensor in weights.items():
-        assert torch.equal(kept[name], tensor), name
+    for key, tensor in weights.items():
+        assert torch.equal(kept[key], tensor), key
 
 
 def test_a_process_that_does_not_answer_ends_the_run_within_its_time():
