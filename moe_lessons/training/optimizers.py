@@ -125,8 +125,8 @@ class Muon(_Uncompiled, Optimizer):
     torch.optim.Muon takes no stacks.
 
     A step costs as much after few tokens as after many, and an expert sees few. In a group with `every` = n, gradients
-    add up, and a parameter steps every n-th time, on their sum. The group's parameters take turns, so that one step
-    takes as long as another.
+    add up, and a parameter steps every n-th time, on their sum; its momentum then fades as much as that of the others
+    does meanwhile. The group's parameters take turns, so that one step takes as long as another.
     """
 
     def __init__(
@@ -153,8 +153,9 @@ class Muon(_Uncompiled, Optimizer):
             batches = self._batches(due)
 
             def work(own: Iterable[list[_Matrices]], group: dict = group) -> None:
+                momentum = group["momentum"] ** group["every"]
                 for batch in own:
-                    _step(batch, group["lr"], group["momentum"], group["weight_decay"], self.products)
+                    _step(batch, group["lr"], momentum, group["weight_decay"], self.products)
 
             if batches and batches[0][0].weights.device.type == "cpu":
                 side_by_side(work, batches)

@@ -166,10 +166,10 @@ def test_one_switch_turns_auto_into_bfloat16(monkeypatch):
     assert product_dtype(cpu) == torch.bfloat16 and product_dtype(cpu, "float32") == torch.float32
 
 
-def test_a_matrix_that_waits_steps_on_the_sum_of_its_gradients():
+def test_a_matrix_that_waits_steps_on_the_sum_of_its_gradients_and_remembers_as_many_steps():
     gradients = torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(0))
     waits, sums = (nn.Parameter(torch.ones(5, 3)) for _ in range(2))
-    every_third, plain = Muon([waits], every=3), Muon([sums])
+    every_third, plain = Muon([waits], every=3), Muon([sums], momentum=0.95**3)
     for number, gradient in enumerate(gradients, start=1):
         before = waits.detach().clone()
         waits.grad = gradient.clone()
