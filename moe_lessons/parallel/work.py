@@ -1,4 +1,4 @@
-"""What each of several processes does in lesson 12 and in the tests; functions of a notebook cannot travel."""
+"""What each of several processes does in lesson 15 and in the tests; functions of a notebook cannot travel."""
 
 import time
 from pathlib import Path
