@@ -1,6 +1,6 @@
-"""Lesson 15: experts on several processes."""
+"""Lesson 15: experts on several processes, and replicas of the busiest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from moe_lessons.exercises.exercise import Exercise
+from moe_lessons.parallel import placement
 
 
 def come_home(
@@ -16,6 +17,11 @@ def come_home(
     """Each token's sum of what the processes that it had business with sent back."""
     _, token = torch.where(business.T)
     return torch.zeros(len(business), returned.shape[1]).index_add(0, token, returned)
+
+
+def replicas(load: Sequence[int], n_slots: int) -> list[int]:
+    """Copies of each expert: every slot beyond one each goes to the expert whose copies carry the most."""
+    return placement.replicate(np.array(load), n_slots).tolist()
 
 
 def _answers(rng: np.random.Generator) -> Iterator[tuple]:
@@ -34,6 +40,32 @@ def _left_lying(returned: Tensor, token: Tensor, tokens: int) -> Tensor:
     result = torch.zeros(tokens, returned.shape[1])
     result[token] = returned
     return result
+
+
+def _loads(rng: np.random.Generator) -> Iterator[tuple]:
+    yield [30, 9, 1], 5
+    yield [40, 38, 7, 6], 6
+    yield [30, 16], 4
+    yield [12, 5, 1], 3
+    yield [1, 2, 100], 7
+    yield [8, 4, 4, 0], 6  # at a tie the first one
+    for n_experts, extra in ((8, 4), (16, 8), (6, 12)):
+        yield rng.pareto(1.0, n_experts).round(2).tolist(), n_experts + extra
+
+
+def _for_whom(load: Sequence[int], n_slots: int, need: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[int]:
+    """The same loop with another idea of who needs the next copy."""
+    loads, copies = np.array(load), np.ones(len(load), dtype=int)
+    for _ in range(n_slots - len(load)):
+        copies[np.argmax(need(loads, copies))] += 1
+    return copies.tolist()
+
+
+def _hottest_once(load: Sequence[int], n_slots: int) -> list[int]:
+    """One copy more for each of the hottest, round and round."""
+    order = np.argsort(-np.array(load), kind="stable")
+    further = np.arange(n_slots - len(load)) % len(load)
+    return (1 + np.bincount(order[further], minlength=len(load))).tolist()
 
 
 EXERCISES = (
@@ -70,5 +102,37 @@ EXERCISES = (
         minutes=6,
         differentiable=True,
         sources=("moe_lessons.parallel.experts.SpreadExperts",),
+    ),
+    Exercise(
+        name="replicas",
+        task="Return how many copies each expert gets, as a list of `n_slots` in all: one each, and every further slot "
+        "to the expert whose copies carry the most at that moment. An expert's load is shared out evenly among its "
+        "copies. At a tie the first one gets it.",
+        reference=replicas,
+        inputs=_loads,
+        mistakes={
+            "The hottest expert gets every further slot; divide its load by the copies that it has already.": (
+                lambda load, n_slots: _for_whom(load, n_slots, lambda loads, copies: loads)
+            ),
+            "You divide by the copies there would be after this one; who carries most now needs it most.": (
+                lambda load, n_slots: _for_whom(load, n_slots, lambda loads, copies: loads / (copies + 1))
+            ),
+            "You ask who gains most by a further copy; the layer waits for the one that carries most.": (
+                lambda load, n_slots: _for_whom(load, n_slots, lambda loads, copies: loads / (copies * (copies + 1)))
+            ),
+            "Each of the hottest gets one in turn; a very hot one may need several before the next gets its first.": (
+                _hottest_once
+            ),
+            "These are the further copies alone; every expert has one to begin with.": lambda load, n_slots: (
+                [copies - 1 for copies in replicas(load, n_slots)]
+            ),
+            "You hand out n_slots further copies; each expert already takes one of the slots.": lambda load, n_slots: (
+                replicas(load, n_slots + len(load))
+            ),
+        },
+        success="The same greedy loop decides in large services, from loads that were counted minutes ago.",
+        difficulty=2,
+        minutes=8,
+        sources=("moe_lessons.parallel.placement.replicate",),
     ),
 )

@@ -1,5 +1,7 @@
 """Machines and the experts that they work with: the still picture of PlacementView."""
 
+import textwrap
+
 import numpy as np
 from jaxtyping import Int, Num
 from matplotlib.figure import Figure
@@ -47,7 +49,7 @@ def draw_placement(
     )  # fmt: skip
     axis.set_xticks(range(machines), [f"machine {at}" if machines <= 8 else str(at) for at in range(machines)])
     axis.set(ylabel="load, in times of the mean", xlim=(-0.5, machines - 0.5), ylim=(0, 1.14 * total.max()))
-    heading(axis, title)
+    heading(axis, "\n".join(textwrap.wrap(title, 100)))
     each = "; ".join(f"machine {at} {load:.2f}" for at, load in enumerate(total))
     figure.alt = f"{title}. Load in times of the mean: {each}. All wait for {total.max():.2f}."
     return figure

@@ -58,7 +58,7 @@ def test_the_words_name_the_machine_that_all_wait_for_and_what_replicas_cost(nod
     assert said == [
         "Layer 1 waits for machine 0, at 1.25 times the mean; expert 0 alone is 40% of it.",
         "In all 2 layers together the experts take 1.38 times as long as in perfect balance.",
-        "Kept more than once: 0 twice, 2 twice; 50% more experts in memory.",
+        "Kept more than once: 0 (twice), 2 (twice); 50% more experts in memory.",
     ]
 
 

@@ -14,7 +14,7 @@ export function verdict({ placement, work, n, at, waits, placed }) {
   const mean = waits.reduce((a, b) => a + b) / waits.length;
   const copies = copiesOf(placement, n);
   const more = copies.map((many, expert) => [expert, many]).filter(([, many]) => many > 1);
-  const named = more.map(([expert, many]) => `${expert} ${TIMES[many] ?? `${many} times`}`);
+  const named = more.map(([expert, many]) => `${expert} (${TIMES[many] ?? `${many} times`})`);
   const share = Math.round((100 * (placement.flat().length - n)) / n);
   const last = more.length
     ? `Kept more than once: ${named.join(", ")}; ${share}% more experts in memory.`
