@@ -24,6 +24,8 @@ AXES = {
     "vocab": "different tokens: vocab_size",
     "ranks": "processes that share a model, by their numbers in torch.distributed",
     "experts": "routed experts of one layer: n_routed_experts",
+    "machines": "places that keep experts: processes, cards or computers",
+    "slots": "experts that one machine keeps of a layer, replicas counted",
     "groups": "equal groups of neighboring experts: n_groups",
     "top_k": "experts that one token goes to",
     "choices": "pairs of a token and one of its experts, in one row: tokens x top_k",
@@ -41,5 +43,6 @@ AXES = {
     "rest": "whatever axes an entry has",
     "prompts": "texts that are compared with each other",
     "samples": "observations of the same things, such as the tokens of a text",
+    "items": "things that are put into bins of equal size",
     "stack": "matrices of one shape that are treated alike, such as the experts of a layer",
 }

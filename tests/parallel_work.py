@@ -12,7 +12,7 @@ from torch import Tensor
 
 from moe_lessons.config import TrainConfig
 from moe_lessons.model.experts import Experts
-from moe_lessons.parallel import SpreadExperts, record_traffic
+from moe_lessons.parallel import PlacedExperts, Placement, SpreadExperts, place_experts, record_traffic
 from moe_lessons.parallel.ranks import Ranks
 from moe_lessons.training.history import History
 from moe_lessons.training.loop import train
@@ -40,6 +40,27 @@ def layer_gradients(
         "state": layer.state_dict()["gate_up"],
     }
     return {name: tensor.cpu() for name, tensor in values.items()} | {"bytes": traffic.bytes}
+
+
+@torch.no_grad()
+def placed(
+    ranks: Ranks, whole: Experts, placement: Placement, parts: list[tuple[Tensor, ...]]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Output of a placed layer for this process's (hidden, experts, weights, ...), the slots asked, and its experts."""
+    layer = PlacedExperts(whole, placement)
+    hidden, experts, weights, *_ = parts[ranks.rank]
+    return layer(hidden, experts, weights), layer.slots(experts), layer.down
+
+
+def misplaced(ranks: Ranks, whole: Experts, model: Any, placement: Placement) -> list[str]:
+    """What a placed layer and a placed model say to a placement for others."""
+    said = []
+    for attempt in (lambda: PlacedExperts(whole, placement), lambda: place_experts(model, [placement])):
+        try:
+            attempt()
+        except ValueError as error:
+            said.append(str(error))
+    return said
 
 
 def train_run(

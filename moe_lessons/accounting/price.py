@@ -141,19 +141,20 @@ def generation_speed(
     batch: int,
     context: int,
     utilization: float = 1.0,
+    bandwidth_utilization: float = 1.0,
 ) -> Speed:
     """The roofline: a step takes as long as its products or its reading, whichever is longer.
 
-    `utilization` is the share of either peak that is reached. Weights are read once for the whole batch; of the routed
-    experts those that some token chose, as many as independent and even choices would touch. What goes over links
-    is not counted, so this is a ceiling.
+    `utilization` is the share of the arithmetic's peak that is reached, `bandwidth_utilization` that of the memory's.
+    Weights are read once for the whole batch; of the routed experts those that some token chose, as many as
+    independent and even choices would touch. What goes over links is not counted, so this is a ceiling.
     """
     touched = 1 - (1 - min(model.share, model.active / model.total)) ** batch
     read = PRECISIONS[precision] * (model.total - model.routed * (1 - touched))
     read += memory(model, precision, batch, context).cache
     flops = batch * flops_per_token(model, context).generation
     seconds = flops / (n_devices * device.peak_at(precision) * utilization)
-    waiting = read / (n_devices * device.bandwidth * utilization)
+    waiting = read / (n_devices * device.bandwidth * bandwidth_utilization)
     return Speed(seconds, waiting, batch / max(seconds, waiting))
 
 
@@ -192,18 +193,21 @@ def costs(
     price: float,
     tokens: float,
     n_devices: int = 0,
+    bandwidth_utilization: float = 1.0,
 ) -> Costs:
     """What a model costs to train on `tokens` and to write with, at `price` an hour; n_devices = 0: as few as hold it.
 
-    Raises ValueError for a context longer than the model reads, and for a share, price or number that makes no sense.
+    Training is priced by its arithmetic alone, so that `bandwidth_utilization` changes nothing there. Raises ValueError
+    for a context longer than the model reads, and for a share, price or number that makes no sense.
     """
     for name, value in (("batch", batch), ("context", context), ("tokens", tokens)):
         if value < 1:
             raise ValueError(f"{name} is {value}, but must be at least 1")
     if context > model.longest:
         raise ValueError(f"context is {context}, but the model reads at most {model.longest} tokens; lower it")
-    if not 0 < utilization <= 1:
-        raise ValueError(f"utilization is {utilization}, but is a share of the peak, above 0 and at most 1")
+    for name, share in (("utilization", utilization), ("bandwidth_utilization", bandwidth_utilization)):
+        if not 0 < share <= 1:
+            raise ValueError(f"{name} is {share}, but is a share of the peak, above 0 and at most 1")
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, but must be one of: {', '.join(PRECISIONS)}")
     if price < 0 or n_devices < 0:
@@ -211,7 +215,14 @@ def costs(
     needed = devices_needed(model, device, precision, batch, context)
     n_devices = n_devices or needed
     speed = generation_speed(
-        model, device, n_devices=n_devices, precision=precision, batch=batch, context=context, utilization=utilization
+        model,
+        device,
+        n_devices=n_devices,
+        precision=precision,
+        batch=batch,
+        context=context,
+        utilization=utilization,
+        bandwidth_utilization=bandwidth_utilization,
     )
     flops = flops_per_token(model, context)
     hours = training_hours(tokens * flops.training, device, utilization)

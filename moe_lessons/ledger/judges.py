@@ -72,7 +72,7 @@ def _more_compute(values: Mapping[str, float]) -> Judgment:
 
 
 def _inventive(values: Mapping[str, float]) -> Judgment:
-    cache, ahead, fewer = (values[lesson] for lesson in ("10", "11", "12"))
+    cache, ahead, fewer = (values[lesson] for lesson in ("10", "11", "15"))
     helped = any(value > 1 for value in (cache, ahead, fewer))
     # Savings can refute the inventions; no number can show what made their makers look for them.
     return Judgment(

@@ -204,7 +204,7 @@ def bought_by_compute() -> Measured:
 
 
 def between_machines() -> Measured:
-    """What eight bits there and a choice within groups save of DeepSeek-V3's traffic between machines (lesson 12)."""
+    """What eight bits there and a choice within groups save of DeepSeek-V3's traffic between machines (lesson 15)."""
     moe, numbers = ModelConfig.from_card("deepseek-v3").mixture, torch.ones(256, 128)
     scores = torch.rand(20_000, moe.n_routed_experts, generator=torch.Generator().manual_seed(0))
     limited = within_best_groups(scores, moe.n_groups, moe.top_groups, moe.group_score)
@@ -276,6 +276,6 @@ MEASURES: Mapping[tuple[str, str], Callable[[], Measured]] = {
     ("more-compute-wins", "12"): bought_by_compute,
     ("scarcity-made-inventive", "10"): cache_saved,
     ("scarcity-made-inventive", "11"): tokens_per_step,
-    ("scarcity-made-inventive", "12"): between_machines,
+    ("scarcity-made-inventive", "15"): between_machines,
     ("the-field", "13"): sparse_models,
 }

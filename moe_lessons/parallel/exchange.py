@@ -21,7 +21,7 @@ def exchange(rows: Shaped[Tensor, " rows *rest"], sent: list[int], received: lis
 class _Exchange(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, rows: Tensor, sent: list[int], received: list[int], group: Any) -> Tensor:
-        # torch's types know nothing of attributes kept here; lesson 12 has this class to the letter.
+        # torch's types know nothing of attributes kept here; lesson 15 has this class to the letter.
         ctx.sent, ctx.received, ctx.group = sent, received, group  # pyright: ignore[reportAttributeAccessIssue]
         return _exchange(rows, sent, received, group)
 

@@ -1,6 +1,7 @@
-"""What each of several processes does in lesson 12 and in the tests; functions of a notebook cannot travel."""
+"""What each of several processes does in lesson 15 and in the tests; functions of a notebook cannot travel."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,9 @@ from moe_lessons.config import ModelConfig, TrainConfig
 from moe_lessons.model.experts import Experts
 from moe_lessons.model.transformer import Transformer, next_token_loss
 from moe_lessons.parallel.experts import SpreadExperts
+from moe_lessons.parallel.placement import Placement
 from moe_lessons.parallel.ranks import Ranks
+from moe_lessons.parallel.replicas import PlacedExperts, place_experts
 from moe_lessons.parallel.traffic import record_traffic
 from moe_lessons.text.corpus import Corpus
 from moe_lessons.training.checkpoint import load_checkpoint
@@ -30,9 +33,15 @@ class Reading(NamedTuple):
 
 
 @torch.no_grad()
-def read(ranks: Ranks, checkpoint: Path, inputs: Tensor, targets: Tensor) -> Reading:
-    """One forward pass of a kept model whose experts are spread, over a batch that is shared out."""
-    model = ranks.spread(load_checkpoint(checkpoint).model).eval()
+def read(
+    ranks: Ranks, checkpoint: Path, inputs: Tensor, targets: Tensor, placements: Sequence[Placement] | None = None
+) -> Reading:
+    """One forward pass of a kept model over a batch that is shared out; its experts are spread in order, or placed."""
+    model = load_checkpoint(checkpoint).model.eval()
+    if placements is None:
+        ranks.spread(model)
+    else:
+        place_experts(model, placements)
     with record_traffic(model) as traffic:
         logits = model(ranks.own(inputs))
     loss = ranks.total(next_token_loss(logits, ranks.own(targets))) / ranks.size
@@ -54,10 +63,15 @@ class Round(NamedTuple):
 
 @torch.no_grad()
 def time_layer(
-    ranks: Ranks, layer: Experts, tokens: int, choices: dict[str, Tensor], rounds: int = 15
+    ranks: Ranks,
+    layer: Experts,
+    tokens: int,
+    choices: dict[str, Tensor],
+    placement: Placement | None = None,
+    rounds: int = 15,
 ) -> dict[str, Round]:
-    """Medians of a spread layer's times, for this process's part of each kind of choices, taken in turns."""
-    spread = SpreadExperts(layer)
+    """Medians of a layer's times, spread or placed, for this process's part of each kind of choices, taken in turns."""
+    spread = SpreadExperts(layer) if placement is None else PlacedExperts(layer, placement)
     hidden = torch.randn(tokens, layer.down.shape[1], generator=torch.Generator().manual_seed(ranks.rank))
     times: dict[str, list[Round]] = {name: [] for name in choices}
     marks: list[float] = []

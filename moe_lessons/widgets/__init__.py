@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from moe_lessons.widgets.drop_view import DropView
     from moe_lessons.widgets.expert_plane import ExpertPlane
     from moe_lessons.widgets.load_board import LoadBoard
+    from moe_lessons.widgets.placement_view import PlacementView
     from moe_lessons.widgets.quiz import Quiz
     from moe_lessons.widgets.router_view import RouterView
     from moe_lessons.widgets.sampling_view import SamplingView
@@ -33,6 +34,7 @@ _HOMES = {
     "ContextView": "context_view",
     "ExpertPlane": "expert_plane",
     "DraftView": "draft_view",
+    "PlacementView": "placement_view",
     "Quiz": "quiz",
     "View": "shared.view",
 }
@@ -45,6 +47,7 @@ __all__ = [
     "DropView",
     "ExpertPlane",
     "LoadBoard",
+    "PlacementView",
     "Quiz",
     "RouterView",
     "SamplingView",

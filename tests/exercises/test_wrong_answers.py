@@ -52,7 +52,7 @@ ONCE_ACCEPTED = [
     ("12.frontier", "ties", lambda compute, loss: [
         i for i in sorted(range(len(loss)), key=lambda i: compute[i])
         if all(loss[i] < loss[j] for j in range(len(loss)) if compute[j] < compute[i])]),
-    ("12.come_home", "only tokens with business", lambda returned, business: torch.stack([
+    ("15.come_home", "only tokens with business", lambda returned, business: torch.stack([
         returned[torch.where(business.T)[1] == token].sum(0) for token in torch.where(business.T)[1].unique()])),
     ("13.understand", "renormalized", lambda weights, experts, wanted: (lambda best, chosen: (
         best / best.sum(-1, keepdim=True), chosen))(*find("13.understand").reference(weights, experts, wanted))),

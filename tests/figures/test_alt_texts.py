@@ -27,7 +27,9 @@ from moe_lessons.figures import (
     lesson_11,
     lesson_12,
     lesson_13,
+    lesson_15,
     loads,
+    placement,
     plane,
     routing,
     speculation,
@@ -153,8 +155,9 @@ SAMPLES = {
         SCORES[:2, :3], SCORES[2:4, :3], ["json", "german"], TITLE
     ),
     "token_view.draw_tokens": lambda: token_view.picture.draw_tokens(PIECES, TITLE, {"json": 2.5}),
-    "lesson_12.draw_journeys": lambda: lesson_12.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
-    "lesson_12.draw_traffic": lambda: lesson_12.draw_traffic(
+    "placement.draw_placement": lambda: placement.draw_placement(np.array([[0, 1], [2, 0]]), LOADS[:, :2], TITLE),
+    "lesson_15.draw_journeys": lambda: lesson_15.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
+    "lesson_15.draw_traffic": lambda: lesson_15.draw_traffic(
         RNG.integers(1, 9, (2, 3, 3)), ["layer 0", "layer 1"], TITLE
     ),
     "training.draw_training": lambda: training.draw_training(

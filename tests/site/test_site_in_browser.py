@@ -28,6 +28,7 @@ from moe_lessons.widgets import (
     DropView,
     ExpertPlane,
     LoadBoard,
+    PlacementView,
     RouterView,
     SamplingView,
     TokenView,
@@ -89,6 +90,7 @@ VIEWS = {
     "DropView": lambda: DropView(a_trace()),
     "ExpertPlane": a_plane,
     "DraftView": a_draft,
+    "PlacementView": lambda: PlacementView({"english": (RNG.integers(1, 9, (2, 8)), RNG.integers(1, 9, (2, 8)))}),
     "Quiz": lambda: quiz("00"),
 }
 

@@ -31,6 +31,7 @@ def cases(draw) -> tuple:
         "batch": draw(st.integers(1, 4096)),
         "context": draw(st.integers(1, model.longest)),
         "utilization": draw(st.floats(0.01, 1)),
+        "bandwidth_utilization": draw(st.floats(0.01, 1)),
         "price": draw(st.floats(0, 10)),
         "tokens": draw(st.floats(1, 1e14)),
     }
@@ -108,6 +109,15 @@ def test_the_published_bill_comes_out_of_the_knobs():
     assert found.training_price / 1e6 == pytest.approx(5.33, abs=0.1)  # arXiv:2412.19437, table 1: pre-training
 
 
+def test_use_of_memory_moves_the_roof_of_memory_and_nothing_else():
+    before, after = CostView(batch=1).costs(), CostView(batch=1, bandwidth_utilization=0.8).costs()
+    assert before.speed.bound == "memory"
+    assert after.speed.memory == pytest.approx(before.speed.memory / 2)
+    assert after.speed.tokens_per_second == pytest.approx(2 * before.speed.tokens_per_second)
+    assert after.per_million == pytest.approx(before.per_million / 2)
+    assert (after.speed.arithmetic, after.training_price) == (before.speed.arithmetic, before.training_price)
+
+
 @pytest.mark.parametrize(
     ("knobs", "sentence"),
     [
@@ -115,10 +125,11 @@ def test_the_published_bill_comes_out_of_the_knobs():
         ({"device": "abacus"}, "device is 'abacus', but must be one of: h800"),
         ({"precision": "fp3"}, "precision is 'fp3', but must be one of: fp32, bf16, fp8, fp4"),
         ({"utilization": 1.5}, "utilization is 1.5, but is a share of the peak, above 0 and at most 1"),
+        ({"bandwidth_utilization": 0}, "bandwidth_utilization is 0, but is a share of the peak, above 0 and at most 1"),
         ({"context": 10**9}, "context is 1000000000, but the model reads at most 163840 tokens; lower it"),
         ({"batch": 0}, "batch is 0, but must be at least 1"),
         ({"active": 10**12}, "active is 1,000,000,000,000, but must lie between 1 and total"),
-        ({"color": 1}, "color: unknown or missing; the knobs are: active, batch"),
+        ({"color": 1}, "color: unknown or missing; the knobs are: active, bandwidth_utilization"),
     ],
 )
 def test_knobs_that_make_no_sense_are_refused_in_one_sentence(knobs, sentence):

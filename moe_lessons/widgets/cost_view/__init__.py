@@ -32,6 +32,7 @@ _KNOBS: dict[str, Any] = {
     "batch": 32,
     "devices": 0,
     "utilization": 0.4,
+    "bandwidth_utilization": 0.4,
     "price": 2.0,
     "tokens": 14.8e12,
 }
@@ -41,8 +42,9 @@ class CostView(View):
     """A calculator of memory, speed and price; the pictures are made in the browser while a knob moves.
 
     `presets` maps names to configurations; without it there is every card of data/models. Any knob can be given:
-    preset, device, precision, total, active, context, batch, devices (0: as few as hold the model), utilization,
-    price (USD an hour), tokens (to train on). Raises ValueError for knobs that make no sense.
+    preset, device, precision, total, active, context, batch, devices (0: as few as hold the model), utilization (of the
+    arithmetic's peak), bandwidth_utilization (of the memory's), price (USD an hour), tokens (to train on). Raises
+    ValueError for knobs that make no sense.
     """
 
     _esm, _css = front_end(__file__)
@@ -99,7 +101,7 @@ class CostView(View):
 
     def _found(self, values: dict[str, Any]) -> Costs:
         model = self._sizes[values["preset"]].with_parameters(values["total"], values["active"])
-        names = ("precision", "batch", "context", "utilization", "price", "tokens")
+        names = ("precision", "batch", "context", "utilization", "bandwidth_utilization", "price", "tokens")
         device = self._devices[values["device"]]
         return costs(model, device, n_devices=values["devices"], **{name: values[name] for name in names})
 
@@ -115,6 +117,7 @@ class CostView(View):
                 batch=batch,
                 context=knobs["context"],
                 utilization=knobs["utilization"],
+                bandwidth_utilization=knobs["bandwidth_utilization"],
             )
             for batch in BATCHES
         ]

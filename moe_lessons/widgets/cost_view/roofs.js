@@ -29,7 +29,9 @@ export function makeRoofs(el, palette) {
     root.setAttribute("height", String(top + height + 32));
     const here = `${brief(found.speed.tokensPerSecond)} at ${knobs.batch}, bound by ${found.speed.bound}`;
     root.setAttribute("aria-label", `Tokens a second over texts at once; ${here}`);
-    const assumed = `${found.devices} devices, ${percent(knobs.utilization)} of the peaks`;
+    const [busy, read] = [knobs.utilization, knobs.bandwidth_utilization].map(percent);
+    const shares = busy === read ? busy : `${busy} and ${read}`;
+    const assumed = `${found.devices} devices, ${shares} of the peaks`;
     const show = (rate) => brief(rate).replace(/\.0+/, "");
     root.replaceChildren(
       shape("text", { x: left, y: 12, class: "quiet" }, `tokens a second, at best, over texts at once (${assumed})`),

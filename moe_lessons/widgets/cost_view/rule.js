@@ -42,14 +42,15 @@ export function memory(model, precision, batch, context) {
 const all = ({ weights, cache }) => weights + cache;
 
 /** A step that writes one token in each text: its seconds of arithmetic and of reading, and tokens a second. */
-export function generationSpeed(model, device, { devices, precision, batch, context, utilization }) {
+export function generationSpeed(model, device, knobs) {
+  const { devices, precision, batch, context, utilization, bandwidth_utilization: memoryUse } = knobs;
   const touched = 1 - (1 - shareOf(model)) ** batch;
   const read =
     PRECISIONS[precision] * (model.total - routed(model) * (1 - touched)) +
     memory(model, precision, batch, context).cache;
   const peak = device.peak[precision] ?? device.peak.bf16;
   const arithmetic = (batch * flopsPerToken(model, context).generation) / (devices * peak * utilization);
-  const waiting = read / (devices * device.bandwidth * utilization);
+  const waiting = read / (devices * device.bandwidth * memoryUse);
   return {
     arithmetic,
     memory: waiting,

@@ -10,6 +10,7 @@ import { percent, verdict } from "./words.js";
 const POWERS = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => 2 ** (from + i));
 const ROUND = (from, to) =>
   Array.from({ length: 3 * (to - from) + 1 }, (_, i) => [1, 2, 5][i % 3] * 10 ** (from + Math.floor(i / 3)));
+const SHARES = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
 const FLOPS = "kMGTPEZY";
 /** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
@@ -86,12 +87,8 @@ function render({ model, el }) {
       ),
       knob("texts at once", "batch", BATCHES, whole),
       knob("devices", "devices", [0, ...POWERS(0, 12)], (n) => (n ? whole(n) : "as few as fit")),
-      knob(
-        "utilization",
-        "utilization",
-        Array.from({ length: 20 }, (_, i) => (i + 1) / 20),
-        percent,
-      ),
+      knob("use of arithmetic", "utilization", SHARES, percent),
+      knob("use of memory", "bandwidth_utilization", SHARES, percent),
       knob("price an hour", "price", [0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 7, 10], (n) => `${n} USD`),
       knob("to learn from", "tokens", ROUND(6, 14), (n) => brief(n)),
     );

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from moe_lessons.figures.lesson_12 import draw_journeys, draw_traffic
+from moe_lessons.figures.lesson_15 import draw_journeys, draw_traffic
 from moe_lessons.figures.style import PALETTE
 from moe_lessons.parallel import vectors_sent
 
