@@ -25,6 +25,8 @@ AXES = {
     "ranks": "processes that share a model, by their numbers in torch.distributed",
     "experts": "routed experts of one layer: n_routed_experts",
     "groups": "equal groups of neighboring experts: n_groups",
+    "slots": "places for experts in memory, in one layer or for all together",
+    "more_tokens": "positions of another text than `tokens`",
     "top_k": "experts that one token goes to",
     "choices": "pairs of a token and one of its experts, in one row: tokens x top_k",
     "layers": "layers of a model, or of a trace",
