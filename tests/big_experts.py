@@ -12,7 +12,7 @@ MB = 2**20
 
 
 def big_config(n_experts: int = 32) -> ModelConfig:
-    """Four layers of experts of 1.5 MB each: 192 MB with 32 of them in a layer, beside about 3 MB of everything else."""
+    """Four layers of experts of 1.5 MB each: 192 MB with 32 of them in a layer, beside 3 MB of everything else."""
     moe = MoEConfig(n_routed_experts=n_experts, top_k=2, hidden_dim=512)
     attention = AttentionConfig(n_heads=4, n_kv_heads=2)
     return ModelConfig(
@@ -33,7 +33,7 @@ def write_big(path: Path, config: ModelConfig) -> Path:
         at += size
     written = json.dumps(header).encode()
     rng = np.random.default_rng(0)
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         file.write(len(written).to_bytes(8, "little") + written)
         for shape in tensors.values():
             for _ in range(shape[0] if len(shape) == 3 else 1):

@@ -4,10 +4,11 @@ It is the router's own bias (arXiv:2408.15664) with another aim, and the idea of
 (arXiv:2412.00099): a token that can do nearly as well with what is there saves a fetch, and gets another answer.
 """
 
+import numpy as np
 import torch
 from torch import nn
 
-from moe_lessons.model.router import Routing, choose
+from moe_lessons.model.router import Routing
 from moe_lessons.offload.slots import Slots, Worth
 from moe_lessons.tracing.record import find_routers
 from moe_lessons.tracing.steer import sent_to
@@ -42,15 +43,17 @@ class AskFirst:
 
     def __call__(self, layer: int, routing: Routing) -> Routing:
         router, slots = self.routers[layer], self.slots[layer]
-        wanted = router.preference(routing.scores.detach()).float().cpu().clone()  # scores stay as they are
-        experts = torch.empty_like(routing.experts, device="cpu")
+        own = routing.experts.cpu().numpy()
+        # A copy: scores, which weights are made of, stay as they are.
+        wanted = router.preference(routing.scores.detach()).float().cpu().numpy().copy()
+        experts = np.empty_like(own)
         for row, preference in enumerate(wanted):
             there = [expert for expert in slots.holds if expert >= 0]
-            preference[there] += self.strength
-            experts[row] = choose(preference[None], router.rule.top_k)[0]
+            preference[there] += np.float32(self.strength)
+            # As `choose`: a tie goes to the lower number.
+            experts[row] = np.argsort(-preference, kind="stable")[: own.shape[1]]
             self.loads[layer] += len(slots.ask(experts[row].tolist()))
         if layer == min(self.routers):
             self.tokens += len(experts)
-        own = routing.experts.cpu()
-        self.changed += int((experts[:, :, None] != own[:, None, :]).all(dim=2).sum())
-        return sent_to(router, routing, experts.to(routing.experts.device))
+        self.changed += int((experts[:, :, None] != own[:, None, :]).all(axis=2).sum())
+        return sent_to(router, routing, torch.from_numpy(experts).to(routing.experts.device))

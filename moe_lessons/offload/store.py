@@ -50,7 +50,7 @@ class ExpertFile:
         """
         if not self.path.is_file():
             raise FileNotFoundError(f"there is no checkpoint at {self.path}; put it back or correct the path")
-        file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - kept open, see close
+        file = self.path.open("rb", buffering=0)
         try:
             header, start = _read_header(file, self.path.name)
             if not first and (header, start) != (self._header, self._start):

@@ -50,8 +50,8 @@ def test_a_file_that_loses_its_end_while_in_use_says_so_and_can_be_put_back(path
 
 
 def test_a_file_that_ends_early_with_its_old_date_says_where(path):
-    file, before = ExpertFile(path), os.stat(path)
-    file._state = (os.path.getsize(path) - 5, before.st_mtime_ns)
+    file, before = ExpertFile(path), path.stat()
+    file._state = (before.st_size - 5, before.st_mtime_ns)
     os.truncate(path, before.st_size - 5)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     last = max(file.places, key=lambda name: file.places[name].start)
