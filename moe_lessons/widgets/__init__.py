@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from moe_lessons.widgets.router_view import RouterView
     from moe_lessons.widgets.sampling_view import SamplingView
     from moe_lessons.widgets.shared.view import View
+    from moe_lessons.widgets.slots_view import SlotsView
     from moe_lessons.widgets.token_view import TokenView
     from moe_lessons.widgets.training_board import TrainingBoard
 
@@ -33,6 +34,7 @@ _HOMES = {
     "ContextView": "context_view",
     "ExpertPlane": "expert_plane",
     "DraftView": "draft_view",
+    "SlotsView": "slots_view",
     "Quiz": "quiz",
     "View": "shared.view",
 }
@@ -48,6 +50,7 @@ __all__ = [
     "Quiz",
     "RouterView",
     "SamplingView",
+    "SlotsView",
     "TokenView",
     "TrainingBoard",
     "View",

@@ -30,6 +30,7 @@ from moe_lessons.widgets import (
     LoadBoard,
     RouterView,
     SamplingView,
+    SlotsView,
     TokenView,
     TrainingBoard,
     View,
@@ -89,6 +90,7 @@ VIEWS = {
     "DropView": lambda: DropView(a_trace()),
     "ExpertPlane": a_plane,
     "DraftView": a_draft,
+    "SlotsView": lambda: SlotsView({"a": a_trace()}),
     "Quiz": lambda: quiz("00"),
 }
 
