@@ -9,6 +9,7 @@ from torch import Tensor
 
 from moe_lessons.accounting import power_law
 from moe_lessons.exercises.exercise import Exercise
+from moe_lessons.exercises.little_memory import LITTLE_MEMORY
 from moe_lessons.model.low_precision import LARGEST, from_float8, spread, to_float8
 
 
@@ -404,4 +405,5 @@ EXERCISES = (
         differentiable=True,
         sources=("moe_lessons.parallel.experts.SpreadExperts",),
     ),
+    *LITTLE_MEMORY,
 )
