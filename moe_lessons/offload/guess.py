@@ -4,13 +4,14 @@ The next layer's router, applied to what the present layer has, is Eliseev and M
 3.2): the residual stream changes little from one layer to the next.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from moe_lessons.model.block import Block
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.offload.slots import most_used
 from moe_lessons.tracing.record import our_routers, record_routing
@@ -39,7 +40,7 @@ def next_layer_guesses(model: Transformer, tokens: Int[Tensor, "batch time"], *,
     seen: dict[int, Tensor] = {}
     handles = []
     for layer in layers:
-        block = model.blocks[layer]
+        block = cast(Block, model.blocks[layer])
         if early:
             hook = lambda module, inputs, layer=layer: seen.__setitem__(layer, inputs[0])  # noqa: E731
             handles.append(block.feed_forward_norm.register_forward_pre_hook(hook))
@@ -53,7 +54,7 @@ def next_layer_guesses(model: Transformer, tokens: Int[Tensor, "batch time"], *,
         for handle in handles:
             handle.remove()
     for before, layer in zip(layers, layers[1:], strict=False):
-        block, router = model.blocks[layer], routers[layer]
+        block, router = cast(Block, model.blocks[layer]), routers[layer]
         scores = router(block.feed_forward_norm(seen[before]).flatten(0, 1)).scores
         order.append(router.preference(scores).argsort(dim=-1, descending=True, stable=True).cpu().numpy())
     return Guesses(np.stack(order), trace.experts[1:], layers[1:])
