@@ -1,6 +1,7 @@
 """The exercises of "Living with little memory": who makes room, and what a list that never changes is worth."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -44,7 +45,7 @@ def _texts(rng: np.random.Generator) -> Iterator[tuple]:
         yield *both, n
 
 
-def _loads_by(worth: Callable[[int, dict], float]) -> Callable[[list[int], int], int]:
+def _loads_by(worth: Callable[[int, dict], Any]) -> Callable[[list[int], int], int]:
     """Fetches where the expert worth least goes; its history is when it came, was last used, and how often."""
 
     def loads(requests: list[int], slots: int) -> int:

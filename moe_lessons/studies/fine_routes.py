@@ -56,13 +56,17 @@ def routes(model: Transformer, ids: np.ndarray) -> np.ndarray:
     return trace.experts.astype(np.uint8)
 
 
-def record(model: Transformer, corpus: Corpus, tokens: int) -> dict[str, np.ndarray]:
-    """Routes of the first tokens that no training saw and of as many that it did, with the domain of each."""
+def record(model: Transformer, corpus: Corpus, tokens: int, each: int) -> dict[str, np.ndarray]:
+    """Routes of text that no training saw and of text that it did: the first tokens as they come, and of each domain.
+
+    "mixed" is uint8 [layers, tokens, top_k], "each" is uint8 [domains, layers, each, top_k].
+    """
     arrays = {}
     for side in ("valid", "train"):
         split = getattr(corpus, side)
-        arrays[f"{side}.experts"] = routes(model, split.ids[:tokens])
-        arrays[f"{side}.domains"] = split.labels[: arrays[f"{side}.experts"].shape[1]].astype(np.uint8)
+        arrays[f"{side}.mixed"] = routes(model, split.ids[:tokens])
+        of_domain = (split.ids[split.labels == domain][:each] for domain in range(len(corpus.domains)))
+        arrays[f"{side}.each"] = np.stack([routes(model, ids) for ids in of_domain])
     return arrays
 
 
@@ -71,7 +75,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1000, help="of the training")
     parser.add_argument("--record", action="store_true", help="train no further, write --out")
-    parser.add_argument("--tokens", type=int, default=4096, help="recorded of either side")
+    parser.add_argument("--tokens", type=int, default=4096, help="recorded of either side, as they come")
+    parser.add_argument("--each", type=int, default=512, help="and of each domain")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     corpus = course_corpus(size_mb=1.0, progress=False)
@@ -88,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         "domains": ",".join(corpus.domains),
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    safetensors.numpy.save_file(record(model, corpus, given.tokens), given.out, metadata=header)
+    safetensors.numpy.save_file(record(model, corpus, given.tokens, given.each), given.out, metadata=header)
 
 
 if __name__ == "__main__":
