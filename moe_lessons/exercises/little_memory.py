@@ -100,7 +100,7 @@ LITTLE_MEMORY = (
     Exercise(
         name="covered",
         task="Pin the `n` experts that the text `other` used most, and nothing else. Return the share of the choices "
-        "in `experts` that find their expert in memory. (No two experts that matter here are used equally often.)",
+        "in `experts` that find their expert in memory. No two experts that matter here are used equally often.",
         reference=covered,
         inputs=_texts,
         mistakes={
