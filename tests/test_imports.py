@@ -11,6 +11,7 @@ from places import PACKAGE
 BASE = {"axes", "blame", "cards", "config", "device", "files", "html_table", "lazy", "resources", "routing_rule"}
 BASE |= {"seeds"}
 LIBRARY = BASE | {"model", "text", "tracing", "training", "parallel", "accounting", "published", "benchmark", "figures"}
+LIBRARY |= {"offload"}
 # Part of the package -> the parts that it may import; its own part is always allowed.
 ALLOWED = {
     "__init__": {"lazy"},
@@ -31,6 +32,7 @@ ALLOWED = {
     "model": BASE,
     "text": BASE,
     "tracing": BASE | {"model"},
+    "offload": BASE | {"model", "tracing"},
     "training": BASE | {"model", "text", "tracing"},  # expert load is observed, not computed again
     "parallel": BASE | {"model", "text", "training"},
     "accounting": BASE | {"model"},
@@ -40,7 +42,7 @@ ALLOWED = {
     # Never model, text, training.
     "site": {"authoring", "files", "resources", "text", "tracing", "training", "widgets"},
     "widgets": {"axes", "cards", "config", "lazy", "resources", "routing_rule", "tracing", "figures", "accounting"}
-    | {"parallel"},  # where experts are placed is counted there, without torch
+    | {"offload", "parallel"},  # slots and places of experts are counted there, without torch
     "ledger": LIBRARY | {"records"},
     "exercises": LIBRARY | {"widgets", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},

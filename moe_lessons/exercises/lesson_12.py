@@ -9,6 +9,7 @@ from torch import Tensor
 
 from moe_lessons.accounting import power_law
 from moe_lessons.exercises.exercise import Exercise
+from moe_lessons.exercises.little_memory import LITTLE_MEMORY
 from moe_lessons.model.low_precision import LARGEST, from_float8, spread, to_float8
 
 
@@ -344,4 +345,5 @@ EXERCISES = (
         minutes=7,
         sources=("moe_lessons.accounting.power_law.frontier",),
     ),
+    *LITTLE_MEMORY,
 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from moe_lessons.widgets.router_view import RouterView
     from moe_lessons.widgets.sampling_view import SamplingView
     from moe_lessons.widgets.shared.view import View
+    from moe_lessons.widgets.slots_view import SlotsView
     from moe_lessons.widgets.token_view import TokenView
     from moe_lessons.widgets.training_board import TrainingBoard
 
@@ -35,6 +36,7 @@ _HOMES = {
     "ExpertPlane": "expert_plane",
     "DraftView": "draft_view",
     "PlacementView": "placement_view",
+    "SlotsView": "slots_view",
     "Quiz": "quiz",
     "View": "shared.view",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "Quiz",
     "RouterView",
     "SamplingView",
+    "SlotsView",
     "TokenView",
     "TrainingBoard",
     "View",

@@ -52,6 +52,9 @@ ONCE_ACCEPTED = [
     ("12.frontier", "ties", lambda compute, loss: [
         i for i in sorted(range(len(loss)), key=lambda i: compute[i])
         if all(loss[i] < loss[j] for j in range(len(loss)) if compute[j] < compute[i])]),
+    ("12.lru_loads", "a hit does not refresh a full shelf", lambda requests, slots: (lambda there: sum(
+        expert not in there and (there.append(expert), slots < len(there) and there.pop(0)) is not None
+        for expert in requests))([])),
     ("15.come_home", "only tokens with business", lambda returned, business: torch.stack([
         returned[torch.where(business.T)[1] == token].sum(0) for token in torch.where(business.T)[1].unique()])),
     ("13.understand", "renormalized", lambda weights, experts, wanted: (lambda best, chosen: (

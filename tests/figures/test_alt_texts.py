@@ -37,7 +37,7 @@ from moe_lessons.figures import (
 )
 from moe_lessons.figures.alt_text import MOST, describe
 from moe_lessons.tracing.trace import RoutingTrace
-from moe_lessons.widgets import attention_view, context_view, quiz, sampling_view, token_view
+from moe_lessons.widgets import attention_view, context_view, quiz, sampling_view, slots_view, token_view
 
 RNG = np.random.default_rng(0)
 PIECES = [" one", " two", "3", "$4", "\n", "é"]
@@ -153,6 +153,9 @@ SAMPLES = {
     "charts.draw_changes": lambda: charts.draw_changes({"without 1": {"json": 0.5, "german": -0.25}}, TITLE),
     "lesson_07.draw_importance": lambda: lesson_07.draw_importance(
         SCORES[:2, :3], SCORES[2:4, :3], ["json", "german"], TITLE
+    ),
+    "slots_view.draw_shelf": lambda: slots_view.picture.draw_shelf(
+        BEST, [np.array([0]), *[np.array([], int)] * 5], PIECES, TITLE
     ),
     "token_view.draw_tokens": lambda: token_view.picture.draw_tokens(PIECES, TITLE, {"json": 2.5}),
     "placement.draw_placement": lambda: placement.draw_placement(np.array([[0, 1], [2, 0]]), LOADS[:, :2], TITLE),

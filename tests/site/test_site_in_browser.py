@@ -31,6 +31,7 @@ from moe_lessons.widgets import (
     PlacementView,
     RouterView,
     SamplingView,
+    SlotsView,
     TokenView,
     TrainingBoard,
     View,
@@ -91,6 +92,7 @@ VIEWS = {
     "ExpertPlane": a_plane,
     "DraftView": a_draft,
     "PlacementView": lambda: PlacementView({"english": (RNG.integers(1, 9, (2, 8)), RNG.integers(1, 9, (2, 8)))}),
+    "SlotsView": lambda: SlotsView({"a": a_trace()}),
     "Quiz": lambda: quiz("00"),
 }
 
