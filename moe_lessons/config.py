@@ -286,8 +286,10 @@ class TrainConfig:
     # sums, whether or not that one multiplies bfloat16; on CUDA, which all do, it is bfloat16.
     optimizer_products: Literal["auto", "float32", "bfloat16"] = "auto"
     matrix_lr: float = 0.02  # Muon's
+    matrix_momentum: float = 0.95  # Muon's
     expert_every: int = 1  # steps from one of an expert's matrices to the next, with Muon; gradients add up meanwhile
     expert_rate: float = 1.0  # of an expert's matrices, times matrix_lr
+    expert_momentum: float = 0.95  # of an expert's matrices, from one of their steps to the next
     lr: float = 3e-3  # AdamW's
     weight_decay: float = 0.01
     warmup: float = 0.05  # share of the run
@@ -322,6 +324,9 @@ class TrainConfig:
         for name in ("matrix_lr", "expert_rate", "lr", "gradient_clip"):
             value = getattr(self, name)
             _require(value > 0, f"{name} is {value}, but must be above 0")
+        for name in ("matrix_momentum", "expert_momentum"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"{name} is {value}, but must be 0 (no memory) or more, and below 1")
         for name in ("warmup", "final_lr"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name} is {value}, but is a share and must lie between 0 and 1")

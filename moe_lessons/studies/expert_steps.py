@@ -21,18 +21,30 @@ from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.loop import train
 from moe_lessons.training.recipes import recipe
 
-#: Steps from one of an expert's matrices to the next, and its rate in times of the other matrices'.
-ARMS: tuple[tuple[int, float], ...] = ((1, 1), (1, 2), (4, 4), (8, 2), (8, 10), (8, 40), (32, 20), (32, 40))
+#: Steps from one of an expert's matrices to the next; its rate, in times of the other matrices'; its momentum.
+ARMS: tuple[tuple[int, float, float], ...] = (
+    (1, 1, 0.95),
+    (1, 2, 0.95),
+    (1, 1, 0.8),
+    (4, 5, 0.4),
+    (8, 2, 0.0),
+    (8, 10, 0.0),
+    (8, 40, 0.0),
+    (8, 10, 0.66),
+    (32, 20, 0.0),
+    (32, 40, 0.0),
+)
 
 
-def measure(every: int, rate: float, steps: int, seed: int, corpus: Corpus) -> dict[str, Any]:
+def measure(every: int, rate: float, momentum: float, steps: int, seed: int, corpus: Corpus) -> dict[str, Any]:
     """One run, and its held-out losses in nats per token."""
     model = Transformer(recipe("moe").model_config(corpus.tokenizer.vocab_size), seed=seed)
-    config = recipe("moe").train_config(steps=steps, seed=seed, expert_every=every, expert_rate=float(rate))
+    changes = {"expert_every": every, "expert_rate": rate, "expert_momentum": momentum}
+    config = recipe("moe").train_config(steps=steps, seed=seed, **changes)
     end = train(model, corpus, config, progress=False).evaluations[-1]
     losses = {domain: round(end[domain], 4) for domain in corpus.domains}
     mean = round(sum(losses.values()) / len(losses), 4)
-    return {"every": every, "rate": rate, "seed": seed, "mean": mean, "losses": losses}
+    return {"every": every, "rate": rate, "momentum": momentum, "seed": seed, "mean": mean, "losses": losses}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,13 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     corpus = course_corpus(progress=False)
     command = f"python -m moe_lessons.studies.expert_steps --steps {args.steps} --seeds {args.seeds} --out {args.out}"
     runs = json.loads(args.out.read_text(encoding="utf-8"))["runs"] if args.out.exists() else []
-    done = {(run["every"], run["rate"], run["seed"]) for run in runs}
+    done = {(run["every"], run["rate"], run["momentum"], run["seed"]) for run in runs}
     for seed in range(args.seeds):
-        for every, rate in ARMS:
-            if (every, rate, seed) not in done:
-                runs.append(measure(every, rate, args.steps, seed, corpus))
+        for arm in ARMS:
+            if (*arm, seed) not in done:
+                runs.append(measure(*arm, args.steps, seed, corpus))
                 keep(args.out, {"command": command, "threads": torch.get_num_threads(), "runs": runs})
-                print(f"every {every}, {rate} times, seed {seed}: {runs[-1]['mean']:.3f}", flush=True)
+                print(
+                    f"every {arm[0]}, {arm[1]} times, momentum {arm[2]}, seed {seed}: {runs[-1]['mean']:.3f}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -125,8 +125,8 @@ class Muon(_Uncompiled, Optimizer):
     torch.optim.Muon takes no stacks.
 
     A step costs as much after few tokens as after many, and an expert sees few. In a group with `every` = n, gradients
-    add up, and a parameter steps every n-th time, on their sum; its momentum then fades as much as that of the others
-    does meanwhile. The group's parameters take turns, so that one step takes as long as another.
+    add up, and a parameter steps every n-th time, on their sum. The sum is a memory already, so such a group is better
+    off with little momentum or none. Its parameters take turns, so that one step takes as long as another.
     """
 
     def __init__(
@@ -153,9 +153,8 @@ class Muon(_Uncompiled, Optimizer):
             batches = self._batches(due)
 
             def work(own: Iterable[list[_Matrices]], group: dict = group) -> None:
-                momentum = group["momentum"] ** group["every"]
                 for batch in own:
-                    _step(batch, group["lr"], momentum, group["weight_decay"], self.products)
+                    _step(batch, group["lr"], group["momentum"], group["weight_decay"], self.products)
 
             if batches and batches[0][0].weights.device.type == "cpu":
                 side_by_side(work, batches)
@@ -232,9 +231,14 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
 
     With "muon", matrices inside the blocks and multi-token modules go to Muon. Embedding, head, router and norms stay
     with AdamW: they are tables and gains, whose rows are read one at a time. Experts' matrices are a group of their
-    own where they step less often or farther than the others.
+    own where they step less often or farther than the others, or remember less.
     """
-    apart = config.expert_every > 1 or config.expert_rate != 1
+    of_experts = {
+        "lr": config.expert_rate * config.matrix_lr,
+        "momentum": config.expert_momentum,
+        "every": config.expert_every,
+    }
+    apart = (config.expert_every, config.expert_rate, config.expert_momentum) != (1, 1, config.matrix_momentum)
     matrices, experts, tables, gains = [], [], [], []
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:
@@ -248,11 +252,9 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     if matrices:
         by_muon: list[dict[str, Any]] = [{"params": matrices}]
         if experts:
-            by_muon.append(
-                {"params": experts, "lr": config.expert_rate * config.matrix_lr, "every": config.expert_every}
-            )
+            by_muon.append({"params": experts} | of_experts)
         changes = {"weight_decay": config.weight_decay, "products": config.optimizer_products}
-        optimizers.append(Muon(by_muon, lr=config.matrix_lr, **changes))
+        optimizers.append(Muon(by_muon, lr=config.matrix_lr, momentum=config.matrix_momentum, **changes))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]

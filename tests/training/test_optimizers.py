@@ -166,10 +166,10 @@ def test_one_switch_turns_auto_into_bfloat16(monkeypatch):
     assert product_dtype(cpu) == torch.bfloat16 and product_dtype(cpu, "float32") == torch.float32
 
 
-def test_a_matrix_that_waits_steps_on_the_sum_of_its_gradients_and_remembers_as_many_steps():
+def test_a_matrix_that_waits_steps_on_the_sum_of_its_gradients():
     gradients = torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(0))
     waits, sums = (nn.Parameter(torch.ones(5, 3)) for _ in range(2))
-    every_third, plain = Muon([waits], every=3), Muon([sums], momentum=0.95**3)
+    every_third, plain = Muon([waits], every=3), Muon([sums])
     for number, gradient in enumerate(gradients, start=1):
         before = waits.detach().clone()
         waits.grad = gradient.clone()
@@ -197,9 +197,10 @@ def test_matrices_that_wait_take_turns():
 
 def test_experts_alone_wait_and_step_farther():
     own = model()
-    _, muon = build_optimizers(own, TrainConfig(steps=1, expert_every=4, expert_rate=2.5, matrix_lr=0.1))
+    _, muon = build_optimizers(own, TrainConfig(steps=1, expert_every=4, expert_rate=2.5, expert_momentum=0.5, matrix_lr=0.1))
     names = {id(p): name for name, p in own.named_parameters()}
     others, experts = muon.param_groups
     assert {".experts." in names[id(p)] for p in experts["params"]} == {True}
     assert not any(".experts." in names[id(p)] for p in others["params"])
-    assert (experts["every"], experts["lr"], others["every"], others["lr"]) == (4, 0.25, 1, 0.1)
+    assert (experts["every"], experts["lr"], experts["momentum"]) == (4, 0.25, 0.5)
+    assert (others["every"], others["lr"], others["momentum"]) == (1, 0.1, 0.95)
