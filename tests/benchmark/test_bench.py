@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from moe_lessons import cli
-from moe_lessons.benchmark import next_token, start_up
+from moe_lessons.benchmark import next_token, start_up, tables
 from moe_lessons.benchmark.machine import peak_flops
 from moe_lessons.benchmark.mixtral import mixtral_blocks
 from moe_lessons.benchmark.sparse_layer import PEER, SHAPES, Contest, Shape, _layer, compare, ways_through
@@ -54,7 +54,7 @@ def test_the_tables_columns_are_aligned_and_no_line_ends_in_blanks(capsys):
     assert any("sparse step takes" in line for line in lines)
     assert any("course-moe, experts at every 8th step" in line for line in lines)
     assert not any("Generation" in line for line in lines)
-    assert bench.aligned([["", "a", "bb"], ["long", "1", "2"]]) == ["        a  bb", "  long  1   2"]
+    assert tables.aligned([["", "a", "bb"], ["long", "1", "2"]]) == ["        a  bb", "  long  1   2"]
 
 
 def test_the_shapes_are_those_that_were_agreed_on():
@@ -117,7 +117,7 @@ def test_the_next_tokens_ways_are_timed_behind_2048_others_with_the_bytes_their_
         assert found.cache_bytes[name] == make_cache(config, 1, found.context).bytes
     assert inspect.signature(next_token.ways_to_continue).parameters["context"].default == 2048
     timings = {name: Timing(seconds, seconds, seconds) for name, seconds in zip(found.timings, (2, 6, 3), strict=True)}
-    lines = bench.latent_lines(found._replace(context=2048, timings=timings))
+    lines = tables.latent_lines(found._replace(context=2048, timings=timings))
     assert "behind 2,048 others" in lines[0]
     assert lines[-1].startswith("unpacking the latents takes 3.00 times as long as absorbing, ordinary attention 1.50")
 
@@ -131,7 +131,7 @@ def test_a_gpus_peak_is_the_data_sheets_or_unknown():
 def test_the_share_of_a_known_peak_is_shown():
     shape = Shape(2, 2, 2, 1, 1)
     timings = {"dense": Timing(1e-9, 1e-9, 1e-9), "loop": Timing(2e-9, 2e-9, 2e-9)}
-    lines = bench.layer_lines([Contest(shape, "loop", timings, {})], "bfloat16", peak=144e9)
+    lines = tables.layer_lines([Contest(shape, "loop", timings, {})], "bfloat16", peak=144e9)
     assert lines[-1] == "2 x 2 x 2: dense 72 GFLOP/s (50% of the peak), loop 36 GFLOP/s (25% of the peak)"
 
 
