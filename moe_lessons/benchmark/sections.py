@@ -24,7 +24,7 @@ def _layer(args: argparse.Namespace, device: "torch.device", machine: "Machine")
     precision = str(dtype).removeprefix("torch.")
     found = [
         contest.shape._asdict()
-        | {"precision": precision, "default": contest.default, "best_peer": contest.best_peer()}
+        | {"precision": precision, "default": contest.default, "rival": contest.rival, "best_peer": contest.best_peer()}
         | {"ways": {name: _row(contest, name, machine) for name in contest.timings}, "left_out": contest.left_out}
         for contest in contests
     ]
@@ -32,12 +32,13 @@ def _layer(args: argparse.Namespace, device: "torch.device", machine: "Machine")
 
 
 def _row(contest: "Contest", name: str, machine: "Machine") -> dict[str, float | None]:
-    timing, dense = contest.timings[name], contest.timings["dense"].median
+    timing, dense = contest.timings[name], contest.timings[contest.rival].median
     speed = contest.shape.flops / timing.median
     return {
         "ratio": timing.median / dense,
         "ratio_low": timing.low / dense,
         "ratio_high": timing.high / dense,
+        "ratio_to_dense": contest.ratio(name, to="dense"),
         "seconds": timing.median,
         "flops_per_second": speed,
         "share_of_peak": speed / machine.peak if machine.peak else None,

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from moe_lessons.benchmark.sparse_layer import DENSE
+
 if TYPE_CHECKING:
     from moe_lessons.benchmark.generation_speed import Generation
     from moe_lessons.benchmark.machine import Machine
@@ -24,17 +26,24 @@ def machine_lines(machine: "Machine") -> list[str]:
 def layer_lines(contests: list["Contest"], precision: str, peak: float | None) -> list[str]:
     """One column for each shape, one row for each way; below it what was left out, and what it comes to."""
     names = list(dict.fromkeys(name for contest in contests for name in contest.timings))
+    dense = [name for name in DENSE if name in names]
     head = [
         ["", *(f"{contest.shape.dim} x {contest.shape.hidden}" for contest in contests)],
         ["", *(f"{contest.shape.experts} experts, {contest.shape.top_k} used" for contest in contests)],
         ["", *(f"{contest.shape.tokens:,} tokens" for contest in contests)],
-        ["dense, ms", *(_spread(contest.timings["dense"], 1000, 1) for contest in contests)],
+        *([f"{name}, ms", *(_spread(contest.timings[name], 1000, 1) for contest in contests)] for name in dense),
     ]
-    rows = [[name, *(_cell(contest, name) for contest in contests)] for name in names if name != "dense"]
+    rows = [[name, *(_cell(contest, name) for contest in contests)] for name in names if name not in dense]
+    which, note = "dense", []
+    if len(dense) > 1:
+        which, note = "faster dense", ["plain: times the dense layer through autograd, also where that is the slower"]
+        rows.append(["*, plain", *(f"{contest.ratio(contest.default, to='dense'):.2f}" for contest in contests)])
+        rows.append(["MoE, plain", *(f"{contest.ratio('MoE', to='dense'):.2f}" for contest in contests)])
     lines = [
-        f"Sparse layer in {precision}, forward and backward: times the dense layer of the same active size",
+        f"Sparse layer in {precision}, forward and backward: times the {which} layer of the same active size",
         *aligned(head + rows),
         "* what the layer takes by itself; MoE and Mixtral: whole layers, with their router",
+        *note,
     ]
     reasons = dict.fromkeys(
         (name, reason, "" if all(name in other.left_out for other in contests) else f" at {_size(contest)}")
@@ -54,7 +63,7 @@ def _cell(contest: "Contest", name: str) -> str:
     if name not in contest.timings:
         return "-"
     star = "*" if name == contest.default else " "
-    return _spread(contest.timings[name], 1 / contest.timings["dense"].median, 2) + star
+    return _spread(contest.timings[name], 1 / contest.timings[contest.rival].median, 2) + star
 
 
 def _spread(timing: "Timing", factor: float, digits: int) -> str:
@@ -63,8 +72,8 @@ def _spread(timing: "Timing", factor: float, digits: int) -> str:
 
 
 def _conclusion(contest: "Contest", peak: float | None) -> str:
-    speeds = {name: contest.shape.flops / contest.timings[name].median for name in ("dense", contest.default)}
-    shares = ", ".join(f"{name} {_speed(speed, peak)}" for name, speed in speeds.items())
+    speeds = {name: contest.shape.flops / contest.timings[name].median for name in (contest.rival, contest.default)}
+    shares = "; ".join(f"{name} {_speed(speed, peak)}" for name, speed in speeds.items())
     peer = contest.best_peer()
     if peer is None:
         return f"{_size(contest)}: {shares}"
