@@ -46,16 +46,18 @@ def _row(contest: "Contest", name: str, machine: "Machine") -> dict[str, float |
 
 
 def _training(args: argparse.Namespace, device: "torch.device", machine: "Machine") -> tuple[dict, list[str]]:
+    from moe_lessons.benchmark.plain_training import plain_steps
     from moe_lessons.benchmark.training_speed import compare
 
-    found = compare(args.rounds, device, quick=args.quick, parts=True)
+    peers, left_out = plain_steps(device, quick=args.quick)
+    found = compare(args.rounds, device, quick=args.quick, parts=True, peers=peers)
     result = {
         name: training._asdict()
         | {"step": training.step._asdict(), "tokens_per_second": training.tokens_per_second}
         | ({"optimizer": training.optimizer._asdict()} if training.optimizer else {})
         for name, training in found.items()
     }
-    return result, training_lines(found, machine.peak)
+    return result, training_lines(found, machine.peak) + [f"left out: {name}: {why}" for name, why in left_out.items()]
 
 
 def _generation(args: argparse.Namespace, device: "torch.device", machine: "Machine") -> tuple[dict, list[str]]:

@@ -37,9 +37,10 @@ def test_all_sections_are_in_one_json_object(capsys):
     assert contest["ways"]["dense"]["ratio"] == 1
     assert set(STRATEGIES) < set(contest["ways"])
     assert contest["default"] in STRATEGIES
-    assert list(result["training"]) == ["dense", "moe", "moe, experts at every 8th step"]
-    for training in result["training"].values():
-        assert training["tokens_per_second"] > 0 and training["optimizer"]["median"] > 0
+    assert list(result["training"])[:3] == ["dense", "moe", "moe, experts at every 8th step"]
+    for name, training in result["training"].items():
+        assert training["tokens_per_second"] > 0
+        assert name.startswith("Hugging Face") or training["optimizer"]["median"] > 0
     assert {"dense", "moe"} <= set(result["generation"]["timings"])
     assert set(result["latent"]["ways"]) == {"absorbed", "unpacked", "kept"}
     assert result["latent"]["ways"]["absorbed"]["times_absorbed"] == 1
