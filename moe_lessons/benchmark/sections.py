@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def _layer(args: argparse.Namespace, device: "torch.device", machine: "Machine") -> tuple[list, list[str]]:
     import torch
 
-    from moe_lessons.benchmark.sparse_layer import SHAPES, Shape, compare
+    from moe_lessons.benchmark.sparse_layer import GPU_SHAPES, SHAPES, Shape, compare
 
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    shapes = [Shape(16, 8, 4, 2, 64)] if args.quick else SHAPES
+    of_device = GPU_SHAPES if device.type == "cuda" else SHAPES
+    shapes = [Shape(16, 8, 4, 2, 64)] if args.quick else of_device
     contests = [compare(shape, args.rounds, device, dtype) for shape in shapes]
     precision = str(dtype).removeprefix("torch.")
     found = [
