@@ -49,8 +49,9 @@ ALLOWED = {
     "bundle": {"files", "resources"},
     "capstone": LIBRARY | {"__init__", "records"},
     "studies": LIBRARY | {"capstone"},
+    "gpu_report": {"authoring", "files"},
     "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"},
-    "commands": LIBRARY | {"widgets", "ledger", "checkup", "bundle", "site"},
+    "commands": LIBRARY | {"__init__", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report"},
     "cli": {"__init__", "commands"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -10,7 +10,7 @@ from moe_lessons.authoring import folder, robust, tables
 from moe_lessons.authoring.clean import clean
 from moe_lessons.authoring.execute import Timing, make, make_states
 from moe_lessons.authoring.text import from_text, to_text
-from moe_lessons.authoring.times import measure_times, promised
+from moe_lessons.authoring.times import measure_times, promised, take_gpu_report
 
 HELD = 600.0  # megabytes of a kernel, so that thirty learners fit a server of 24 GiB
 
@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sub = command(does, name, what)
         sub.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/")
+        if name == "times":
+            sub.add_argument("--gpu", type=Path, metavar="FILE", help="a report of moe-lessons bench; runs nothing")
         if name == "robust":
             sub.add_argument("--quick", action="store_true", help=f"only: {', '.join(robust.QUICK)}")
             sub.add_argument("--machines", default="", help="only these, with commas between their names")
@@ -64,7 +66,13 @@ def _table(args: argparse.Namespace) -> bool:
 
 
 def _times(args: argparse.Namespace) -> bool:
-    measure_times(args.notebooks, _report)
+    if args.gpu and args.notebooks:
+        raise ValueError("--gpu takes its lessons from the report; name no notebooks")
+    if args.gpu:
+        for name in take_gpu_report(args.gpu):
+            print(f"{name}: not in {args.gpu.name}")
+    else:
+        measure_times(args.notebooks, _report)
     tables.write_times()
     return True
 

@@ -40,10 +40,10 @@ def environment() -> dict[str, str]:
     return {"GOMP_SPINCOUNT": "5000", **os.environ, **fixed}
 
 
-def execute(notebook: NotebookNode, where: Path, **variables: str) -> Timing:
+def execute(notebook: NotebookNode, where: Path, *, stop_after: float = STOP_AFTER, **variables: str) -> Timing:
     """Run every cell in place, in a fresh kernel of this very Python, with more environment variables if need be.
 
-    Raises RuntimeError that names the cell and carries its traceback, TimeoutError after STOP_AFTER seconds.
+    Raises RuntimeError that names the cell and carries its traceback, TimeoutError after `stop_after` seconds.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -64,7 +64,7 @@ def execute(notebook: NotebookNode, where: Path, **variables: str) -> Timing:
     client = NotebookClient(
         notebook,
         kernel_name="python3",
-        timeout_func=lambda cell: max(1, int(STOP_AFTER - (time.monotonic() - begin))),
+        timeout_func=lambda cell: max(1, int(stop_after - (time.monotonic() - begin))),
         resources={"metadata": {"path": str(where)}},
         record_timing=False,
         store_widget_state=False,
@@ -77,7 +77,7 @@ def execute(notebook: NotebookNode, where: Path, **variables: str) -> Timing:
     except CellExecutionError as error:
         raise RuntimeError(f"{_cell_name(notebook, started)} failed:\n{_traceback(error)}") from error
     except CellTimeoutError as error:
-        message = f"{_cell_name(notebook, started)} still ran after {STOP_AFTER:.0f} s; make it smaller"
+        message = f"{_cell_name(notebook, started)} still ran after {stop_after:.0f} s; make it smaller"
         raise TimeoutError(message) from error
     except DeadKernelError as error:
         message = f"{_cell_name(notebook, started)} killed its kernel; it probably ran out of memory"

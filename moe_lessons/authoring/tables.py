@@ -18,15 +18,16 @@ def lesson_table() -> str:
 
 def times_table() -> str:
     """What a lesson takes: a learner's minutes by its own header, its cells' seconds and memory as measured."""
-    machine, speed, seconds, memory = stored_times()
+    machine, speed, seconds, memory, gpu, gpu_seconds = stored_times()
     lines = [
         f"| lesson | minutes | seconds of its cells on {machine['cores']} cores | MB of memory | on a GPU |",
         "| --- |" + " ---: |" * 4,
     ]
     for path in folder.targets():
         title, minutes = header(folder.read(path))
-        took, held = (f"{each[path.stem]:.0f}" if path.stem in each else "not measured" for each in (seconds, memory))
-        lines.append(f"| [{title}](notebooks/{path.name}) | {minutes} | {took} | {held} | not measured |")
+        kinds = seconds, memory, gpu_seconds
+        measured = (f"{each[path.stem]:.0f}" if path.stem in each else "not measured" for each in kinds)
+        lines.append(f"| [{title}](notebooks/{path.name}) | {minutes} | {' | '.join(measured)} |")
     where = f"{machine['cores']} cores of {machine['name']} with PyTorch {machine['torch']}"
     read_there = f"{speed['dense']:,.0f} tokens a second dense and {speed['moe']:,.0f} sparse"
     lines += [
@@ -35,6 +36,11 @@ def times_table() -> str:
         "memory is the most that the lesson's kernel held at once. "
         f"Training read {read_there} there. `moe-lessons doctor` says what that makes of another machine.",
     ]
+    if gpu:
+        lines[-1] += (
+            f" The last column is the seconds by `moe-lessons bench --gpu-report` on one {gpu['name']} with PyTorch "
+            f"{gpu['torch']}."
+        )
     return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ def measure_times(given: Sequence[Path], report: Callable[[str, Timing], object]
     """
     machine, times = this_machine(), stored_times()
     if times.machine != machine:
-        times = LessonTimes(machine, {}, {}, {})
+        times = times._replace(machine=machine, speed={}, seconds={}, memory={})
     for path in folder.targets(given):
         timing = make(folder.read(path), path)
         report(path.name, timing)
@@ -32,6 +32,28 @@ def measure_times(given: Sequence[Path], report: Callable[[str, Timing], object]
         {k: v for k, v in sorted(kind.items()) if k in lessons} for kind in (times.seconds, times.memory)
     )
     _write_times(times._replace(seconds=seconds, memory=memory))
+
+
+def take_gpu_report(file: Path) -> list[str]:
+    """Note the lessons' seconds of `moe-lessons bench --gpu-report` into data/times.toml; those that it lacks.
+
+    Seconds of the same GPU and PyTorch that the report does not renew are kept. Raises ValueError for a file that is
+    no such report, or one of a CPU or in tiny sizes.
+    """
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+        device, quick = report["device"], report["quick"]
+        timed = {name: each["result"]["seconds"] for name, each in report["lessons"].items() if "result" in each}
+        gpu = {"name": report["machine"]["device"], "torch": report["machine"]["torch"]}
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} is no whole report of moe-lessons bench --gpu-report; make it again") from error
+    if not device.startswith("cuda") or quick:
+        raise ValueError(f"{file} is of a {'tiny run' if quick else 'CPU'}; make a report on a machine with a GPU")
+    times, names = stored_times(), [path.stem for path in folder.targets()]
+    seconds = dict(times.gpu_seconds) if dict(times.gpu) == gpu else {}
+    seconds = {name: (seconds | timed)[name] for name in names if name in seconds or name in timed}
+    _write_times(times._replace(gpu=gpu, gpu_seconds=seconds))
+    return [name for name in names if name not in seconds]
 
 
 def this_machine() -> dict[str, str | int]:
@@ -61,7 +83,9 @@ def promised() -> float:
 def _write_times(times: LessonTimes) -> None:
     lines = ["# Written by `python -m moe_lessons.authoring times`: seconds of each lesson's first run, cells alone,"]
     lines += ["# megabytes that its kernel held at most, and tokens a second of training there. moe-lessons doctor"]
-    lines += ["# compares a machine with it."]
+    lines += ["# compares a machine with it. What is said of a GPU comes from `moe-lessons bench --gpu-report`."]
     for name, values in times._asdict().items():
+        if not values and name.startswith("gpu"):
+            continue
         lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
     _times_file().write_text("\n".join(lines) + "\n", encoding="utf-8")

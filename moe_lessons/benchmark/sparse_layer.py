@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from moe_lessons.benchmark.fused_dense import fused_dense
 from moe_lessons.benchmark.mixtral import mixtral_blocks
 from moe_lessons.benchmark.timing import Timing, interleaved
 from moe_lessons.config import MoEConfig
@@ -17,6 +18,7 @@ from moe_lessons.model.moe import MoE
 
 MOST_MEMORY = 4 * 2**30  # bytes: a way that asks for more is left out
 PEER = "Mixtral "  # how the names of Hugging Face's blocks begin
+DENSE = "dense", "dense, fused"  # through autograd, and written by hand as our fused dispatch is
 
 
 class Shape(NamedTuple):
@@ -40,6 +42,8 @@ SHAPES = (
     Shape(256, 128, 32, 4, 4096),
     Shape(512, 256, 64, 6, 2048),
 )
+# A GPU is busy with nothing smaller; the first is the race of lesson 06.
+GPU_SHAPES = (Shape(1024, 512, 32, 4, 16_384), Shape(2048, 1024, 64, 6, 16_384))
 
 
 class Contest(NamedTuple):
@@ -50,9 +54,14 @@ class Contest(NamedTuple):
     timings: dict[str, Timing]
     left_out: dict[str, str]
 
-    def ratio(self, name: str) -> float:
-        """How many times as long as the dense layer this way takes."""
-        return self.timings[name].median / self.timings["dense"].median
+    @property
+    def rival(self) -> str:
+        """The faster of the dense layers: a sparse one that is written by hand races one that is, too."""
+        return min((name for name in DENSE if name in self.timings), key=lambda name: self.timings[name].median)
+
+    def ratio(self, name: str, to: str | None = None) -> float:
+        """How many times as long as the way `to`, by default the faster dense layer, this way takes."""
+        return self.timings[name].median / self.timings[to or self.rival].median
 
     def best_peer(self) -> str | None:
         """The fastest of Hugging Face's blocks; None where transformers is missing."""
@@ -91,14 +100,21 @@ def compare(shape: Shape, rounds: int, device: torch.device, dtype: torch.dtype)
 
 
 def ways_through(layer: MoE, shape: Shape, hidden: Tensor) -> tuple[dict[str, Way], dict[str, str]]:
-    """Every way by name, the dense layer first, and why others are left out. Outputs are the same but for "dense".
+    """Every way by name, the dense layers first, and why others are left out. Outputs of all sparse ones are the same.
 
-    "dense" is a SwiGLU as wide as the experts of one token together. Our dispatches are given the routes; "MoE" and
-    Hugging Face's Mixtral blocks are whole layers, with a router.
+    "dense" is a SwiGLU as wide as the experts of one token together, and "dense, fused" the same layer as one
+    operation. Our dispatches are given the routes; "MoE" and Hugging Face's Mixtral blocks are whole layers, with a
+    router.
     """
     device, dtype = hidden.device, hidden.dtype
     dense = SwiGLU(shape.dim, shape.top_k * shape.hidden).to(device, dtype)
     ways, left_out = {"dense": Way(dense, list(dense.parameters()))}, {}
+    if device.type == "cpu":
+        stacked = torch.cat([dense.gate.weight, dense.up.weight]).detach().requires_grad_()
+        last = dense.down.weight.detach().clone().requires_grad_()
+        ways["dense, fused"] = Way(partial(_fused_dense, stacked, last), [stacked, last])
+    else:
+        left_out["dense, fused"] = "written for the CPU"
     routing = layer.router(hidden.detach().flatten(0, 1))
     weights, (gate_up, down) = routing.weights.detach().requires_grad_(), layer.experts.parameters()
     for name, strategy in STRATEGIES.items():
@@ -127,6 +143,10 @@ def _layer(shape: Shape) -> MoE:
     for parameter in layer.parameters():
         nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
     return layer
+
+
+def _fused_dense(gate_up: Tensor, down: Tensor, hidden: Tensor) -> Tensor:
+    return fused_dense(hidden.flatten(0, 1), gate_up, down).view_as(hidden)
 
 
 def _dispatch(

@@ -2,7 +2,9 @@
 
 import time
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from moe_lessons.checkup.check import REINSTALL, Check, first_line
@@ -20,6 +22,8 @@ class LessonTimes(NamedTuple):
     speed: dict[str, float]  # tokens per second of training, dense and moe
     seconds: dict[str, float]  # by lesson, such as 00_start_here
     memory: dict[str, float]  # megabytes that its kernel held at most
+    gpu: Mapping[str, str] = MappingProxyType({})  # another machine's: name, torch
+    gpu_seconds: Mapping[str, float] = MappingProxyType({})  # by lesson, there
 
 
 def read_times(file: Path | None = None) -> LessonTimes:

@@ -7,7 +7,6 @@ of its own (another quarter to third less; `moe-lessons bench --only layer` meas
 """
 
 from collections.abc import Callable, Iterable
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
@@ -37,10 +36,9 @@ def fused(
 
 
 class _Job(NamedTuple):
-    """One expert and its rows among all choices sorted by expert."""
+    """One expert and how many rows it has."""
 
     expert: int
-    rows: slice
     count: int
 
 
@@ -56,55 +54,65 @@ class _FusedExperts(torch.autograd.Function):
         token = order.div(top_k, rounding_mode="floor")  # of each row
         # Where each (token, choice) went: the inverse of order.
         place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order))).view(tokens, top_k)
-        jobs = _jobs(torch.bincount(flat, minlength=len(down)).tolist())
+        counts = torch.bincount(flat, minlength=len(down)).tolist()
+        jobs = _jobs(counts)
 
         product, outputs = hidden.new_empty(len(order), 2 * width), hidden.new_empty(len(order), dim)
+        # Every expert's views at once: one by one, in Python, they would hold up the other threads.
+        tokens_of, products, results = (whole.split(counts) for whole in (token, product, outputs))
+        gates, ups = (half.split(counts) for half in (product[:, :width], product[:, width:]))
+        w1, w2 = gate_up.mT.unbind(), down.mT.unbind()
 
         def work(own: Iterable[_Job]) -> None:
             x_buffer, h_buffer = (hidden.new_empty(jobs[0].count, size) for size in (dim, width))
-            for expert, rows, count in own:
-                x, h, gate_and_up = x_buffer[:count], h_buffer[:count], product[rows]
-                torch.index_select(hidden, 0, token[rows], out=x)
-                torch.mm(x, gate_up[expert].mT, out=gate_and_up)
-                torch.ops.aten.silu.out(gate_and_up[:, :width], out=h).mul_(gate_and_up[:, width:])
-                torch.mm(h, down[expert].mT, out=outputs[rows])
+            for expert, count in own:
+                x, h = x_buffer[:count], h_buffer[:count]
+                torch.index_select(hidden, 0, tokens_of[expert], out=x)
+                torch.mm(x, w1[expert], out=products[expert])
+                torch.ops.aten.silu.out(gates[expert], out=h).mul_(ups[expert])
+                torch.mm(h, w2[expert], out=results[expert])
 
         _share_out(work, [job for job in jobs if job.count], gate_up)
         weight = weights.flatten().index_select(0, order)
         ctx.save_for_backward(hidden, token, place, weight, product, gate_up, down)
-        ctx.jobs = jobs
+        ctx.counts = counts
         return _sum_choices(outputs, place, weights)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         hidden, token, place, weight, product, gate_up, down = ctx.saved_tensors
-        jobs, dim, width = ctx.jobs, hidden.shape[1], down.shape[2]
+        jobs, dim, width = _jobs(ctx.counts), hidden.shape[1], down.shape[2]
         grad = grad.contiguous()
         d_inputs, d_weight = hidden.new_empty(len(token), dim), torch.empty_like(weight)
         d_gate_up, d_down = torch.empty_like(gate_up), torch.empty_like(down)
+        rows = token, product[:, :width], product[:, width:], weight[:, None], d_inputs, d_weight
+        of_rows = list(zip(*(whole.split(ctx.counts) for whole in rows), strict=True))
+        of_expert = list(zip(*(stack.unbind() for stack in (gate_up, down, d_gate_up, d_down)), strict=True))
 
         def work(own: Iterable[_Job]) -> None:
             sizes = dim, dim, width, width, width, 2 * width
             buffers = [hidden.new_empty(jobs[0].count, size) for size in sizes]
-            for expert, rows, count in own:
+            for expert, count in own:
+                w1, w2, d_w1, d_w2 = of_expert[expert]
                 if count == 0:
-                    d_gate_up[expert], d_down[expert] = 0.0, 0.0
+                    d_w1.zero_()
+                    d_w2.zero_()
                     continue
                 x, dy, s, h, dh, d_product = (buffer[:count] for buffer in buffers)
-                gate, up, w = product[rows, :width], product[rows, width:], weight[rows, None]
-                torch.index_select(grad, 0, token[rows], out=dy)  # of the sum: before this expert's weight
-                torch.mm(dy, down[expert], out=dh)
+                tokens, gate, up, w, d_input, d_w = of_rows[expert]
+                torch.index_select(grad, 0, tokens, out=dy)  # of the sum: before this expert's weight
+                torch.mm(dy, w2, out=dh)
                 torch.ops.aten.silu.out(gate, out=s)
                 torch.mul(s, up, out=h)
                 # d weight = dy . y = dy . (down h) = (down^T dy) . h, so y need not be kept or made again.
-                torch.linalg.vecdot(dh, h, out=d_weight[rows])
-                torch.mm(dy.mT, h.mul_(w), out=d_down[expert])
+                torch.linalg.vecdot(dh, h, out=d_w)
+                torch.mm(dy.mT, h.mul_(w), out=d_w2)
                 torch.mul(dh.mul_(w), s, out=d_product[:, width:])
                 torch.ops.aten.silu_backward.grad_input(dh.mul_(up), gate, grad_input=d_product[:, :width])
-                torch.index_select(hidden, 0, token[rows], out=x)
-                torch.mm(d_product.mT, x, out=d_gate_up[expert])
-                torch.mm(d_product, gate_up[expert], out=d_inputs[rows])
+                torch.index_select(hidden, 0, tokens, out=x)
+                torch.mm(d_product.mT, x, out=d_w1)
+                torch.mm(d_product, w1, out=d_input)
 
         _share_out(work, jobs, gate_up)
         d_weights = d_weight.index_select(0, place.flatten()).view_as(place)
@@ -113,9 +121,7 @@ class _FusedExperts(torch.autograd.Function):
 
 def _jobs(counts: list[int]) -> list[_Job]:
     """The busiest expert first, so that no thread begins a long job when the others have nothing left to do."""
-    rows = (slice(end - count, end) for end, count in zip(accumulate(counts), counts, strict=True))
-    jobs = (_Job(expert, own, count) for expert, (own, count) in enumerate(zip(rows, counts, strict=True)))
-    return sorted(jobs, key=lambda job: -job.count)
+    return sorted((_Job(expert, count) for expert, count in enumerate(counts)), key=lambda job: -job.count)
 
 
 def worth_sharing(n_choices: int, gate_up: Float[Tensor, "experts twice_hidden dim"]) -> bool:

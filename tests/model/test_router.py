@@ -100,6 +100,19 @@ def test_ties_go_to_the_lower_index():
     assert choose(torch.zeros(4, 64), 3).tolist() == [[0, 1, 2]] * 4
 
 
+@pytest.mark.parametrize("n_experts", [1, 2, 5, 32, 70])
+def test_choices_are_those_of_a_stable_sort_with_ties_and_without(n_experts):
+    generator = torch.Generator().manual_seed(n_experts)
+    scores = torch.randn(100, n_experts, generator=generator)
+    outside = torch.where(torch.rand(scores.shape, generator=generator) < 0.5, float("-inf"), 0.0)
+    one_tie = scores.clone()
+    one_tie[7] = one_tie[7, :1]  # in one row alone
+    for top_k in {0, 1, 3, n_experts - 1, n_experts}:
+        for case in (scores, scores.round(), scores + outside, one_tie, scores.T.contiguous().T, scores[:0]):
+            right = case.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
+            assert torch.equal(choose(case, top_k), right)
+
+
 def test_the_bias_chooses_but_never_weighs():
     config = MoEConfig(
         n_routed_experts=3, top_k=1, hidden_dim=8, score_function="sigmoid", normalize=False, expert_bias=True

@@ -1,0 +1,1 @@
+"""What a machine with a GPU tells of the course, in under ten minutes and one file."""
