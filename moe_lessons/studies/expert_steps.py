@@ -24,7 +24,6 @@ from moe_lessons.training.recipes import recipe
 #: Steps from one of an expert's matrices to the next; its rate, in times of the other matrices'; its momentum.
 ARMS: tuple[tuple[int, float, float], ...] = (
     (1, 1, 0.95),
-    (1, 2, 0.95),
     (1, 1, 0.8),
     (4, 5, 0.4),
     (8, 2, 0.0),
@@ -32,7 +31,6 @@ ARMS: tuple[tuple[int, float, float], ...] = (
     (8, 40, 0.0),
     (8, 10, 0.66),
     (32, 20, 0.0),
-    (32, 40, 0.0),
 )
 
 

@@ -197,7 +197,8 @@ def test_matrices_that_wait_take_turns():
 
 def test_experts_alone_wait_and_step_farther():
     own = model()
-    _, muon = build_optimizers(own, TrainConfig(steps=1, expert_every=4, expert_rate=2.5, expert_momentum=0.5, matrix_lr=0.1))
+    config = TrainConfig(steps=1, expert_every=4, expert_rate=2.5, expert_momentum=0.5, matrix_lr=0.1)
+    _, muon = build_optimizers(own, config)
     names = {id(p): name for name, p in own.named_parameters()}
     others, experts = muon.param_groups
     assert {".experts." in names[id(p)] for p in experts["params"]} == {True}
