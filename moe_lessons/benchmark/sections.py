@@ -48,10 +48,10 @@ def _row(contest: "Contest", name: str, machine: "Machine") -> dict[str, float |
 
 def _training(args: argparse.Namespace, device: "torch.device", machine: "Machine") -> tuple[dict, list[str]]:
     from moe_lessons.benchmark.plain_training import plain_steps
-    from moe_lessons.benchmark.training_speed import compare
+    from moe_lessons.benchmark.training_speed import ARMS, MORE, compare
 
     peers, left_out = plain_steps(device, quick=args.quick)
-    found = compare(args.rounds, device, quick=args.quick, parts=True, peers=peers)
+    found = compare(args.rounds, device, arms=ARMS | MORE, quick=args.quick, parts=True, peers=peers)
     result = {
         name: training._asdict()
         | {"step": training.step._asdict(), "tokens_per_second": training.tokens_per_second}

@@ -29,8 +29,8 @@ class Arm(NamedTuple):
 
 UPCYCLED = 8  # experts, each as wide as the dense layer that it is a copy of
 ARMS = {"dense": Arm("dense"), "moe": Arm("moe")}
-MORE = {
-    "moe, experts at every 8th step": Arm("moe", {"expert_every": 8, "expert_rate": 4.0}),
+WAITING = {"moe, experts at every 8th step": Arm("moe", {"expert_every": 8})}
+MORE = WAITING | {
     "dense, AdamW alone": Arm("dense", {"optimizer": "adamw"}),
     "moe, AdamW alone": Arm("moe", {"optimizer": "adamw"}),
     f"dense, upcycled, 1 of {UPCYCLED} used": Arm("dense", upcycled=1),
@@ -66,19 +66,19 @@ def compare(
     rounds: int,
     device: torch.device,
     *,
+    arms: Mapping[str, Arm] = ARMS,
     quick: bool = False,
     parts: bool = False,
     peers: Mapping[str, Step] | None = None,
 ) -> dict[str, Training]:
-    """The course's dense and sparse model, one step each in turn, on tokens drawn at random.
+    """The course's dense and sparse model, or other `arms`, one step each in turn, on tokens drawn at random.
 
-    With `parts`, each one's optimizer is timed alone, too, and so are the models of MORE. `peers` are others' steps,
-    by name, to be timed among ours.
+    With `parts`, each one's optimizer is timed alone, too. `peers` are others' steps, by name, to be timed among ours.
     """
     keep_freed_memory()
     steps: dict[str, Step] = {}
     optimizers: dict[str, Callable[[], object]] = {}
-    for name, arm in (ARMS | (MORE if parts else {})).items():
+    for name, arm in arms.items():
         chosen, sizes, config = sizes_of(arm, device, quick=quick)
         model, tokens = _build(arm, sizes, device), tokens_for(sizes, config, device)
         call = partial(
