@@ -25,11 +25,9 @@ from moe_lessons.training.recipes import recipe
 ARMS: tuple[tuple[int, float, float], ...] = (
     (1, 1, 0.95),
     (1, 1, 0.8),
-    (4, 5, 0.4),
     (8, 2, 0.0),
     (8, 10, 0.0),
     (8, 40, 0.0),
-    (8, 10, 0.66),
     (32, 20, 0.0),
 )
 
