@@ -40,7 +40,7 @@ def environment() -> dict[str, str]:
     return {"GOMP_SPINCOUNT": "5000", **os.environ, **fixed}
 
 
-def execute(notebook: NotebookNode, where: Path, *, stop_after: float = STOP_AFTER, **variables: str) -> Timing:
+def execute(notebook: NotebookNode, where: Path, stop_after: float = STOP_AFTER, /, **variables: str) -> Timing:
     """Run every cell in place, in a fresh kernel of this very Python, with more environment variables if need be.
 
     Raises RuntimeError that names the cell and carries its traceback, TimeoutError after `stop_after` seconds.

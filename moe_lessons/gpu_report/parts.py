@@ -102,7 +102,7 @@ def _executed(notebook: Any, where: Path, device: str, limit: float) -> dict[str
         if device.startswith("cuda"):
             first = device.partition(":")[2] or "0"
             variables["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", first)
-        timing = execute(fresh, where, stop_after=limit, **variables)
+        timing = execute(fresh, where, limit, **variables)
     printed = [output.get("text", "") for cell in fresh.cells for output in cell.get("outputs", [])]
     return {
         "seconds": round(timing.total, 1),

@@ -70,7 +70,7 @@ def test_a_lesson_is_timed_as_a_learner_begins_and_stays_as_it_is(tmp_path):
 def test_a_lesson_sees_the_gpu_that_was_asked_for(monkeypatch):
     given = {}
 
-    def execute(notebook, where, *, stop_after, **variables):
+    def execute(notebook, where, stop_after, **variables):
         given.update(variables)
         raise TimeoutError(f"still ran after {stop_after:.0f} s")
 
