@@ -71,7 +71,8 @@ class PlacementView(View):
     def figure(self) -> Figure:
         """The machines of the layer that is shown."""
         placement, load = self.placement(), self._loads[self.now][1][self.layer]
-        return draw_placement(placement.experts, (load / placement.replicas)[placement.experts], self.describe())
+        title = self.describe().partition(": ")[2]
+        return draw_placement(placement.experts, (load / placement.replicas)[placement.experts], title)
 
     def describe(self) -> str:
         placed = IN_ORDER if self.made_for == IN_ORDER else f"placed for {self.made_for}"
