@@ -6,6 +6,7 @@ scores, for the bias that chooses but never weighs, and for the choice within fe
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -61,15 +62,17 @@ class Router(FollowsRule, nn.Module):
         self.register_buffer("expert_bias", bias)
 
     def forward(self, hidden: Float[Tensor, "tokens dim"]) -> Routing:
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits = F.linear(hidden.float(), self.weight.float())
-            if self.noise_weight is not None and self.training:
-                spread = F.softplus(F.linear(hidden.float(), self.noise_weight.float()))
-                normal = torch.randn_like(logits) if self.draw is None else self.draw.normal(*logits.shape)
-                logits = logits + spread * normal.to(logits.device)
-            scores = self.rule.scores(logits)
-            experts = choose(self.preference(scores.detach()), self.rule.top_k)
-            return Routing(self.rule.weigh(scores.gather(1, experts)), experts, scores, logits)
+        if torch.is_autocast_enabled(hidden.device.type):
+            with torch.autocast(hidden.device.type, enabled=False):
+                return self.forward(hidden)
+        logits = F.linear(hidden.float(), self.weight.float())
+        if self.noise_weight is not None and self.training:
+            spread = F.softplus(F.linear(hidden.float(), self.noise_weight.float()))
+            normal = torch.randn_like(logits) if self.draw is None else self.draw.normal(*logits.shape)
+            logits = logits + spread * normal.to(logits.device)
+        scores = self.rule.scores(logits)
+        experts = choose(self.preference(scores.detach()), self.rule.top_k)
+        return Routing(self.rule.weigh(scores.gather(1, experts)), experts, scores, logits)
 
     def preference(self, scores: Float[Tensor, "tokens experts"]) -> Float[Tensor, "tokens experts"]:
         """What the choice goes by: scores with the bias, and -inf outside the groups that a token may choose from."""
@@ -107,7 +110,7 @@ def choose(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "
     >>> choose(torch.tensor([[0.1, 0.7, 0.2, 0.7]]), top_k=2)
     tensor([[1, 3]])
     """
-    if scores.device.type == "cpu" and not torch.compiler.is_compiling() and scores.isnan().any():
+    if scores.is_cpu and not torch.compiler.is_compiling() and scores.numel() and isnan(scores.max().item()):
         raise ValueError("the router's scores are not numbers (nan); the model is broken or was trained too fast")
     return scores.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
 
