@@ -113,10 +113,14 @@ def _generation(args: argparse.Namespace, device: "torch.device", machine: "Mach
 
     found = compare(min(args.rounds, 7), device, quick=args.quick)
     ways = {
-        name: timing._asdict() | {"tokens_per_second": found.tokens_per_second(name)}
+        name: timing._asdict()
+        | {"tokens_per_second": found.tokens_per_second(name), "threads": found.threads[name]}
+        | {"others": {count: other._asdict() for count, other in found.others[name].items()}}
         for name, timing in found.timings.items()
     }
-    return found._asdict() | {"timings": ways}, generation_lines(found)
+    faster = {kind: found.times_as_fast(kind) for kind in ("dense", "moe")}
+    kept = {"tokens": found.tokens, "same_text": found.same_text, "left_out": found.left_out}
+    return {"timings": ways, "times_as_fast": faster} | kept, generation_lines(found)
 
 
 def _latent(args: argparse.Namespace, device: "torch.device", machine: "Machine") -> tuple[dict, list[str]]:
@@ -235,15 +239,22 @@ def training_lines(found: dict[str, "Training"], peak: float | None) -> list[str
 
 
 def generation_lines(found: "Generation") -> list[str]:
-    """Tokens a second of each model, ours and theirs."""
+    """Tokens a second of each model, ours and theirs, and how much faster ours are."""
     rows = [
-        [name, f"{found.tokens_per_second(name):,.0f}", _spread(timing, 1000 / found.tokens, 2)]
+        [
+            name,
+            str(found.threads[name]),
+            f"{found.tokens_per_second(name):,.0f}",
+            _spread(timing, 1000 / found.tokens, 2),
+        ]
         for name, timing in found.timings.items()
     ]
+    faster = {kind: ratio for kind in ("dense", "moe") if (ratio := found.times_as_fast(kind)) is not None}
     same = {True: "the same text from both", False: "NOT the same text from both", None: "nothing to compare with"}
     return [
         f"Generation with the cache, {found.tokens} tokens of one sequence: {same[found.same_text]}",
-        *aligned([["", "tokens/s", "ms a token"], *rows]),
+        *aligned([["", "threads", "tokens/s", "ms a token"], *rows]),
+        *(f"{kind}: {ratio:.2f} times as fast as Hugging Face, best against best" for kind, ratio in faster.items()),
         *(f"left out: {name}: {reason}" for name, reason in found.left_out.items()),
     ]
 
