@@ -123,7 +123,7 @@ class RoutingRule:
         """How much the chosen experts count, from their scores [..., top_k], of tensors or arrays."""
         if self.normalize:
             scores = scores / (scores.sum(-1, keepdims=True) + 1e-20)  # all may have underflowed to 0
-        return scores * self.route_scale
+        return scores if self.route_scale == 1 else scores * self.route_scale
 
     def as_dict(self) -> dict[str, Any]:
         """The seven settings under their names, for JSON and for the browser."""

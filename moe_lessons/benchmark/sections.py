@@ -66,10 +66,14 @@ def _generation(args: argparse.Namespace, device: "torch.device", machine: "Mach
 
     found = compare(min(args.rounds, 7), device, quick=args.quick)
     ways = {
-        name: timing._asdict() | {"tokens_per_second": found.tokens_per_second(name)}
+        name: timing._asdict()
+        | {"tokens_per_second": found.tokens_per_second(name), "threads": found.threads[name]}
+        | {"others": {count: other._asdict() for count, other in found.others[name].items()}}
         for name, timing in found.timings.items()
     }
-    return found._asdict() | {"timings": ways}, generation_lines(found)
+    faster = {kind: found.times_as_fast(kind) for kind in ("dense", "moe")}
+    kept = {"tokens": found.tokens, "same_text": found.same_text, "left_out": found.left_out}
+    return {"timings": ways, "times_as_fast": faster} | kept, generation_lines(found)
 
 
 def _latent(args: argparse.Namespace, device: "torch.device", machine: "Machine") -> tuple[dict, list[str]]:

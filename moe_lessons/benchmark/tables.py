@@ -108,15 +108,22 @@ def training_lines(found: dict[str, "Training"], peak: float | None) -> list[str
 
 
 def generation_lines(found: "Generation") -> list[str]:
-    """Tokens a second of each model, ours and theirs."""
+    """Tokens a second of each model, ours and theirs, and how much faster ours are."""
     rows = [
-        [name, f"{found.tokens_per_second(name):,.0f}", _spread(timing, 1000 / found.tokens, 2)]
+        [
+            name,
+            str(found.threads[name]),
+            f"{found.tokens_per_second(name):,.0f}",
+            _spread(timing, 1000 / found.tokens, 2),
+        ]
         for name, timing in found.timings.items()
     ]
+    faster = {kind: ratio for kind in ("dense", "moe") if (ratio := found.times_as_fast(kind)) is not None}
     same = {True: "the same text from both", False: "NOT the same text from both", None: "nothing to compare with"}
     return [
         f"Generation with the cache, {found.tokens} tokens of one sequence: {same[found.same_text]}",
-        *aligned([["", "tokens/s", "ms a token"], *rows]),
+        *aligned([["", "threads", "tokens/s", "ms a token"], *rows]),
+        *(f"{kind}: {ratio:.2f} times as fast as Hugging Face, best against best" for kind, ratio in faster.items()),
         *(f"left out: {name}: {reason}" for name, reason in found.left_out.items()),
     ]
 

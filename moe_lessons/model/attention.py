@@ -1,9 +1,10 @@
 """Causal grouped-query attention (Ainslie et al., arXiv:2305.13245) with rotary positions."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +13,10 @@ from moe_lessons.config import ModelConfig
 from moe_lessons.model.cache import KVCache
 from moe_lessons.model.norm import JointRMSNorm, RMSNorm
 from moe_lessons.model.rope import Rotation, rotate
+
+# For few tokens and small matrices, beginning an operation takes longer than doing it.
+FEW = 8  # tokens
+SMALL = 1 << 20  # numbers in the three matrices of a layer
 
 
 class Projections(NamedTuple):
@@ -29,6 +34,7 @@ class Attention(nn.Module):
         super().__init__()
         heads = config.grouped_attention
         self.layer = layer
+        self.stacked: Tensor | None = None  # the matrices of query, key and value in one, inside `stacked_products`
         self.n_heads, self.n_kv_heads, self.head_dim = heads.sizes
         self.query = nn.Linear(config.dim, self.n_heads * self.head_dim, bias=False)
         self.key = nn.Linear(config.dim, self.n_kv_heads * self.head_dim, bias=False)
@@ -43,16 +49,50 @@ class Attention(nn.Module):
         queries, keys, values = self.project(hidden, by)
         if cache is not None:
             keys, values = cache.update(self.layer, keys, values)
-        mixed = attend(queries, keys, values)
-        return self.output(rearrange(mixed, "batch heads time head_dim -> batch time (heads head_dim)"))
+        mixed = attend(queries, keys, values) if keys.shape[2] == hidden.shape[1] else go_on(queries, keys, values)
+        return self.output(mixed.transpose(1, 2).flatten(2))  # batch time (heads head_dim)
 
     def project(self, hidden: Float[Tensor, "batch time dim"], by: Rotation) -> Projections:
         """Queries, keys and values by head, the first two turned by their positions."""
-        split = "batch time (heads head_dim) -> batch heads time head_dim"
-        queries = rearrange(self.query(hidden), split, head_dim=self.head_dim)
-        keys = rearrange(self.key(hidden), split, head_dim=self.head_dim)
-        values = rearrange(self.value(hidden), split, head_dim=self.head_dim)
-        return Projections(rotate(self.query_norm(queries), by), rotate(self.key_norm(keys), by), values)
+        if self.stacked is None:
+            parts = (self._by_head(product(hidden)) for product in (self.query, self.key, self.value))
+        else:
+            sizes = [self.n_heads, self.n_kv_heads, self.n_kv_heads]
+            parts = self._by_head(F.linear(hidden, self.stacked)).split(sizes, dim=1)
+        queries, keys, values = parts
+        queries, keys = self.query_norm(queries), self.key_norm(keys)
+        if hidden.shape[1] <= FEW:  # both in one turn
+            queries, keys = rotate(torch.cat([queries, keys], dim=1), by).split([self.n_heads, self.n_kv_heads], dim=1)
+            return Projections(queries, keys, values)
+        return Projections(rotate(queries, by), rotate(keys, by), values)
+
+    def _by_head(self, vectors: Float[Tensor, "batch time _"]) -> Float[Tensor, "batch heads time head_dim"]:
+        # einops would say it better, but for a single token it takes as long as the product before it.
+        batch, time, width = vectors.shape
+        return vectors.view(batch, time, width // self.head_dim, self.head_dim).transpose(1, 2)
+
+
+@contextmanager
+def stacked_products(model: nn.Module) -> Iterator[None]:
+    """Inside the block, which must leave the weights alone, a small layer's queries, keys and values are one product.
+
+    Layers whose products someone watches, or has replaced, are left as they are; so are large ones, where it would
+    save little and copy much.
+    """
+    layers = [module for module in model.modules() if isinstance(module, Attention) and _may_be_stacked(module)]
+    for layer in layers:
+        layer.stacked = torch.cat([part.weight.detach() for part in (layer.query, layer.key, layer.value)])
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.stacked = None
+
+
+def _may_be_stacked(layer: Attention) -> bool:
+    parts = (layer.query, layer.key, layer.value)
+    plain = all(type(part) is nn.Linear and not (part._forward_hooks or part._forward_pre_hooks) for part in parts)
+    return plain and sum(part.weight.numel() for part in parts) <= SMALL
 
 
 class JointNormAttention(Attention):
@@ -81,6 +121,25 @@ def attend(
         return F.scaled_dot_product_attention(queries, keys, values)
     visible = torch.ones(new, time, dtype=torch.bool, device=queries.device).tril(time - new)
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=visible)
+
+
+def go_on(
+    queries: Float[Tensor, "batch heads new head_dim"],
+    keys: Float[Tensor, "batch kv_heads time head_dim"],
+    values: Float[Tensor, "batch kv_heads time head_dim"],
+) -> Float[Tensor, "batch heads new head_dim"]:
+    """What `attend` returns where new < time, without a copy of the past for each query head.
+
+    Heads that share keys and values are asked like so many more positions of one head.
+    """
+    batch, heads, new, head_dim = queries.shape
+    kv_heads, time = keys.shape[1:3]
+    shared = queries.reshape(batch, kv_heads, heads // kv_heads * new, head_dim)
+    visible = None
+    if new > 1:
+        visible = torch.ones(new, time, dtype=torch.bool, device=queries.device).tril(time - new)
+        visible = visible.repeat(heads // kv_heads, 1)
+    return F.scaled_dot_product_attention(shared, keys, values, attn_mask=visible).reshape(queries.shape)
 
 
 def attention_weights(

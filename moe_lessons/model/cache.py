@@ -5,6 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
+from moe_lessons.model.rope import Rotation
+from moe_lessons.model.rope_scaling import position_rotation
 
 
 class Cache:
@@ -30,6 +32,9 @@ class Cache:
             torch.zeros((len(self.layers), batch_size, *heads, self.max_length, size), device=device, dtype=dtype)
             for *heads, size in self._sizes(config.attention)
         )
+        self._of_layer = {layer: tuple(kept[row] for kept in self._kept) for row, layer in enumerate(self.layers)}
+        # Once for all tokens to come, whose angles would take longer than their embedding.
+        self._rotation = position_rotation(torch.arange(self.max_length, device=device), config.attention)
 
     def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
         raise NotImplementedError
@@ -39,15 +44,25 @@ class Cache:
 
         `length` moves only in `advance`, once every layer has stored its share. Raises ValueError when full.
         """
-        end = self.length + new[0].shape[-2]
+        more = new[0].shape[-2]
+        end = self._end(more)
+        kept = self._of_layer[layer]
+        for room, entries in zip(kept, new, strict=True):
+            room.narrow(-2, self.length, more).copy_(entries)
+        return tuple(room.narrow(-2, 0, end) for room in kept)
+
+    def _end(self, new: int) -> int:
+        end = self.length + new
         if end > self.max_length:
             raise ValueError(
                 f"the cache has room for {self.max_length} positions, but {end} are needed; make it longer"
             )
-        row = self.layers.index(layer)
-        for kept, entries in zip(self._kept, new, strict=True):
-            kept[row][..., self.length : end, :] = entries
-        return tuple(kept[row][..., :end, :] for kept in self._kept)
+        return end
+
+    def rotation(self, new: int) -> Rotation:
+        """How the next `new` positions turn queries and keys. Raises ValueError where they have no room."""
+        here = slice(self.length, self._end(new))
+        return Rotation(self._rotation.cos[here], self._rotation.sin[here])
 
     def advance(self, new: int) -> None:
         """Count `new` positions as read."""

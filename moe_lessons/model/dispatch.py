@@ -142,3 +142,33 @@ def fastest(hidden: Tensor, experts: Tensor, gate_up: Tensor) -> str:
     if worth_sharing(experts.numel(), gate_up):
         return "fused"
     return "grouped" if aligned else "sorted"
+
+
+def one_by_one(
+    hidden: Float[Tensor, "tokens dim"],
+    experts: Int[Tensor, "tokens top_k"],
+    weights: Float[Tensor, "tokens top_k"],
+    gate_up: Float[Tensor, "experts twice_hidden dim"],
+    down: Float[Tensor, "experts dim hidden"],
+) -> Float[Tensor, "tokens dim"]:
+    """Take each token to its own experts: for so few that looking for them at every expert takes longer (see `few`).
+
+    No strategy for training, where each choice would get a gradient as large as the whole stack.
+    """
+    results = []
+    for token, chosen, shares in zip(hidden.split(1), experts.tolist(), weights.split(1), strict=True):
+        middle = gated(torch.cat([F.linear(token, gate_up[expert]) for expert in chosen])) * shares.T
+        first, *others = (F.linear(row, down[expert]) for row, expert in zip(middle.split(1), chosen, strict=True))
+        results.append(sum(others, start=first))
+    return torch.cat(results)
+
+
+def few(hidden: Tensor, experts: Tensor, gate_up: Tensor) -> bool:
+    """Whether `one_by_one` is the fastest: without gradients, on a CPU, for one token or some among many experts."""
+    return (
+        not torch.is_grad_enabled()
+        and hidden.is_cpu
+        and hidden.dtype == gate_up.dtype == torch.float32
+        and (len(hidden) == 1 or 0 < 3 * experts.numel() <= len(gate_up))
+        and not worth_sharing(experts.numel(), gate_up)
+    )

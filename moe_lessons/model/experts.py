@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from moe_lessons.model.dispatch import STRATEGIES, fastest
+from moe_lessons.model.dispatch import STRATEGIES, fastest, few, one_by_one
 
 
 class Experts(nn.Module):
@@ -32,7 +32,10 @@ class Experts(nn.Module):
         weights: Float[Tensor, "tokens top_k"],
     ) -> Float[Tensor, "tokens dim"]:
         """Sum over a token's chosen experts of weight * expert(token)."""
-        dispatch = STRATEGIES[self.strategy or fastest(hidden, experts, self.gate_up)]
+        if self.strategy is None and few(hidden, experts, self.gate_up):
+            dispatch = one_by_one
+        else:
+            dispatch = STRATEGIES[self.strategy or fastest(hidden, experts, self.gate_up)]
         if torch.compiler.is_compiling():
             # Shapes that depend on the choices would break the graph many times, and in float32 PyTorch's compiler
             # does not know the grouped product: the dispatch runs as it is, between two compiled parts.

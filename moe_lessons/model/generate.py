@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from moe_lessons.model.attention import stacked_products
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.transformer import Transformer
 
@@ -17,10 +18,7 @@ def next_token_distribution(
     the line belongs to it. Temperature 0 puts everything on the most likely token.
     Raises ValueError for a negative temperature or a top_p outside (0, 1].
     """
-    if temperature < 0:
-        raise ValueError(f"temperature is {temperature}, but must be 0 (always the likeliest token) or more")
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p is {top_p}, but must be above 0 and at most 1")
+    _check(temperature, top_p)
     if temperature == 0:
         return torch.zeros_like(logits).scatter(-1, logits.argmax(dim=-1, keepdim=True), 1.0)
     probabilities = (logits / temperature).softmax(dim=-1)
@@ -31,6 +29,25 @@ def next_token_distribution(
         probabilities = torch.zeros_like(probabilities).scatter(-1, order, ordered)
         probabilities = probabilities / probabilities.sum(dim=-1, keepdim=True)
     return probabilities
+
+
+def draw(
+    logits: Float[Tensor, "batch vocab"], generator: torch.Generator, temperature: float = 1.0, top_p: float = 1.0
+) -> Int[Tensor, "batch 1"]:
+    """A token for each sequence from its `next_token_distribution`; on the CPU, so that a seed means the same text
+    on every device. Raises ValueError as that does.
+    """
+    if temperature == 0:
+        _check(temperature, top_p)
+        return logits.argmax(dim=-1, keepdim=True)  # where no chance is involved, nothing need be drawn
+    return torch.multinomial(next_token_distribution(logits, temperature, top_p).cpu(), 1, generator=generator)
+
+
+def _check(temperature: float, top_p: float) -> None:
+    if temperature < 0:
+        raise ValueError(f"temperature is {temperature}, but must be 0 (always the likeliest token) or more")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p is {top_p}, but must be above 0 and at most 1")
 
 
 @torch.inference_mode()
@@ -52,14 +69,12 @@ def generate(
     generator = torch.Generator().manual_seed(seed)
     dtype = model.embedding.weight.dtype
     cache = make_cache(model.config, len(tokens), total, device=tokens.device, dtype=dtype) if use_cache else None
-    new = tokens
-    for _ in range(n_new):
-        logits = model(new if use_cache else tokens, cache)[:, -1]
-        distribution = next_token_distribution(logits.float(), temperature, top_p)
-        # Drawn on the CPU, so that a seed means the same text on every device.
-        new = torch.multinomial(distribution.cpu(), 1, generator=generator).to(tokens.device)
-        tokens = torch.cat([tokens, new], dim=1)
-    return tokens
+    written = [tokens]
+    with stacked_products(model):
+        for _ in range(n_new):
+            logits = model(written[-1] if use_cache else torch.cat(written, dim=1), cache)[:, -1]
+            written.append(draw(logits.float(), generator, temperature, top_p).to(tokens.device))
+    return torch.cat(written, dim=1)
 
 
 def require_room(model: Transformer, tokens: Int[Tensor, "batch time"], n_new: int) -> int:

@@ -61,15 +61,17 @@ class Router(FollowsRule, nn.Module):
         self.register_buffer("expert_bias", bias)
 
     def forward(self, hidden: Float[Tensor, "tokens dim"]) -> Routing:
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits = F.linear(hidden.float(), self.weight.float())
-            if self.noise_weight is not None and self.training:
-                spread = F.softplus(F.linear(hidden.float(), self.noise_weight.float()))
-                normal = torch.randn_like(logits) if self.draw is None else self.draw.normal(*logits.shape)
-                logits = logits + spread * normal.to(logits.device)
-            scores = self.rule.scores(logits)
-            experts = choose(self.preference(scores.detach()), self.rule.top_k)
-            return Routing(self.rule.weigh(scores.gather(1, experts)), experts, scores, logits)
+        if torch.is_autocast_enabled(hidden.device.type):
+            with torch.autocast(hidden.device.type, enabled=False):
+                return self.forward(hidden)
+        logits = F.linear(hidden.float(), self.weight.float())
+        if self.noise_weight is not None and self.training:
+            spread = F.softplus(F.linear(hidden.float(), self.noise_weight.float()))
+            normal = torch.randn_like(logits) if self.draw is None else self.draw.normal(*logits.shape)
+            logits = logits + spread * normal.to(logits.device)
+        scores = self.rule.scores(logits)
+        experts = choose(self.preference(scores.detach()), self.rule.top_k)
+        return Routing(self.rule.weigh(scores.gather(1, experts)), experts, scores, logits)
 
     def preference(self, scores: Float[Tensor, "tokens experts"]) -> Float[Tensor, "tokens experts"]:
         """What the choice goes by: scores with the bias, and -inf outside the groups that a token may choose from."""

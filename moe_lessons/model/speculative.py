@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from moe_lessons.model.attention import stacked_products
 from moe_lessons.model.cache import Cache, make_cache
 from moe_lessons.model.generate import next_token_distribution, require_room
 from moe_lessons.model.transformer import Transformer
@@ -111,13 +112,19 @@ class Drafter:
         model, read = self.model, self.cache.length
         self.hidden = torch.cat([self.hidden, hidden], dim=1)
         end = tokens.shape[1] - 1  # positions whose hidden state is known
-        by = model.rotation(read, end)
+        by = self.cache.rotation(end - read)
         stream, drafts, distributions = self.hidden, [], []
         for depth, module in enumerate(self.modules):
             following = torch.cat([tokens, *drafts], dim=1)[:, read + depth + 1 :]
             stream = module(stream, model.embedding(following), by, self.cache)
             distribution = next_token_distribution(model.head(stream[:, -1]).float(), temperature, top_p).cpu()
-            drafts.append(torch.multinomial(distribution, 1, generator=generator).to(tokens.device))
+            # Without chance, all is on one token, and it need not be drawn.
+            draft = (
+                distribution.argmax(dim=-1, keepdim=True)
+                if temperature == 0
+                else torch.multinomial(distribution, 1, generator=generator)
+            )
+            drafts.append(draft.to(tokens.device))
             distributions.append(distribution)
         self.cache.advance(end - read)
         # The deepest module saw no guess up to this position; a shallower one up to a later one, which is read again.
@@ -165,21 +172,22 @@ def speculate(
     def append(*new: int) -> Tensor:
         return torch.cat([tokens, tokens.new_tensor([new])], dim=1)
 
-    if n_new:
-        hidden = model.read(tokens, cache)
-        tokens = append(_draw(distributions(hidden[:, -1:])[0], generator))
-    while tokens.shape[1] < total:
-        drafts, drafted_from = drafter.draft(tokens, hidden, generator, temperature, top_p)
-        known = tokens.shape[1]
-        useful = total - known - 1  # the pass itself gives one more token
-        drafts, drafted_from = drafts[:useful], drafted_from[:useful]
-        hidden = model.read(torch.cat([tokens[:, -1:], drafts[None].to(tokens.device)], dim=1), cache)
-        verdict = judge(drafts, drafted_from, distributions(hidden), generator)
-        steps.append(Step(known, drafts.tolist(), *verdict))
-        tokens = append(*drafts[: verdict.accepted].tolist(), verdict.token)
-        # What was read of refused drafts is forgotten; the new token itself has not been read yet.
-        cache.truncate(known + verdict.accepted)
-        hidden = hidden[:, : verdict.accepted + 1]
+    with stacked_products(model):
+        if n_new:
+            hidden = model.read(tokens, cache)
+            tokens = append(_draw(distributions(hidden[:, -1:])[0], generator))
+        while tokens.shape[1] < total:
+            drafts, drafted_from = drafter.draft(tokens, hidden, generator, temperature, top_p)
+            known = tokens.shape[1]
+            useful = total - known - 1  # the pass itself gives one more token
+            drafts, drafted_from = drafts[:useful], drafted_from[:useful]
+            hidden = model.read(torch.cat([tokens[:, -1:], drafts[None].to(tokens.device)], dim=1), cache)
+            verdict = judge(drafts, drafted_from, distributions(hidden), generator)
+            steps.append(Step(known, drafts.tolist(), *verdict))
+            tokens = append(*drafts[: verdict.accepted].tolist(), verdict.token)
+            # What was read of refused drafts is forgotten; the new token itself has not been read yet.
+            cache.truncate(known + verdict.accepted)
+            hidden = hidden[:, : verdict.accepted + 1]
     return Speculation(tokens, steps)
 
 

@@ -72,7 +72,8 @@ class Transformer(nn.Module):
                 f"the text has {end} tokens, but the model reads at most max_length = {self.config.max_length}; "
                 "shorten the text"
             )
-        hidden, by = self.embedding(tokens), self.rotation(past, end)
+        hidden = self.embedding(tokens)
+        by = self.rotation(past, end) if cache is None else cache.rotation(tokens.shape[1])
         for block in self.blocks:
             hidden = block(hidden, by, cache)
         if cache is not None:

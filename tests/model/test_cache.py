@@ -38,3 +38,17 @@ def test_a_shortened_cache_is_one_that_never_read_the_rest(attention):
     for wrong in (-1, 13):
         with pytest.raises(ValueError, match="holds 12 positions"):
             cache.truncate(wrong)
+
+
+@pytest.mark.parametrize("attention", [USUAL, AttentionConfig(n_heads=4, n_kv_heads=2)], ids=["latent", "grouped"])
+def test_a_cache_turns_its_next_positions_as_the_model_does_to_the_bit(attention):
+    config = model_config(attention)
+    model, cache = Transformer(config), make_cache(config, max_length=20)
+    for new in (7, 1, 3):
+        for mine, right in zip(cache.rotation(new), model.rotation(cache.length, cache.length + new), strict=True):
+            assert torch.equal(mine, right)
+        cache.advance(new)
+    cache.truncate(4)
+    assert torch.equal(cache.rotation(2).sin, model.rotation(4, 6).sin)
+    with pytest.raises(ValueError, match="room for 20 positions, but 21"):
+        cache.rotation(17)

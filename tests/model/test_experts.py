@@ -11,7 +11,7 @@ from torch import Tensor
 
 from moe_lessons.config import MoEConfig
 from moe_lessons.model import fused_dispatch
-from moe_lessons.model.dispatch import STRATEGIES, fastest
+from moe_lessons.model.dispatch import STRATEGIES, fastest, few, one_by_one
 from moe_lessons.model.experts import Experts
 from moe_lessons.model.moe import MoE
 
@@ -250,3 +250,38 @@ def test_a_layer_runs_in_double_precision_and_under_autocast(autocast):
 def test_an_unknown_strategy_is_refused_by_name():
     with pytest.raises(ValueError, match="'magic'.*sorted"):
         Experts(2, 4, 4, strategy="magic")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+def test_one_by_one_gives_the_slow_sum(n_tokens, n_experts, top_k, seed):
+    tensors = case(n_tokens, n_experts, min(top_k, n_experts), seed)
+    with torch.inference_mode():
+        assert torch.allclose(one_by_one(*tensors), dense_sum(*tensors), atol=1e-5)
+
+
+def test_few_tokens_without_gradients_go_one_by_one():
+    def goes(n_tokens: int, n_experts: int = 12, dim: int = 16, **kind) -> bool:
+        hidden, stack = torch.empty(n_tokens, dim, **kind), torch.empty(n_experts, 2 * WIDTH, dim, **kind)
+        return few(hidden, torch.empty(n_tokens, 2).long(), stack)
+
+    assert not goes(1)  # gradients are recorded
+    with torch.no_grad():
+        assert goes(1) and goes(2) and not goes(3)  # each chooses two of twelve
+        assert goes(1, n_experts=2)
+        assert not goes(0)
+        assert not goes(1, dtype=torch.bfloat16) and not goes(1, device="meta")
+        assert not goes(1, dim=20_000)  # matrices that take long to read: one thread to an expert
+
+
+def test_a_layer_gives_one_token_what_it_gives_it_among_others():
+    torch.manual_seed(0)
+    layer = Experts(6, DIM, WIDTH)
+    hidden, experts, weights, *stacks = case(9, 6, 2)
+    layer.gate_up.data, layer.down.data = stacks
+    right = layer(hidden, experts, weights)
+    with torch.no_grad():
+        for row in range(9):
+            own = slice(row, row + 1)
+            assert torch.allclose(layer(hidden[own], experts[own], weights[own]), right[own], atol=1e-6)
+        assert layer(hidden[:0], experts[:0], weights[:0]).shape == (0, DIM)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moe_lessons.model.generate import next_token_distribution
+from moe_lessons.model.generate import draw, next_token_distribution
 
 
 @settings(max_examples=50, deadline=None)
@@ -22,7 +22,25 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(values, top_p, temperature)
     assert (full[~chosen] <= weakest + 1e-12).all()
 
 
-@pytest.mark.parametrize(("temperature", "top_p"), [(-1.0, 1.0), (1.0, 0.0), (1.0, 1.5)])
+@pytest.mark.parametrize(("temperature", "top_p"), [(-1.0, 1.0), (1.0, 0.0), (1.0, 1.5), (0.0, 0.0)])
 def test_impossible_sampling_settings_are_refused(temperature, top_p):
     with pytest.raises(ValueError, match="must be"):
         next_token_distribution(torch.zeros(3), temperature, top_p)
+    with pytest.raises(ValueError, match="must be"):
+        draw(torch.zeros(1, 3), torch.Generator(), temperature, top_p)
+
+
+def test_a_seed_draws_what_multinomial_draws_from_the_distribution():
+    logits = torch.randn(4, 50, generator=torch.Generator().manual_seed(1))
+    for temperature, top_p in ((1.0, 1.0), (0.7, 0.9)):
+        mine, right = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
+        for _ in range(20):
+            expected = torch.multinomial(next_token_distribution(logits, temperature, top_p), 1, generator=right)
+            assert torch.equal(draw(logits, mine, temperature, top_p), expected)
+
+
+def test_without_chance_the_likeliest_is_drawn_and_of_equals_the_one_that_all_probability_is_on():
+    logits = torch.tensor([[0.0, 2.0, 1.0], [3.0, 3.0, 3.0]])
+    drawn = draw(logits, torch.Generator(), temperature=0.0)
+    assert drawn[0].tolist() == [1]
+    assert torch.equal(drawn, next_token_distribution(logits, 0.0).argmax(dim=-1, keepdim=True))
