@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from moe_lessons.benchmark import generation_speed
+from moe_lessons.benchmark import generation_speed, tables
 from moe_lessons.benchmark.generation_speed import Generation, with_threads
 from moe_lessons.benchmark.timing import Timing
-from moe_lessons.commands import bench
 
 CPU = torch.device("cpu")
 
@@ -49,6 +48,6 @@ def test_the_best_of_ours_is_compared_with_the_best_of_theirs():
     assert found.tokens_per_second("dense") == 200
     assert found.times_as_fast("dense") == 2.5
     assert found.times_as_fast("moe") is None
-    lines = bench.generation_lines(found)
+    lines = tables.generation_lines(found)
     assert lines[-1] == "dense: 2.50 times as fast as Hugging Face, best against best"
     assert lines[2].split() == ["dense", "1", "200", "5.00", "(5.00-5.00)"]
