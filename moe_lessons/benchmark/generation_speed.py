@@ -21,8 +21,8 @@ KINDS = ("dense", "moe")
 class Generation(NamedTuple):
     """The seconds of each way to write `tokens` tokens; `same_text` where Hugging Face's were ours.
 
-    Small products may take longer on all threads than on one, so each way has the number of threads that is best
-    for it.
+    Small products may take longer on all threads than on one, so each way is given the number of threads that is best
+    for it. (Our own `generate` uses one for a small model, however many it is given.)
     """
 
     timings: dict[str, Timing]
