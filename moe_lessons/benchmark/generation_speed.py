@@ -21,8 +21,8 @@ KINDS = ("dense", "moe")
 class Generation(NamedTuple):
     """The seconds of each way to write `tokens` tokens; `same_text` where Hugging Face's were ours.
 
-    Small products may take longer on all threads than on one, so each way has the number of threads that is best
-    for it.
+    Small products may take longer on all threads than on one, so each way is given the number of threads that is best
+    for it. (Our own `generate` uses one for a small model, however many it is given.)
     """
 
     timings: dict[str, Timing]
@@ -59,9 +59,9 @@ def compare(rounds: int, device: torch.device, *, quick: bool = False) -> Genera
     texts = {name: way() for name, way in ways.items()}
     same = [bool(torch.equal(text, texts[name.partition(",")[0]])) for name, text in texts.items() if "," in name]
     counts = sorted({1, torch.get_num_threads()}) if device.type == "cpu" else [torch.get_num_threads()]
-    each = {(name, count): partial(with_threads, count, way) for name, way in ways.items() for count in counts}
+    each = {f"{name} {count}": partial(with_threads, count, way) for name, way in ways.items() for count in counts}
     found = interleaved(each, rounds, warmup=1)
-    by_way = {name: {count: found[name, count] for count in counts} for name in ways}
+    by_way = {name: {count: found[f"{name} {count}"] for count in counts} for name in ways}
     best = {name: min(counts, key=lambda count: by_way[name][count].median) for name in ways}
     timings = {name: by_way[name].pop(best[name]) for name in ways}
     return Generation(timings, n_new, all(same) if same else None, left_out, best, by_way)

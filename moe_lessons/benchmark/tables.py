@@ -122,7 +122,7 @@ def generation_lines(found: "Generation") -> list[str]:
     same = {True: "the same text from both", False: "NOT the same text from both", None: "nothing to compare with"}
     return [
         f"Generation with the cache, {found.tokens} tokens of one sequence: {same[found.same_text]}",
-        *aligned([["", "threads", "tokens/s", "ms a token"], *rows]),
+        *aligned([["", "threads given", "tokens/s", "ms a token"], *rows]),
         *(f"{kind}: {ratio:.2f} times as fast as Hugging Face, best against best" for kind, ratio in faster.items()),
         *(f"left out: {name}: {reason}" for name, reason in found.left_out.items()),
     ]

@@ -58,11 +58,12 @@ class Attention(nn.Module):
             parts = (self._by_head(product(hidden)) for product in (self.query, self.key, self.value))
         else:
             sizes = [self.n_heads, self.n_kv_heads, self.n_kv_heads]
-            parts = self._by_head(F.linear(hidden, self.stacked)).split(sizes, dim=1)
+            parts = self._by_head(F.linear(hidden, self.stacked)).split_with_sizes(sizes, dim=1)
         queries, keys, values = parts
         queries, keys = self.query_norm(queries), self.key_norm(keys)
         if hidden.shape[1] <= FEW:  # both in one turn
-            queries, keys = rotate(torch.cat([queries, keys], dim=1), by).split([self.n_heads, self.n_kv_heads], dim=1)
+            both = rotate(torch.cat([queries, keys], dim=1), by)
+            queries, keys = both.split_with_sizes([self.n_heads, self.n_kv_heads], dim=1)
             return Projections(queries, keys, values)
         return Projections(rotate(queries, by), rotate(keys, by), values)
 

@@ -156,9 +156,10 @@ def one_by_one(
     No strategy for training, where each choice would get a gradient as large as the whole stack.
     """
     results = []
-    for token, chosen, shares in zip(hidden.split(1), experts.tolist(), weights.split(1), strict=True):
-        middle = gated(torch.cat([F.linear(token, gate_up[expert]) for expert in chosen])) * shares.T
-        first, *others = (F.linear(row, down[expert]) for row, expert in zip(middle.split(1), chosen, strict=True))
+    for token, chosen in enumerate(experts.tolist()):
+        row = hidden[token : token + 1]
+        middle = gated(torch.cat([F.linear(row, gate_up[expert]) for expert in chosen])) * weights[token, :, None]
+        first, *others = [F.linear(middle[i : i + 1], down[expert]) for i, expert in enumerate(chosen)]
         results.append(sum(others, start=first))
     return torch.cat(results)
 

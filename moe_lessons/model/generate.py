@@ -1,12 +1,20 @@
 """Writing text: temperature, top-p and the key-value cache."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from moe_lessons.model.attention import stacked_products
 from moe_lessons.model.cache import make_cache
+from moe_lessons.model.threads import one_thread
 from moe_lessons.model.transformer import Transformer
+
+# Up to here a second thread would not pay: numbers of the largest matrix, and tokens that pass through it at once.
+SMALL = 1 << 18
+FEW = 4
 
 
 def next_token_distribution(
@@ -50,6 +58,18 @@ def _check(temperature: float, top_p: float) -> None:
         raise ValueError(f"top_p is {top_p}, but must be above 0 and at most 1")
 
 
+@contextmanager
+def ready_to_write(model: Transformer, tokens_at_once: int) -> Iterator[None]:
+    """Inside the block, which must leave the weights alone, passes over few tokens of a small model take less time.
+
+    What they compute is the same up to rounding.
+    """
+    config = model.config
+    small = config.dim * max(config.vocab_size, config.hidden_dim) <= SMALL and tokens_at_once <= FEW
+    with stacked_products(model), one_thread(small and model.embedding.weight.is_cpu):
+        yield
+
+
 @torch.inference_mode()
 def generate(
     model: Transformer,
@@ -70,7 +90,7 @@ def generate(
     dtype = model.embedding.weight.dtype
     cache = make_cache(model.config, len(tokens), total, device=tokens.device, dtype=dtype) if use_cache else None
     written = [tokens]
-    with stacked_products(model):
+    with ready_to_write(model, len(tokens) if use_cache else total * len(tokens)):
         for _ in range(n_new):
             logits = model(written[-1] if use_cache else torch.cat(written, dim=1), cache)[:, -1]
             written.append(draw(logits.float(), generator, temperature, top_p).to(tokens.device))

@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from moe_lessons.model.attention import stacked_products
 from moe_lessons.model.cache import Cache, make_cache
-from moe_lessons.model.generate import next_token_distribution, require_room
+from moe_lessons.model.generate import next_token_distribution, ready_to_write, require_room
 from moe_lessons.model.transformer import Transformer
 
 
@@ -172,7 +171,7 @@ def speculate(
     def append(*new: int) -> Tensor:
         return torch.cat([tokens, tokens.new_tensor([new])], dim=1)
 
-    with stacked_products(model):
+    with ready_to_write(model, n_drafts + 1):
         if n_new:
             hidden = model.read(tokens, cache)
             tokens = append(_draw(distributions(hidden[:, -1:])[0], generator))

@@ -3,6 +3,7 @@
 import ctypes
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -49,6 +50,24 @@ def side_by_side(work: Callable[[Iterator[Job]], None], jobs: Sequence[Job]) -> 
         start(_OnThread(on_thread), None, torch.get_num_threads(), 0)
     if errors:
         raise errors[0]
+
+
+@contextmanager
+def one_thread(wanted: bool = True) -> Iterator[None]:
+    """Inside the block, PyTorch works for this thread of Python on one of its own; not `wanted`, nothing changes.
+
+    For products so small that handing them out takes longer than they do, the more so on a busy machine, where the
+    others come late. Afterwards there are as many as before.
+    """
+    before = torch.get_num_threads()
+    if not wanted or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @cache

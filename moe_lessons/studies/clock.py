@@ -2,7 +2,7 @@
 
     python -m moe_lessons.studies.clock --seconds 75 300 --seeds 3 --out data/studies/clock.json
 
-makes the record that lesson 07 reads, on a machine with two cores and nothing else to do. Side by side, because a
+makes the record (no lesson reads one yet), on a machine with two cores and nothing else to do. Side by side, because a
 machine's speed drifts: what slows one slows the other. Each has a learning rate that follows its clock, so that a race
 of 300 seconds is not the continuation of one of 75. Stopped and started again, it goes on with what is missing.
 """

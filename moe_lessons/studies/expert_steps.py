@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python -m moe_lessons.studies.expert_steps --steps 240 --seeds 2 \
         --out data/studies/expert-steps.json
 
-makes the record that lesson 07 reads. Steps, not seconds: what a step of each kind takes, `moe-lessons bench --only
+makes the record (no lesson reads one yet). Steps, not seconds: what a step of each kind takes, `moe-lessons bench --only
 training` measures side by side. Stopped and started again, it goes on with what is missing.
 """
 

@@ -125,8 +125,8 @@ class Muon(_Uncompiled, Optimizer):
     torch.optim.Muon takes no stacks.
 
     A step costs as much after few tokens as after many, and an expert sees few. In a group with `every` = n, gradients
-    add up, and a parameter steps every n-th time, on their sum. The sum is a memory already, so such a group is better
-    off with little momentum or none. Its parameters take turns, so that one step takes as long as another.
+    add up, and a parameter steps every n-th time, on their sum. The sum is a memory already, so such a group wants
+    little momentum or none. Its parameters take turns, so that one step takes as long as another.
     """
 
     def __init__(

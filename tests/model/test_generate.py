@@ -4,8 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import small_model, some_tokens
 
-from moe_lessons.model.generate import draw, next_token_distribution
+from moe_lessons.model import generate as generation
+from moe_lessons.model.generate import draw, generate, next_token_distribution
 
 
 @settings(max_examples=50, deadline=None)
@@ -44,3 +46,29 @@ def test_without_chance_the_likeliest_is_drawn_and_of_equals_the_one_that_all_pr
     drawn = draw(logits, torch.Generator(), temperature=0.0)
     assert drawn[0].tolist() == [1]
     assert torch.equal(drawn, next_token_distribution(logits, 0.0).argmax(dim=-1, keepdim=True))
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_small_model_writes_a_sequence_on_one_thread_and_anything_larger_on_all(monkeypatch):
+    model, seen = small_model().eval(), []
+    model.norm.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+
+    def threads(n_sequences: int, **arguments) -> set[int]:
+        seen.clear()
+        generate(model, some_tokens(model.config, n_sequences, 3), 2, **arguments)
+        return set(seen)
+
+    assert threads(1) == {1}
+    assert threads(5) == threads(1, use_cache=False) == {2}
+    monkeypatch.setattr(generation, "SMALL", 10)
+    assert threads(1) == {2}
+    assert torch.get_num_threads() == 2
+    assert all(block.attention.stacked is None for block in model.blocks)

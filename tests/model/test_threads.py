@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from moe_lessons.device import keep_freed_memory
 from moe_lessons.model import threads
-from moe_lessons.model.threads import side_by_side
+from moe_lessons.model.threads import one_thread, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +137,17 @@ print(kept - held())
 def test_freed_memory_that_was_kept_goes_back_to_the_system_when_asked():
     done = subprocess.run([sys.executable, "-c", GIVES_BACK], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 200 * 1024  # of 300 MB, in KB
+
+
+def test_one_thread_is_for_the_block_alone_errors_included():
+    with one_thread():
+        assert torch.get_num_threads() == 1
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    with one_thread(wanted=False):
+        assert torch.get_num_threads() == 2
+    with pytest.raises(ZeroDivisionError), one_thread():
+        print(1 / 0)
+    assert torch.get_num_threads() == 2

@@ -1,0 +1,46 @@
+"""Lesson 07's races by the clock: what a run writes down, and what is still to be run."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_run import sums
+
+from moe_lessons.accounting import count_parameters
+from moe_lessons.studies import clock
+from moe_lessons.text.own_text import text_corpus
+from moe_lessons.training.recipes import recipe
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("arm", clock.ARMS)
+def test_a_run_says_what_it_did(arm, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "cache"))
+    corpus = text_corpus(sums(tmp_path), vocab_size=300)
+    found = clock.run(arm, 1.0, 0, corpus)
+    step, seconds, loss = found["held_out"][-1]
+    assert step == found["steps"] == found["curve"][-1][0] and found["tokens"] == step * 8 * 256
+    assert seconds >= 1.0 and loss == pytest.approx(sum(found["losses"].values()) / len(found["losses"]), abs=1e-4)
+
+
+def test_the_models_do_the_same_work_on_a_token():
+    configs = []
+    for kind, mixture, _ in clock.ARMS.values():
+        config = recipe(kind).model
+        if config.moe:
+            config = replace(config, moe=replace(config.moe, **mixture))
+        configs.append(config)
+    active = [count_parameters(config).active for config in configs]
+    assert max(active) < 1.01 * min(active)
+
+
+def test_what_is_there_is_not_run_again():
+    there = [{"seconds": 75.0, "seed": 0}, {"seconds": 300.0, "seed": 1}]
+    assert clock.missing(there, [300, 75], 2) == [(75, 1), (300, 0)]
