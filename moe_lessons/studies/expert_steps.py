@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python -m moe_lessons.studies.expert_steps --steps 240 --seeds 2 \
         --out data/studies/expert-steps.json
 
-makes the record (no lesson reads one yet). Steps, not seconds: what a step of each kind takes, `moe-lessons bench --only
-training` measures side by side. Stopped and started again, it goes on with what is missing.
+makes the record (no lesson reads one yet). Steps, not seconds: what a step of each kind takes is measured side by side
+by `moe-lessons bench --only training`. Stopped and started again, it goes on with what is missing.
 """
 
 import argparse
