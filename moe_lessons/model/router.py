@@ -6,6 +6,7 @@ scores, for the bias that chooses but never weighs, and for the choice within fe
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch.nn import functional as F
 
 from moe_lessons.config import MoEConfig
 from moe_lessons.routing_rule import FollowsRule
+
+FEW = 16  # tokens: for no more a sort takes no longer than the k best
 
 
 class Routing(NamedTuple):
@@ -109,12 +112,12 @@ def choose(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "
     >>> choose(torch.tensor([[0.1, 0.7, 0.2, 0.7]]), top_k=2)
     tensor([[1, 3]])
     """
-    if scores.device.type == "cpu" and not torch.compiler.is_compiling():
-        best = scores.topk(min(top_k + 1, scores.shape[1]))
+    if scores.is_cpu and not torch.compiler.is_compiling():
+        best = scores.topk(min(top_k + 1, scores.shape[1])) if len(scores) > FEW else None
         # Where the best and the first that is left out all differ, there is one order only, found in half the time.
-        if best.values.shape[1] > 1 and (best.values[:, 1:] < best.values[:, :-1]).all():
+        if best and best.values.shape[1] > 1 and (best.values[:, 1:] < best.values[:, :-1]).all():
             return best.indices[:, :top_k]
-        if scores.isnan().any():
+        if scores.numel() and isnan(scores.max().item()):
             raise ValueError("the router's scores are not numbers (nan); the model is broken or was trained too fast")
     # A stable sort, for what topk does with ties is nobody's promise.
     return scores.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
