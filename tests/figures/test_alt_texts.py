@@ -31,6 +31,7 @@ from moe_lessons.figures import (
     loads,
     placement,
     plane,
+    race,
     routing,
     speculation,
     training,
@@ -158,6 +159,11 @@ SAMPLES = {
         BEST, [np.array([0]), *[np.array([], int)] * 5], PIECES, TITLE
     ),
     "token_view.draw_tokens": lambda: token_view.picture.draw_tokens(PIECES, TITLE, {"json": 2.5}),
+    "race.draw_race": lambda: race.draw_race(
+        {name: [race.Course({"seconds": [0, 10]}, [4.0, end])] for name, end in (("dense", 3.0), ("sparse", 2.9))},
+        TITLE,
+        {"seconds": "seconds"},
+    ),
     "placement.draw_placement": lambda: placement.draw_placement(np.array([[0, 1], [2, 0]]), LOADS[:, :2], TITLE),
     "lesson_15.draw_journeys": lambda: lesson_15.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
     "lesson_15.draw_traffic": lambda: lesson_15.draw_traffic(
