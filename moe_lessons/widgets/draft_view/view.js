@@ -1,5 +1,6 @@
 import { choice, element, listen, messageLine, onFrame, openView, slider, visible } from "../shared/common.js";
-import { arrow, player, putter } from "../shared/habits.js";
+import { putter } from "../shared/habits.js";
+import { makeStepper } from "../shared/stepper.js";
 import { chipsOf, endOf, eventsOf, nearest, story, totalsOf } from "./rule.js";
 
 /** @type {[string, number][]} */
@@ -26,6 +27,15 @@ function render({ model, el }) {
   const record = () => records[Math.min(model.get("record"), records.length - 1)];
   const last = () => eventsOf(record().steps).length;
   const put = putter(model);
+  const pace = choice({ label: "Pace", names: PACES.map(([name]) => name), value: 1, change: () => {} });
+  const walk = makeStepper({
+    model,
+    put,
+    last,
+    pace: () => PACES[pace.select.selectedIndex][1],
+    one: "event",
+    look: "moe-draft-text",
+  });
 
   // ---- knobs
   const values = KNOBS.map((_, knob) => [...new Set(records.map(({ knobs }) => knobs[knob]))]);
@@ -33,7 +43,7 @@ function render({ model, el }) {
     choice({
       label,
       names: values[knob].map(String),
-      change: (i) => (film.stop(), choose(nearest(records, model.get("record"), knob, values[knob][i]))),
+      change: (i) => (walk.stop(), choose(nearest(records, model.get("record"), knob, values[knob][i]))),
     }),
   );
   selects.forEach(({ root }, knob) => (root.hidden = values[knob].length < 2));
@@ -44,46 +54,19 @@ function render({ model, el }) {
     model.set("record", to);
     put("at", whole ? eventsOf(records[to].steps).length : 0);
   };
-  const move = (to) => (film.stop(), put("at", Math.max(0, Math.min(last(), to))));
   const passOf = (at) => eventsOf(record().steps)[at - 1]?.pass ?? -1;
-  const button = (label, words, onclick) =>
-    element("button", { type: "button", "aria-label": words, title: words, onclick }, label);
-  const [back, step] = [
-    button("◀ Back", "One event back (left arrow)", () => move(model.get("at") - 1)),
-    button("Step ▶", "One event on (right arrow)", () => move(model.get("at") + 1)),
-  ];
   const time = slider({
     label: "Pass",
     min: 0,
     max: 1,
     value: 0,
-    change: (passes) => move(endOf(record().steps, passes)),
+    change: (passes) => walk.move(endOf(record().steps, passes)),
   });
-  const pace = choice({ label: "Pace", names: PACES.map(([name]) => name), value: 1, change: () => {} });
   const plain = element("input", { type: "checkbox", onchange: () => el.classList.toggle("plain", plain.checked) });
-
-  const film = player(
-    () => {
-      if (model.get("at") >= last()) put("at", 0);
-      return () => {
-        const at = model.get("at");
-        if (at >= last()) return undefined;
-        put("at", at + 1);
-        return PACES[pace.select.selectedIndex][1];
-      };
-    },
-    { wait: 150, "aria-label": "Play or pause (space)", title: "Play or pause (space)" },
-  );
 
   // ---- what is seen
   const { line, say } = messageLine();
   const totals = element("div", { class: "moe-counts" });
-  const strip = element("div", {
-    class: "moe-draft-text",
-    tabindex: 0,
-    role: "group",
-    "aria-label": "The text; arrow keys step through the events, space plays, Home and End jump",
-  });
   const words = element("div", { class: "moe-note", "aria-live": "polite" });
   const bars = element("div", { class: "moe-odds", role: "img" });
   const legend = element(
@@ -99,33 +82,17 @@ function render({ model, el }) {
     element(
       "div",
       { class: "moe-row moe-drive" },
-      back,
-      film.button,
-      step,
+      ...walk.buttons,
       time.root,
       pace.root,
       element("label", { class: "moe-knob" }, plain, "only what stays"),
     ),
     totals,
-    strip,
+    walk.strip,
     words,
     bars,
     legend,
   );
-  strip.addEventListener("keydown", (event) => {
-    const at = model.get("at");
-    const way = arrow(event);
-    const to = way ? at + way : { Home: 0, End: last() }[event.key];
-    if (to !== undefined) move(to);
-    else if (event.key === " ") film.toggle();
-    else return;
-    event.preventDefault();
-  });
-  strip.addEventListener("click", (event) => {
-    /** @type {HTMLElement} */
-    const chip = /** @type {HTMLElement} */ (event.target).closest("[data-at]");
-    if (chip) move(Number(chip.dataset.at));
-  });
 
   const draw = onFrame(() => {
     const [at, { steps, knobs }] = [Math.min(model.get("at"), last()), record()];
@@ -133,7 +100,7 @@ function render({ model, el }) {
     selects.forEach(({ select }, knob) => (select.selectedIndex = values[knob].indexOf(knobs[knob])));
     time.input.max = steps.length;
     time.set(passOf(at) + 1);
-    [back.disabled, step.disabled] = [at === 0, at === last()];
+    walk.show(at);
     const totals = totalsOf(steps, at);
     drawTotals(totals, totalsOf(steps, endOf(steps, totals.passes)));
     drawText(at);
@@ -166,6 +133,7 @@ function render({ model, el }) {
       node.dataset.at = made;
       node.title = `${text}: ${WORDS[kind]}`;
     });
+    const { strip } = walk;
     if (strip.children.length !== chips.length) strip.replaceChildren(...nodes.slice(0, chips.length));
     // Scroll inside the strip only; the page stays where the reader has put it.
     strip.scrollTop = strip.scrollHeight;
@@ -196,7 +164,7 @@ function render({ model, el }) {
 
   const silence = listen(model, { "change:record": draw, "change:at": draw, "change:message": draw });
   draw();
-  return () => (film.stop(), silence());
+  return () => (walk.stop(), silence());
 }
 
 export default { render };

@@ -2,7 +2,8 @@
 
 import { choice, element, messageLine, numbers, onFrame, openView, slider, visible } from "../shared/common.js";
 import { expertColors, inkOn } from "../shared/expert_colors.js";
-import { arrow, follow, player, putter } from "../shared/habits.js";
+import { follow, putter } from "../shared/habits.js";
+import { makeStepper } from "../shared/stepper.js";
 import { makeRates } from "./rates.js";
 import { hitRates, loadsUntil, POLICIES, replay, story } from "./rule.js";
 
@@ -28,13 +29,13 @@ function render({ model, el }) {
   };
 
   // ---- what is turned
-  const move = (to) => (film.stop(), put("at", Math.max(0, Math.min(length(), to))));
+  const walk = makeStepper({ model, put, last: length, pace: () => PACE, one: "token", look: "moe-slots-text" });
   const knobs = {
     text: choice({
       label: "Text",
       names,
       change: (i) => {
-        film.stop();
+        walk.stop();
         const whole = model.get("at") >= length();
         model.set("at", 0); // valid in every text
         model.set("text", i);
@@ -67,38 +68,14 @@ function render({ model, el }) {
       show: (i) => String(layers[i]),
       change: (i) => put("layer", layers[i]),
     }),
-    at: slider({ label: "Token", min: 0, max: 1, value: 0, change: move }),
+    at: slider({ label: "Token", min: 0, max: 1, value: 0, change: walk.move }),
   };
   knobs.text.root.hidden = names.length < 2;
   knobs.layer.root.hidden = layers.length < 2;
-  const button = (label, words, onclick) =>
-    element("button", { type: "button", "aria-label": words, title: words, onclick }, label);
-  const [back, step] = [
-    button("◀ Back", "Back one token (left arrow)", () => move(model.get("at") - 1)),
-    button("Step ▶", "Step one token on (right arrow)", () => move(model.get("at") + 1)),
-  ];
-  const film = player(
-    () => {
-      if (model.get("at") >= length()) put("at", 0);
-      return () => {
-        const at = model.get("at");
-        if (at >= length()) return undefined;
-        put("at", at + 1);
-        return PACE;
-      };
-    },
-    { wait: 150, "aria-label": "Play or pause (space)", title: "Play or pause (space)" },
-  );
 
   // ---- what is seen
   const { line, say } = messageLine();
   const counts = element("div", { class: "moe-counts" });
-  const strip = element("div", {
-    class: "moe-slots-text",
-    tabindex: 0,
-    role: "group",
-    "aria-label": "The text; arrow keys step through its tokens, space plays, Home and End jump",
-  });
   const words = element("div", { class: "moe-note", "aria-live": "polite" });
   const shelf = element("div", { class: "moe-shelf", role: "img" });
   const away = element("div", { class: "moe-away", role: "img" });
@@ -116,9 +93,9 @@ function render({ model, el }) {
     element("div", { class: "moe-row" }, ...["text", "policy", "calibration"].map((name) => knobs[name].root)),
     element("div", { class: "moe-row" }, knobs.slots.root, knobs.layer.root),
     line,
-    element("div", { class: "moe-row moe-drive" }, back, film.button, step, knobs.at.root),
+    element("div", { class: "moe-row moe-drive" }, ...walk.buttons, knobs.at.root),
     counts,
-    strip,
+    walk.strip,
     words,
     element("div", { class: "moe-label" }, "In memory"),
     shelf,
@@ -127,20 +104,6 @@ function render({ model, el }) {
     legend,
     rates.root,
   );
-  strip.addEventListener("keydown", (event) => {
-    const at = model.get("at");
-    const way = arrow(event);
-    const to = way ? at + way : { Home: 0, End: length() }[event.key];
-    if (to !== undefined) move(to);
-    else if (event.key === " ") film.toggle();
-    else return;
-    event.preventDefault();
-  });
-  strip.addEventListener("click", (event) => {
-    /** @type {HTMLElement} */
-    const chip = /** @type {HTMLElement} */ (event.target).closest("[data-at]");
-    if (chip) move(Number(chip.dataset.at));
-  });
 
   // ---- drawing
   /**
@@ -181,7 +144,7 @@ function render({ model, el }) {
     knobs.layer.set(row());
     knobs.at.input.max = String(length());
     knobs.at.set(at);
-    [back.disabled, step.disabled] = [at === 0, at === length()];
+    walk.show(at);
     const mine = turns[policy];
     const text = pieces[model.get("text")];
     drawCounts(mine, inEachLayer(policy), at);
@@ -216,6 +179,7 @@ function render({ model, el }) {
       if (chip.textContent !== shown) chip.textContent = shown;
       chip.dataset.at = String(token + 1);
     });
+    const { strip } = walk;
     if (strip.children.length !== text.length) strip.replaceChildren(...chips.slice(0, text.length));
     const now = chips[Math.max(0, at - 1)];
     const below = now.offsetTop - strip.offsetTop - strip.clientHeight / 2;
@@ -247,7 +211,7 @@ function render({ model, el }) {
 
   draw();
   const rest = follow(model, el, ["text", "calibration", "policy", "slots", "layer", "at", "message"], draw);
-  return () => (film.stop(), put.cancel?.(), rest());
+  return () => (walk.stop(), put.cancel?.(), rest());
 }
 
 export default { render };
