@@ -10,6 +10,7 @@ from torch import Tensor
 
 from moe_lessons.benchmark.timing import Timing, interleaved
 from moe_lessons.model.generate import generate
+from moe_lessons.model.threads import on_threads
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.published import to_hugging_face
 from moe_lessons.training.recipes import recipe
@@ -69,12 +70,8 @@ def compare(rounds: int, device: torch.device, *, quick: bool = False) -> Genera
 
 def with_threads(count: int, function: Callable[[], object]) -> object:
     """Call it with so many threads of PyTorch; afterwards there are as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
+    with on_threads(count):
         return function()
-    finally:
-        torch.set_num_threads(before)
 
 
 def _theirs(model: Any, prompt: Tensor, n_new: int) -> Tensor:

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from moe_lessons.model.threads import on_threads
+
 _aten = torch.ops.aten
 #: Operations that multiply matrices, with the places of the two among their arguments.
 _PRODUCTS = {_aten.mm: (0, 1), _aten.bmm: (0, 1), _aten.addmm: (1, 2), _aten.baddbmm: (1, 2), _aten._grouped_mm: (0, 1)}
@@ -28,13 +30,8 @@ def tally(function: Callable[[], object]) -> Tally:
 
     Counted on one thread of the CPU: work that is handed to others would not be seen.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with _Counter() as counter:
-            function()
-    finally:
-        torch.set_num_threads(threads)
+    with on_threads(1), _Counter() as counter:
+        function()
     return Tally(counter.flops, counter.moved, counter.made, counter.operations)
 
 

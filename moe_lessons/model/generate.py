@@ -9,7 +9,7 @@ from torch import Tensor
 
 from moe_lessons.model.attention import stacked_products
 from moe_lessons.model.cache import make_cache
-from moe_lessons.model.threads import one_thread
+from moe_lessons.model.threads import on_threads
 from moe_lessons.model.transformer import Transformer
 
 # Up to here a second thread would not pay: numbers of the largest matrix, and tokens that pass through it at once.
@@ -66,7 +66,7 @@ def ready_to_write(model: Transformer, tokens_at_once: int) -> Iterator[None]:
     """
     config = model.config
     small = config.dim * max(config.vocab_size, config.hidden_dim) <= SMALL and tokens_at_once <= FEW
-    with stacked_products(model), one_thread(small and model.embedding.weight.is_cpu):
+    with stacked_products(model), on_threads(1 if small and model.embedding.weight.is_cpu else None):
         yield
 
 

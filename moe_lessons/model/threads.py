@@ -53,17 +53,17 @@ def side_by_side(work: Callable[[Iterator[Job]], None], jobs: Sequence[Job]) -> 
 
 
 @contextmanager
-def one_thread(wanted: bool = True) -> Iterator[None]:
-    """Inside the block, PyTorch works for this thread of Python on one of its own; not `wanted`, nothing changes.
+def on_threads(count: int | None) -> Iterator[None]:
+    """Inside the block, PyTorch works for this thread of Python on so many of its own; None leaves them as they are.
 
-    For products so small that handing them out takes longer than they do, the more so on a busy machine, where the
-    others come late. Afterwards there are as many as before.
+    One is best for products so small that handing them out takes longer than they do, the more so on a busy machine,
+    where the others come late. Afterwards there are as many as before.
     """
     before = torch.get_num_threads()
-    if not wanted or before == 1:
+    if count is None or count == before:
         yield
         return
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -85,13 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
     course_corpus(progress=False)  # built once, before two processes want it
-    races = json.loads(args.out.read_text(encoding="utf-8"))["races"] if args.out.exists() else []
-    commands = json.loads(args.out.read_text(encoding="utf-8"))["commands"] if args.out.exists() else []
+    begun = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
+    races, commands = begun.get("races", []), begun.get("commands", [])
     command = f"python -m moe_lessons.studies.clock {shlex.join(given)}"
     commands += [command] if command not in commands else []
+    arms = {arm: {"recipe": kind, "mixture": moe, "train": changes} for arm, (kind, moe, changes) in ARMS.items()}
     for seconds, seed in missing(races, args.seconds, args.seeds):
         races.append(race(seconds, seed))
-        arms = {arm: {"recipe": kind, "mixture": moe, "train": changes} for arm, (kind, moe, changes) in ARMS.items()}
         keep(args.out, {"commands": commands, "threads": 1, "torch": torch.__version__, "arms": arms, "races": races})
         ends = {arm: f"{row['held_out'][-1][2]:.3f} ({row['steps']} steps)" for arm, row in races[-1]["runs"].items()}
         print(f"{seconds:.0f} s, seed {seed}:", ", ".join(f"{arm} {end}" for arm, end in ends.items()), flush=True)

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from moe_lessons.device import keep_freed_memory
 from moe_lessons.model import threads
-from moe_lessons.model.threads import one_thread, side_by_side
+from moe_lessons.model.threads import on_threads, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -140,14 +140,14 @@ def test_freed_memory_that_was_kept_goes_back_to_the_system_when_asked():
 
 
 def test_one_thread_is_for_the_block_alone_errors_included():
-    with one_thread():
+    with on_threads(1):
         assert torch.get_num_threads() == 1
-        with one_thread():
+        with on_threads(1):
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 2
-    with one_thread(wanted=False):
+    with on_threads(None):
         assert torch.get_num_threads() == 2
-    with pytest.raises(ZeroDivisionError), one_thread():
+    with pytest.raises(ZeroDivisionError), on_threads(1):
         print(1 / 0)
     assert torch.get_num_threads() == 2
