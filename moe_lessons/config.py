@@ -289,7 +289,7 @@ class TrainConfig:
     matrix_momentum: float = 0.95  # Muon's
     expert_every: int = 1  # steps from one of an expert's matrices to the next, with Muon; gradients add up meanwhile
     expert_rate: float = 1.0  # of an expert's matrices, times matrix_lr
-    expert_momentum: float = 0.95  # of an expert's matrices, from one of their steps to the next
+    expert_momentum: float | None = None  # of an expert's matrices, from one of their steps to the next; None: the same
     lr: float = 3e-3  # AdamW's
     weight_decay: float = 0.01
     warmup: float = 0.05  # share of the run
@@ -326,7 +326,9 @@ class TrainConfig:
             _require(value > 0, f"{name} is {value}, but must be above 0")
         for name in ("matrix_momentum", "expert_momentum"):
             value = getattr(self, name)
-            _require(0 <= value < 1, f"{name} is {value}, but must be 0 (no memory) or more, and below 1")
+            _require(
+                value is None or 0 <= value < 1, f"{name} is {value}, but must be 0 (no memory) or more, and below 1"
+            )
         for name in ("warmup", "final_lr"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name} is {value}, but is a share and must lie between 0 and 1")

@@ -235,26 +235,26 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """
     of_experts = {
         "lr": config.expert_rate * config.matrix_lr,
-        "momentum": config.expert_momentum,
+        "momentum": config.matrix_momentum if config.expert_momentum is None else config.expert_momentum,
         "every": config.expert_every,
     }
-    apart = (config.expert_every, config.expert_rate, config.expert_momentum) != (1, 1, config.matrix_momentum)
+    of_others = {"lr": config.matrix_lr, "momentum": config.matrix_momentum, "every": 1}
     matrices, experts, tables, gains = [], [], [], []
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:
             gains.append(parameter)
         elif config.optimizer == "muon" and ".router." not in name and name.startswith(("blocks.", "mtp.")):
-            (experts if apart and ".experts." in name else matrices).append(parameter)
+            (experts if of_experts != of_others and ".experts." in name else matrices).append(parameter)
         else:
             tables.append(parameter)
     groups = [{"params": tables, "weight_decay": config.weight_decay}, {"params": gains, "weight_decay": 0.0}]
     optimizers: list[Optimizer] = [_AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-10, fused=True)]
     if matrices:
-        by_muon: list[dict[str, Any]] = [{"params": matrices}]
+        by_muon: list[dict[str, Any]] = [{"params": matrices} | of_others]
         if experts:
             by_muon.append({"params": experts} | of_experts)
         changes = {"weight_decay": config.weight_decay, "products": config.optimizer_products}
-        optimizers.append(Muon(by_muon, lr=config.matrix_lr, momentum=config.matrix_momentum, **changes))
+        optimizers.append(Muon(by_muon, **changes))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]

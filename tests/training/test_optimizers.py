@@ -195,6 +195,14 @@ def test_matrices_that_wait_take_turns():
     assert moved == [[3], [2], [1], [0]] * 2
 
 
+def test_experts_remember_as_much_as_other_matrices_unless_told():
+    own = model()
+    _, muon = build_optimizers(own, TrainConfig(steps=1, matrix_momentum=0.9))
+    assert [group["momentum"] for group in muon.param_groups] == [0.9]
+    _, muon = build_optimizers(own, TrainConfig(steps=1, matrix_momentum=0.9, expert_every=2))
+    assert [group["momentum"] for group in muon.param_groups] == [0.9, 0.9]
+
+
 def test_experts_alone_wait_and_step_farther():
     own = model()
     config = TrainConfig(steps=1, expert_every=4, expert_rate=2.5, expert_momentum=0.5, matrix_lr=0.1)
