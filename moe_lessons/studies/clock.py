@@ -14,7 +14,6 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +27,20 @@ from moe_lessons.training.loop import train
 from moe_lessons.training.recipes import recipe
 
 MEASURED = 12  # times on the way, about
+STEPS_A_SECOND = 8  # about
 
-#: The models: a recipe, and what is different in the mixture and in its training.
-ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "dense": ("dense", {}, {}),
-    "sparse": ("moe", {"n_dense_layers": 2}, {"expert_every": 8, "expert_rate": 10.0}),
-}
+#: The models' cards: as many parameters at work on a token, and each with the way to train that suits it.
+ARMS: dict[str, str] = {"dense": "clock-dense", "sparse": "clock-moe"}
 
 
 def run(arm: str, seconds: float, seed: int, corpus: Corpus | None = None) -> dict[str, Any]:
     """Train one of the models for so long and write down what happened; its evaluations stop its clock."""
     torch.set_num_threads(1)
     corpus = corpus or course_corpus(progress=False)
-    kind, mixture, changes = ARMS[arm]
-    found = recipe(kind)
+    found = recipe(ARMS[arm])
     config = found.model_config(corpus.tokenizer.vocab_size)
-    if config.moe:
-        config = replace(config, moe=replace(config.moe, **mixture))
-    every = max(1, round(2 * seconds / MEASURED))  # two steps a second, about
-    settings = found.train_config(seconds=seconds, seed=seed, evaluate_every=every, **changes)
+    every = max(1, round(STEPS_A_SECOND * seconds / MEASURED))
+    settings = found.train_config(seconds=seconds, seed=seed, evaluate_every=every)
     history = train(Transformer(config, seed=seed), corpus, settings, progress=False)
     at = {point["step"]: point["seconds"] for point in history.points}
     domains = corpus.domains
@@ -89,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     races, commands = begun.get("races", []), begun.get("commands", [])
     command = f"python -m moe_lessons.studies.clock {shlex.join(given)}"
     commands += [command] if command not in commands else []
-    arms = {arm: {"recipe": kind, "mixture": moe, "train": changes} for arm, (kind, moe, changes) in ARMS.items()}
+    arms = {arm: {"card": card, "train": recipe(card).train} for arm, card in ARMS.items()}
     for seconds, seed in missing(races, args.seconds, args.seeds):
         races.append(race(seconds, seed))
         keep(args.out, {"commands": commands, "threads": 1, "torch": torch.__version__, "arms": arms, "races": races})

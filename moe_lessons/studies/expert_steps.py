@@ -1,17 +1,19 @@
-"""How often should an expert step? Equal steps of the course's sparse model, its experts' matrices more or less often.
+"""How often should an expert step? Equal steps of one sparse model, its experts' matrices more or less often.
 
-    OMP_NUM_THREADS=1 python -m moe_lessons.studies.expert_steps --steps 240 --seeds 2 \
-        --out data/studies/expert-steps.json
+    python -m moe_lessons.studies.expert_steps --steps 500 --seeds 2 --out data/studies/expert-steps.json
 
-makes the record (no lesson reads one yet). Steps, not seconds: what a step of each kind takes is measured side by side
-by `moe-lessons bench --only training`. Stopped and started again, it goes on with what is missing.
+makes the record that lesson 07 reads, two runs at a time, each with one thread. Steps, not seconds: what a step of each
+kind takes is measured side by side by `moe-lessons bench --only training`. Stopped and started again, it goes on with
+what is missing.
 """
 
 import argparse
 import json
+import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,47 +23,68 @@ from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.loop import train
 from moe_lessons.training.recipes import recipe
 
-#: Steps from one of an expert's matrices to the next; its rate, in times of the other matrices'; its momentum.
-ARMS: tuple[tuple[int, float, float], ...] = (
-    (1, 1, 0.95),
-    (1, 1, 0.8),
-    (8, 2, 0.0),
-    (8, 10, 0.0),
-    (8, 40, 0.0),
-    (32, 20, 0.0),
+CARD = "clock-moe"
+AT_ONCE = 2
+
+
+class Arm(NamedTuple):
+    """How the experts' matrices step."""
+
+    every: int  # steps from one of an expert's matrices to the next
+    rate: float  # in times of the other matrices'
+    momentum: float
+
+
+ARMS = (
+    Arm(1, 1, 0.9),  # like all other matrices
+    Arm(1, 1, 0.5),
+    Arm(1, 3, 0.9),
+    Arm(2, 3, 0.0),
+    Arm(4, 6, 0.0),
+    Arm(8, 1, 0.0),
+    Arm(8, 3, 0.0),
+    Arm(8, 12, 0.0),
+    Arm(8, 12, 0.9),
+    Arm(8, 48, 0.0),
+    Arm(32, 24, 0.0),
 )
 
 
-def measure(every: int, rate: float, momentum: float, steps: int, seed: int, corpus: Corpus) -> dict[str, Any]:
+def measure(arm: Arm, steps: int, seed: int, corpus: Corpus | None = None) -> dict[str, Any]:
     """One run, and its held-out losses in nats per token."""
-    model = Transformer(recipe("moe").model_config(corpus.tokenizer.vocab_size), seed=seed)
-    changes = {"expert_every": every, "expert_rate": rate, "expert_momentum": momentum}
-    config = recipe("moe").train_config(steps=steps, seed=seed, **changes)
-    end = train(model, corpus, config, progress=False).evaluations[-1]
+    torch.set_num_threads(1)
+    corpus = corpus or course_corpus(progress=False)
+    found = recipe(CARD)
+    model = Transformer(found.model_config(corpus.tokenizer.vocab_size), seed=seed)
+    changes = {f"expert_{name}": value for name, value in arm._asdict().items()}
+    end = train(model, corpus, found.train_config(steps=steps, seed=seed, **changes), progress=False).evaluations[-1]
     losses = {domain: round(end[domain], 4) for domain in corpus.domains}
     mean = round(sum(losses.values()) / len(losses), 4)
-    return {"every": every, "rate": rate, "momentum": momentum, "seed": seed, "mean": mean, "losses": losses}
+    return arm._asdict() | {"steps": steps, "seed": seed, "mean": mean, "losses": losses}
+
+
+def missing(runs: Sequence[dict[str, Any]], seeds: int) -> list[tuple[Arm, int]]:
+    """The arms and seeds that are not among the runs, a seed after the other."""
+    done = {(Arm(run["every"], run["rate"], run["momentum"]), run["seed"]) for run in runs}
+    return [(arm, seed) for seed in range(seeds) for arm in ARMS if (arm, seed) not in done]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
-    corpus = course_corpus(progress=False)
+    course_corpus(progress=False)  # built once, before two processes want it
     command = f"python -m moe_lessons.studies.expert_steps --steps {args.steps} --seeds {args.seeds} --out {args.out}"
     runs = json.loads(args.out.read_text(encoding="utf-8"))["runs"] if args.out.exists() else []
-    done = {(run["every"], run["rate"], run["momentum"], run["seed"]) for run in runs}
-    for seed in range(args.seeds):
-        for arm in ARMS:
-            if (*arm, seed) not in done:
-                runs.append(measure(*arm, args.steps, seed, corpus))
-                keep(args.out, {"command": command, "threads": torch.get_num_threads(), "runs": runs})
-                print(
-                    f"every {arm[0]}, {arm[1]} times, momentum {arm[2]}, seed {seed}: {runs[-1]['mean']:.3f}",
-                    flush=True,
-                )
+    with ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn")) as pool:
+        going = [pool.submit(measure, arm, args.steps, seed) for arm, seed in missing(runs, args.seeds)]
+        for work in as_completed(going):
+            run = work.result()
+            runs = sorted([*runs, run], key=lambda row: (row["seed"], row["every"], row["rate"], row["momentum"]))
+            keep(args.out, {"command": command, "card": CARD, "torch": torch.__version__, "threads": 1, "runs": runs})
+            print(", ".join(f"{name} {run[name]}" for name in (*Arm._fields, "seed", "mean")), flush=True)
 
 
 if __name__ == "__main__":

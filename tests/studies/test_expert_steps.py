@@ -1,16 +1,31 @@
-"""Lesson 07's study of experts that wait: what one run says of itself."""
+"""Lesson 07's study of experts that wait: what one run says of itself, and what is still to be run."""
 
 import pytest
+import torch
 from tiny_run import sums
 
-from moe_lessons.studies.expert_steps import measure
+from moe_lessons.studies.expert_steps import ARMS, Arm, measure, missing
 from moe_lessons.text.own_text import text_corpus
 
 
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 def test_a_run_says_what_it_was_and_arms_differ(tmp_path, monkeypatch):
     monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "cache"))
     corpus = text_corpus(sums(tmp_path), vocab_size=300)
-    often, seldom = (measure(every, 1, 0.5, 3, 0, corpus) for every in (1, 3))
+    often, seldom = (measure(Arm(every, 1, 0.5), 3, 0, corpus) for every in (1, 3))
     assert (seldom["every"], seldom["rate"], seldom["momentum"], seldom["seed"]) == (3, 1, 0.5, 0)
     assert seldom["mean"] == pytest.approx(sum(seldom["losses"].values()) / len(seldom["losses"]), abs=1e-4)
     assert often["mean"] != seldom["mean"]
+
+
+def test_what_is_there_is_not_run_again():
+    there = [{**arm._asdict(), "seed": 0} for arm in ARMS[1:]]
+    assert missing(there, 1) == [(ARMS[0], 0)]
+    assert len(missing(there, 2)) == 1 + len(ARMS)
