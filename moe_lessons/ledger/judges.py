@@ -6,7 +6,7 @@ from typing import NamedTuple
 from moe_lessons.accounting import count_parameters
 from moe_lessons.cards import card_names
 from moe_lessons.config import ModelConfig
-from moe_lessons.ledger.measures import spent
+from moe_lessons.ledger.measures import leads_by_clock
 from moe_lessons.published.cards import read_card
 
 
@@ -62,12 +62,13 @@ def _cheap(values: Mapping[str, float]) -> Judgment:
 
 def _more_compute(values: Mapping[str, float]) -> Judgment:
     bought = values["12"]
-    clock = spent("clock-moe")[1] - spent("clock-dense")[1]
+    seconds, lead = list(leads_by_clock().items())[-1]
     word = {(True, True): "half right", (True, False): "right", (False, True): "wrong", (False, False): "wrong"}
     return Judgment(
-        word[bought > 0, clock > 0],
-        f"The last doubling bought {bought:.2f} nats a token. But it must be spent well: for equal seconds of a small "
-        f"training, the sparse model was {abs(clock):.2f} nats {'behind' if clock > 0 else 'ahead of'} the dense one.",
+        word[bought > 0, abs(lead) > 0.01],
+        f"The last doubling bought {bought:.2f} nats a token. But it must be spent well: in equal time, "
+        f"{seconds / 60:.0f} minutes of training on a core, the sparse model ended {abs(lead):.2f} nats "
+        f"{'ahead of' if lead > 0 else 'behind'} the dense one.",
     )
 
 

@@ -2,9 +2,10 @@
 
     python -m moe_lessons.studies.clock --seconds 75 300 --seeds 3 --out data/studies/clock.json
 
-makes the record (no lesson reads one yet), on a machine with two cores and nothing else to do. Side by side, because a
-machine's speed drifts: what slows one slows the other. Each has a learning rate that follows its clock, so that a race
-of 300 seconds is not the continuation of one of 75. Stopped and started again, it goes on with what is missing.
+makes the record that lesson 07 and the ledger read, on a machine with two cores and nothing else to do. Side by side,
+because a machine's speed drifts: what slows one slows the other. Each has a learning rate that follows its clock, so
+that a race of 300 seconds is not the continuation of one of 75. Stopped and started again, it goes on with what is
+missing.
 """
 
 import argparse
@@ -71,6 +72,12 @@ def missing(races: Sequence[Mapping[str, Any]], lengths: Sequence[float], seeds:
     return [(length, seed) for length in sorted(lengths) for seed in range(seeds) if (length, seed) not in there]
 
 
+def described() -> dict[str, dict[str, Any]]:
+    """What the models are and how they are trained, as their cards say today."""
+    cards = {arm: recipe(card) for arm, card in ARMS.items()}
+    return {arm: {"card": it.card, "train": it.train, "model": it.model.to_dict()} for arm, it in cards.items()}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, nargs="+", required=True, help="lengths of the races")
@@ -83,10 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     races, commands = begun.get("races", []), begun.get("commands", [])
     command = f"python -m moe_lessons.studies.clock {shlex.join(given)}"
     commands += [command] if command not in commands else []
-    arms = {arm: {"card": card, "train": recipe(card).train} for arm, card in ARMS.items()}
     for seconds, seed in missing(races, args.seconds, args.seeds):
         races.append(race(seconds, seed))
-        keep(args.out, {"commands": commands, "threads": 1, "torch": torch.__version__, "arms": arms, "races": races})
+        keep(
+            args.out,
+            {"commands": commands, "threads": 1, "torch": torch.__version__, "arms": described(), "races": races},
+        )
         ends = {arm: f"{row['held_out'][-1][2]:.3f} ({row['steps']} steps)" for arm, row in races[-1]["runs"].items()}
         print(f"{seconds:.0f} s, seed {seed}:", ", ".join(f"{arm} {end}" for arm, end in ends.items()), flush=True)
 
