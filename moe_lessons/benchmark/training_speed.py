@@ -31,12 +31,16 @@ UPCYCLED = 8  # experts, each as wide as the dense layer that it is a copy of
 ARMS = {"dense": Arm("dense"), "moe": Arm("moe")}
 WAITING = {"moe, experts at every 8th step": Arm("moe", {"expert_every": 8})}
 CLOCK = {"clock-dense": Arm("clock-dense"), "clock-moe": Arm("clock-moe")}  # as lesson 07's race trains them
-MORE = WAITING | CLOCK | {
-    "dense, AdamW alone": Arm("dense", {"optimizer": "adamw"}),
-    "moe, AdamW alone": Arm("moe", {"optimizer": "adamw"}),
-    f"dense, upcycled, 1 of {UPCYCLED} used": Arm("dense", upcycled=1),
-    f"dense, upcycled, 2 of {UPCYCLED} used": Arm("dense", upcycled=2),
-}
+MORE = (
+    WAITING
+    | CLOCK
+    | {
+        "dense, AdamW alone": Arm("dense", {"optimizer": "adamw"}),
+        "moe, AdamW alone": Arm("moe", {"optimizer": "adamw"}),
+        f"dense, upcycled, 1 of {UPCYCLED} used": Arm("dense", upcycled=1),
+        f"dense, upcycled, 2 of {UPCYCLED} used": Arm("dense", upcycled=2),
+    }
+)
 
 
 class Step(NamedTuple):
