@@ -1,0 +1,99 @@
+"""Where a model of Hugging Face's `transformers` keeps its mixtures of experts, from its modules alone.
+
+No class is known by name. A mixture is a module of experts that is called with three things, the tokens and the
+experts and weights of each; what stands around it in its layer may be its router.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from torch import nn
+
+from moe_lessons.model.router import Router
+
+_ROUTERS = re.compile(r"(Router|Gating|TopKGate)$")  # how the classes of routers are called
+_PARTS = re.compile(r"router(_gate)?|(?!.*shared).*experts")  # and the attributes that hold routers and experts
+
+
+class Mixture(NamedTuple):
+    """The experts of one layer, and the modules one of which routes to them."""
+
+    layer: int
+    stack: str  # name of the list of layers
+    experts: nn.Module
+    around: tuple[nn.Module, ...]
+    block: nn.Module  # whose child the experts are
+
+
+def find_mixtures(model: nn.Module) -> list[Mixture]:
+    """The mixtures of a model, in the order of its layers; none for a dense model.
+
+    Raises ValueError for a router whose experts are not found, be it one among several, for two mixtures in one
+    layer, and for a part of a model, in which layers have no number.
+    """
+    modules = dict(model.named_modules())
+    names = [name for name, module in modules.items() if _takes_routes(name, module)]
+    part = any(isinstance(module, Router) for module in modules.values())
+    if part or (not all(_place(modules, name) for name in names)):
+        raise ValueError(f"a {type(model).__name__} is a part of a model, without a layer's number; give the whole")
+    mixtures = [_mixture(modules, name) for name in names]
+    if unknown := next(_unread(modules, mixtures), None):
+        if not any(name.isdigit() for name in unknown.split(".")) and not mixtures and modules[unknown] is model:
+            raise ValueError(f"a {type(model).__name__} is a part of a model, without a layer's number; give the whole")
+        also = " in some layers, where half a trace would be wrong" if mixtures else ""
+        raise ValueError(
+            f"{type(model).__name__} routes with {type(modules[unknown]).__name__}, which tracing does not know{also}: "
+            "no experts beside it take tokens, experts and weights; use a model whose experts do"
+        )
+    found = {}
+    for mixture in mixtures:
+        if other := found.get(mixture.layer):
+            where = "stacks" if other.stack != mixture.stack else "mixtures"
+            raise ValueError(
+                f"{type(model).__name__} has two {where} with a router in layer {mixture.layer}; "
+                "give the part whose routing you mean"
+            )
+        found[mixture.layer] = mixture
+    return [found[layer] for layer in sorted(found)]
+
+
+def _takes_routes(name: str, module: nn.Module) -> bool:
+    """Whether it is called with tokens, experts and weights, going by its name and what its forward takes."""
+    called = f"{name.rpartition('.')[2]} {type(module).__name__}".lower()
+    if "experts" not in called or "shared" in called:
+        return False
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    taken = inspect.signature(type(module).forward).parameters.values()
+    return sum(each.kind in kinds for each in taken) >= 4  # self, tokens, experts, weights
+
+
+def _place(modules: dict[str, nn.Module], name: str) -> tuple[str, int] | None:
+    """From `model.layers.3.mlp.experts`: `model.layers` and 3; None where no list of layers is around it."""
+    parts = name.split(".")
+    for at, part in enumerate(parts):
+        stack = ".".join(parts[:at])
+        if part.isdigit() and at > 0 and isinstance(modules[stack], nn.ModuleList):
+            return stack, int(part)
+    return None
+
+
+def _mixture(modules: dict[str, nn.Module], name: str) -> Mixture:
+    stack, layer = _place(modules, name) or ("", 0)
+    parts, top = name.split("."), len(stack.split(".")) + 1
+    around: list[nn.Module] = []
+    for depth in range(len(parts) - 1, top - 1, -1):  # from the experts' block out to the layer
+        above, within = modules[".".join(parts[:depth])], modules[".".join(parts[: depth + 1])]
+        around += [child for child in above.children() if child is not within and not isinstance(child, nn.Linear)]
+        around += [child for child in above.children() if child is not within and isinstance(child, nn.Linear)]
+    return Mixture(layer, stack, modules[name], tuple(around), modules[".".join(parts[:-1])])
+
+
+def _unread(modules: dict[str, nn.Module], mixtures: list[Mixture]) -> Iterator[str]:
+    """Names of what looks like a router or experts, and belongs to no mixture that was found."""
+    read = {id(part) for each in mixtures for part in (*each.around, *each.experts.modules())}
+    for name, module in modules.items():
+        looks = _ROUTERS.search(type(module).__name__) or _PARTS.fullmatch(name.rpartition(".")[2])
+        if looks and id(module) not in read:
+            yield name
