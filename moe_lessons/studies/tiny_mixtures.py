@@ -62,19 +62,23 @@ _UNSAID = re.compile(
 )
 # Type of a configuration -> what its sizes must be for its parts to fit together.
 _ODD: dict[str, dict[str, Any]] = {
+    "doge": {"is_moe": True},
     "zaya": {"num_experts_per_tok": 1},
     "mistral4": {"head_dim": 16},
     "glm4v_moe_text": {"head_dim": 128},
-    "step3p7_text": {"sliding_window": 64},
+    "deepseek_ocr2_text": {"mlp_layer_types": ["dense"] + ["sparse"] * (LAYERS - 1)},
+    "step3p5": {"sliding_window": 64},
+    "dots3_note_text": {"layer_types": ["indexed_attention"] * LAYERS},
+    "muse_spark_audio": {"hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1]},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"] * (LAYERS // 2)},
-    "dbrx": {"attn_config": {"rope_theta": 10_000.0}},
+    "dbrx": {"attn_config": {"rope_theta": 10_000.0, "clip_qkv": 8.0}},
     "gemma4_text": {"moe_intermediate_size": 24, "enable_moe_block": True},
     "diffusion_gemma_text": {"moe_intermediate_size": 24},
     "ernie4_5_vl_moe_text": {"moe_intermediate_size": [24, 24], "head_dim": 128},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"] * (LAYERS // 2)},
     "qwen4_exp_text": {"layer_types": ["linear_attention", "indexed_attention"] * (LAYERS // 2)}
     | {"indexer_budget": 64, "indexer_compress_ratio": 1, "indexer_head_dim": 8}
-    | {"indexer_kv_heads": 2, "indexer_n_heads": 4, "hc_lowrank": 8},
+    | {"indexer_kv_heads": 1, "indexer_n_heads": 4, "hc_lowrank": 8},
     "kimi_linear": {"layer_types": ["linear_attention", "full_attention"] * (LAYERS // 2)},
 }
 
@@ -166,6 +170,8 @@ def tiny_model(kind: type[nn.Module], seed: int = 0, **changes: Any) -> nn.Modul
     with _seeded(seed):
         model = kind(config).eval()
         for name, tensor in model.state_dict().items():
+            if tensor.shape == (VOCAB, TOP_K):  # experts by token: a table with no expert twice
+                tensor.copy_(torch.rand(VOCAB, EXPERTS).argsort(dim=1)[:, :TOP_K])
             if not tensor.is_floating_point():
                 continue
             if not tensor.isfinite().all():

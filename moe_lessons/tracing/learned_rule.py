@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from moe_lessons.model.router import within_best_groups
 from moe_lessons.routing_rule import GROUP_SCORES, SCORE_FUNCTIONS, RoutingRule
 
 _ROWS = 512  # tokens that a rule is tried on
@@ -88,13 +87,26 @@ def _wanted(scores: Tensor, name: str | None, biases: Mapping[str, Tensor]) -> F
 
 
 def _chooses(rule: RoutingRule, wanted: Tensor, seen: Evidence) -> bool:
-    """Whether no expert that was left out is better than one that was chosen, but for the last bits."""
+    """Whether no expert that was left out is better than one that was chosen, but for ties and the last bits."""
     if rule.n_groups > 1:
-        wanted = within_best_groups(wanted, rule.n_groups, rule.top_groups, rule.group_score)
+        wanted = _within_groups(rule, wanted, seen)
     worst = wanted.gather(1, seen.experts).amin(dim=1)
     left = wanted.scatter(1, seen.experts, -torch.inf).amax(dim=1)
     close: Bool[Tensor, " tokens"] = worst >= left - seen.error * left.abs().clamp(max=1e30)
     return bool((close & worst.isfinite()).all())
+
+
+def _within_groups(rule: RoutingRule, wanted: Tensor, seen: Evidence) -> Float[Tensor, "tokens experts"]:
+    """The same with -inf outside the groups that the choice must have been made from; of tied groups, those chosen."""
+    groups = wanted.unflatten(1, (rule.n_groups, -1))
+    of_group = groups.amax(dim=-1) if rule.group_score == "max" else groups.topk(2, dim=-1).values.sum(dim=-1)
+    least = of_group.topk(rule.top_groups, dim=1).values[:, -1:]
+    error = seen.error * least.abs()
+    in_group = seen.experts // groups.shape[2]
+    used = torch.zeros_like(of_group, dtype=torch.bool).scatter(1, in_group, True)
+    few = used.sum(dim=1, keepdim=True) <= rule.top_groups
+    open_ = ((of_group > least + error) | used) & (of_group >= least - error) & few
+    return groups.masked_fill(~open_[..., None], -torch.inf).flatten(1)
 
 
 def _weighing(plain: RoutingRule, chosen: Tensor, seen: Evidence) -> RoutingRule | None:

@@ -61,7 +61,10 @@ def find_mixtures(model: nn.Module) -> list[Mixture]:
 
 def _takes_routes(name: str, module: nn.Module) -> bool:
     """Whether it is called with tokens, experts and weights, going by its name and what its forward takes."""
-    called = f"{name.rpartition('.')[2]} {type(module).__name__}".lower()
+    # An attribute says what its module is for; a class may have "shared" in the name of its family.
+    called = name.rpartition(".")[2].lower()
+    if "experts" not in called:
+        called = type(module).__name__.lower()
     if "experts" not in called or "shared" in called:
         return False
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

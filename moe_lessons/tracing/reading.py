@@ -147,8 +147,11 @@ def _prove(experts: nn.Module, reading: Reading, call: Call) -> None:
         return answer.reshape(len(few), -1).float()
 
     together, by_hand = asked(chosen[few], weights[few]), torch.zeros(())
+    # One expert in every place, all of them but one without weight: not all code can do with fewer places.
+    first = torch.zeros_like(weights[few])
+    first[:, 0] = 1
     for rank in range(chosen.shape[1]):
-        one = asked(chosen[few, rank, None], torch.ones_like(weights[few, rank, None]))
+        one = asked(chosen[few, rank, None].repeat(1, chosen.shape[1]), first)
         by_hand = by_hand.to(one.device) + one * weights[few, rank, None].float()
     error = 16 * chosen.shape[1] * torch.finfo(tokens.dtype).eps
     if (together - by_hand).abs().max() > error * (by_hand.abs().max() + 1e-6):
