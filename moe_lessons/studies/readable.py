@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from moe_lessons.studies.keep import keep
 from moe_lessons.studies.tiny_mixtures import Family, mixture_families, tiny_model, tiny_text
 from moe_lessons.tracing import RoutingTrace, find_routers, knock_out, only_expert, record_routing, steer_routing
+from moe_lessons.tracing.mixtures import parts_with_mixtures
 
 READ, REFUSED = "read right", "refused"
 STEERED = ("forced routes", "knock-out", "one expert alone")
@@ -143,19 +144,30 @@ def steering(model: nn.Module, ids: Tensor, plain: RoutingTrace) -> tuple[tuple[
 
 
 def judge(family: Family) -> Verdict:
-    """What the lens makes of one family's tiny model; raises Wrong for a record that is not true."""
+    """What the lens makes of one family's tiny model; raises Wrong for a record that is not true.
+
+    Of a model that is refused because it has several stacks, the parts are tried, too.
+    """
     model = built(family)
-    ids, name = tiny_text(), type(model).__name__
-    start = (family.name, model.config.model_type, name)  # type: ignore[union-attr]
-    try:
-        learned = recorded(model, ids)  # here the lens proves its reading, with calls of its own
-        trace = held_to(model, ids)
-    except ValueError as error:
-        return Verdict(*start, REFUSED, str(error), (), "")
+    start = (family.name, model.config.model_type, type(model).__name__)  # type: ignore[union-attr]
+    reasons = []
+    for name, part in {"": model, **parts_with_mixtures(model)}.items():
+        try:
+            steerable, why, rule = _proved(part, tiny_text())
+            return Verdict(*start, READ, f"the part {name} alone, since {reasons[0]}" if name else why, steerable, rule)
+        except (ValueError, TypeError) as error:
+            reasons.append(str(error) if not name else f"the part {name}: {error}")
+    several = " has two " in reasons[0]  # else its parts are refused for the same
+    return Verdict(*start, REFUSED, "; ".join(reasons[: 2 if several else 1]), (), "")
+
+
+def _proved(model: nn.Module, ids: Tensor) -> tuple[tuple[str, ...], str, str]:
+    """How a model that is read right can be steered, why not farther, and its first layer's rule."""
+    learned = recorded(model, ids)  # here the lens proves its reading, with calls of its own
+    trace = held_to(model, ids)
     if not (learned.experts == trace.experts).all() or not (learned.weights == trace.weights).all():
-        raise Wrong(f"{name}: the pass that was learned from is read otherwise than the next")
-    steerable, why = steering(model, ids, trace)
-    return Verdict(*start, READ, why, steerable, repr(next(iter(find_routers(model).values()))))
+        raise Wrong(f"{type(model).__name__}: the pass that was learned from is read otherwise than the next")
+    return *steering(model, ids, trace), repr(next(iter(find_routers(model).values())))
 
 
 def built(family: Family) -> nn.Module:

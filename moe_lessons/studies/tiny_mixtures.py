@@ -57,9 +57,7 @@ _SIZES: tuple[tuple[str, Any], ...] = (
     (r"attn_layer_offset", 1),
 )
 # What some classes leave for the user to say.
-_UNSAID = re.compile(
-    r"((n_routed|num|num_local|n_shared)_)experts|num_experts_per_tok|top_k_experts|moe_topk|head_dim"
-)
+_UNSAID = re.compile(r"((n_routed|num|num_local|n_shared)_)experts|num_experts_per_tok|top_k_experts|moe_topk|head_dim")
 # Type of a configuration -> what its sizes must be for its parts to fit together.
 _ODD: dict[str, dict[str, Any]] = {
     "doge": {"is_moe": True},

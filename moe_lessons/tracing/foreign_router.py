@@ -119,9 +119,7 @@ class ForeignRouter(FollowsRule):
 
         handles = [module.register_forward_hook(listen) for module in self._candidates()]
         experts = self.mixture.experts
-        return Handles(
-            [*handles, experts.register_forward_pre_hook(translated, with_kwargs=True, prepend=prepend)]
-        )
+        return Handles([*handles, experts.register_forward_pre_hook(translated, with_kwargs=True, prepend=prepend)])
 
     def understand(self, output: tuple[Tensor, ...]) -> Routing:
         """What the router returned, as a Routing in float32, best expert first.

@@ -35,17 +35,15 @@ def find_mixtures(model: nn.Module) -> list[Mixture]:
     """
     modules = dict(model.named_modules())
     names = [name for name, module in modules.items() if _takes_routes(name, module)]
-    part = any(isinstance(module, Router) for module in modules.values())
-    if part or (not all(_place(modules, name) for name in names)):
+    ours = any(isinstance(module, Router) for module in modules.values())
+    if ours or _is_router(model) or not all(_place(modules, name) for name in names):
         raise ValueError(f"a {type(model).__name__} is a part of a model, without a layer's number; give the whole")
     mixtures = [_mixture(modules, name) for name in names]
-    if unknown := next(_unread(modules, mixtures), None):
-        if not any(name.isdigit() for name in unknown.split(".")) and not mixtures and modules[unknown] is model:
-            raise ValueError(f"a {type(model).__name__} is a part of a model, without a layer's number; give the whole")
+    if unknown := list(_unread(modules, mixtures)):
         also = " in some layers, where half a trace would be wrong" if mixtures else ""
         raise ValueError(
-            f"{type(model).__name__} routes with {type(modules[unknown]).__name__}, which tracing does not know{also}: "
-            "no experts beside it take tokens, experts and weights; use a model whose experts do"
+            f"{type(model).__name__} routes with {_name(modules, unknown)}, which tracing does not know{also}: no "
+            "experts beside it are called with tokens, experts and weights; use a model whose experts are"
         )
     found = {}
     for mixture in mixtures:
@@ -57,6 +55,18 @@ def find_mixtures(model: nn.Module) -> list[Mixture]:
             )
         found[mixture.layer] = mixture
     return [found[layer] for layer in sorted(found)]
+
+
+def parts_with_mixtures(model: nn.Module) -> dict[str, nn.Module]:
+    """The parts that own a list of layers with experts, by their names: what to record where the whole has several."""
+    modules = dict(model.named_modules())
+    places = [_place(modules, name) for name, module in modules.items() if _takes_routes(name, module)]
+    above = dict.fromkeys(place[0].rpartition(".")[0] for place in places if place)
+    return {name: modules[name] for name in above}
+
+
+def _is_router(module: nn.Module) -> bool:
+    return bool(_ROUTERS.search(type(module).__name__))
 
 
 def _takes_routes(name: str, module: nn.Module) -> bool:
@@ -100,3 +110,12 @@ def _unread(modules: dict[str, nn.Module], mixtures: list[Mixture]) -> Iterator[
         looks = _ROUTERS.search(type(module).__name__) or _PARTS.fullmatch(name.rpartition(".")[2])
         if looks and id(module) not in read:
             yield name
+
+
+def _name(modules: dict[str, nn.Module], unknown: list[str]) -> str:
+    """The class that says most about what is unknown: a router's, or that of the block around a plain layer."""
+    first = next((name for name in unknown if _ROUTERS.search(type(modules[name]).__name__)), unknown[0])
+    module = modules[first]
+    if type(module).__module__.startswith("torch.nn"):
+        module = modules[first.rpartition(".")[0]]
+    return type(module).__name__

@@ -157,8 +157,8 @@ class RoutingTrace(FollowsRule):
         rows = range(self.n_layers) if layers is None else [self.row(layer) for layer in layers]
         if knobs != own and not self.rule_known:
             raise ValueError(
-                f"{self.model} chooses by no rule that tracing knows, so other knobs than its own say nothing about it; "
-                "leave the knobs as they are"
+                f"{self.model} chooses by no rule that tracing knows, so knobs other than its own say nothing about "
+                "it; leave the knobs as they are"
             )
         result = []
         for row, layer in enumerate(self.layers):
