@@ -166,7 +166,7 @@ class ForeignRouter(FollowsRule):
         answers = next((answers for module, answers in reversed(heard) if module is reading.router), None)
         if answers is None:
             raise ValueError(f"the router of layer {self.mixture.layer} was not asked in a pass; load the whole model")
-        logits = answers[reading.logits].reshape(len(chosen), -1)
+        logits = answers[reading.logits].reshape(-1, reading.n_experts)
         self._hold_rule(Evidence.of(self._as_logits(logits), chosen, weights))
         return self._ordered(logits, chosen, weights)
 
@@ -237,7 +237,7 @@ def rehearse(model: nn.Module, routers: Iterable[ForeignRouter]) -> None:
     token = REHEARSING.set(True)
     handles = Handles(router.register_forward_hook(lambda *heard: None) for router in routers)
     try:
-        with torch.random.fork_rng(), run_eagerly(model):
+        with torch.random.fork_rng(_devices(model)), run_eagerly(model):
             model.eval()(**_few_tokens(model))
     except (TypeError, RuntimeError, KeyError, AttributeError) as error:
         raise ValueError(
@@ -249,6 +249,10 @@ def rehearse(model: nn.Module, routers: Iterable[ForeignRouter]) -> None:
         handles.remove()
         for module in training:
             module.training = True
+
+
+def _devices(model: nn.Module) -> list[int]:
+    return sorted({part.get_device() for part in model.parameters() if part.is_cuda})
 
 
 def _few_tokens(model: Any) -> dict[str, Tensor]:

@@ -45,8 +45,14 @@ def find_mixtures(model: nn.Module) -> list[Mixture]:
             f"{type(model).__name__} routes with {_name(modules, unknown)}, which tracing does not know{also}: no "
             "experts beside it are called with tokens, experts and weights; use a model whose experts are"
         )
-    found = {}
+    found: dict[int, Mixture] = {}
+    shared = _layers_of(model, mixtures)
     for mixture in mixtures:
+        if len(layers := shared[id(mixture.experts)]) > 1:
+            raise ValueError(
+                f"{type(model).__name__} has one mixture for the layers {', '.join(map(str, sorted(layers)))}, which "
+                "would be recorded once; use a model whose layers have their own"
+            )
         if other := found.get(mixture.layer):
             where = "stacks" if other.stack != mixture.stack else "mixtures"
             raise ValueError(
@@ -90,6 +96,16 @@ def _place(modules: dict[str, nn.Module], name: str) -> tuple[str, int] | None:
         if part.isdigit() and at > 0 and isinstance(modules[stack], nn.ModuleList):
             return stack, int(part)
     return None
+
+
+def _layers_of(model: nn.Module, mixtures: list[Mixture]) -> dict[int, set[int]]:
+    """By the id of each mixture's experts, the numbers of all layers that hold them."""
+    layers: dict[int, set[int]] = {id(mixture.experts): set() for mixture in mixtures}
+    modules = dict(model.named_modules(remove_duplicate=False))
+    for name, module in modules.items():
+        if id(module) in layers and (place := _place(modules, name)):
+            layers[id(module)].add(place[1])
+    return layers
 
 
 def _mixture(modules: dict[str, nn.Module], name: str) -> Mixture:

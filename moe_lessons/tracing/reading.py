@@ -69,8 +69,10 @@ def learn_reading(mixture: Mixture, call: Call, heard: Heard) -> Reading:
         for place, each in tensors.items()
         if each.is_floating_point() and place not in alike and each.numel() == len(chosen) * each.shape[-1]
     ]
-    if len(alike) != 1 or len(rest) != 1:
+    if len(alike) != 1:
         raise ValueError(f"{name} is given {len(alike)} tables of weights for one of experts, and must be given one")
+    if len(rest) != 1:
+        raise ValueError(f"{name} is given {len(rest)} tensors that may be the tokens, and must be given one")
     if (chosen.sort(dim=1).values.diff(dim=1) == 0).any():
         raise ValueError(f"{name} is given an expert twice for one token, so the table is none of choices")
     router, logits, said = _router(name, chosen, tensors[alike[0]], heard)
@@ -97,7 +99,7 @@ def _router(name: str, chosen: Tensor, weights: Tensor, heard: Heard) -> tuple[n
     # Nobody said them, so the block chose by itself: only a rule can tell by whose logits.
     for module, answers in reversed(heard):
         for at in _scores(answers, chosen, weights):
-            if learn(Evidence.of(answers[at].reshape(len(chosen), -1), chosen, weights), {}):
+            if learn(Evidence.of(answers[at].flatten(0, -2), chosen, weights), {}):
                 return module, at, None
     raise ValueError(f"no module beside {name} answers with the experts that it is given, nor with logits they follow")
 

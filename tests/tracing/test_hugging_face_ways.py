@@ -18,8 +18,8 @@ from moe_lessons.tracing import record_routing
 transformers = pytest.importorskip("transformers")
 ROWS = json.loads(data_path("studies/readable.json").read_text(encoding="utf-8"))["families"]
 READ = [row["family"] for row in ROWS if row["verdict"] == "read right" and not row["why"].startswith("the part")]
-# A block that chooses by itself, a layer without a block, states in place of a cache, experts that do nothing, a hash of
-# the tokens, a whole with eyes.
+# A block that chooses by itself, a layer without a block, states in place of a cache, experts that do nothing, a hash
+# of the tokens, a whole with eyes.
 FEW = ("dbrx", "gemma4", "jamba", "longcat_flash", "deepseek_v4", "qwen3_vl_moe")
 NAMES = READ if os.environ.get("MOE_LESSONS_ALL_FAMILIES") else FEW
 each = pytest.mark.parametrize("name", NAMES)
@@ -81,8 +81,7 @@ def test_fused_and_batched_experts_are_read_as_those_one_by_one(name, implementa
 def test_a_compiled_model_is_read_as_the_one_that_was_compiled(name, families):
     model = built(families[name])
     plain = recorded(model, tiny_text())
-    with record_routing(torch.compile(model, backend="eager")) as trace, torch.no_grad():
-        model(input_ids=tiny_text())
+    trace = recorded(torch.compile(model, backend="eager"), tiny_text())
     np.testing.assert_array_equal(trace.experts, plain.experts)
 
 
@@ -95,11 +94,8 @@ def test_padding_is_left_out(name, families):
         model(input_ids=ids, attention_mask=mask)
     assert trace.n_tokens == 18
     assert trace.token_ids.tolist() == [*ids[0, 4:].tolist(), *ids[1].tolist()]
-    np.testing.assert_array_equal(trace.select(tokens=trace.sequence == 1).experts[0], alone(model, ids[1:]).experts[0])
-
-
-def alone(model: torch.nn.Module, ids: torch.Tensor):
-    return recorded(model, ids)
+    second = trace.select(tokens=trace.sequence == 1)
+    np.testing.assert_array_equal(second.experts[0], recorded(model, ids[1:]).experts[0])
 
 
 @pytest.mark.parametrize("name", [name for name in ("aria", "gemma4", "qwen3_5_moe") if name in READ])

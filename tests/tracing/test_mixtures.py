@@ -99,6 +99,12 @@ def test_two_stacks_or_two_mixtures_in_a_layer_are_refused_and_the_parts_are_kno
         find_mixtures(Stack(Layer(Whole(text=Block(), image=Block()))))
 
 
+def test_layers_that_share_their_experts_are_refused():
+    tied = Layer()
+    with pytest.raises(ValueError, match="one mixture for the layers 0, 1, which would be recorded once"):
+        find_mixtures(Stack(tied, tied))
+
+
 def test_a_part_without_a_list_of_layers_is_refused_with_the_advice_to_give_the_whole():
     for part in (Layer(), Block(), Layer().mlp.experts):
         with pytest.raises(ValueError, match=f"^a {type(part).__name__} is a part of a model, .* give the whole$"):
