@@ -63,21 +63,18 @@ class Block(nn.Module):
 
     def forward(self, hidden):
         tokens = hidden.flatten(0, -2)
-        self.gate(tokens)
-        routed = {"tokens": tokens} | self.gate.choose(tokens)
-        said = self.gate(tokens)
+        spans = halves(len(tokens)) if self.spoiled == "in parts" else (slice(None),)
+        answer = torch.cat([self.routed(tokens[span]) for span in spans])
+        self.heard, self.logits = (tokens.detach(), answer.detach()), self.gate.choose(tokens)["logits"].detach()
+        return hidden + answer.view_as(hidden)
+
+    def routed(self, tokens):
+        routed, said = {"tokens": tokens} | self.gate.choose(tokens), self.gate(tokens)
         if isinstance(said, tuple):  # the very tensors that the router said
             routed |= dict(zip(self.gate.says.split(), said, strict=True))
         if self.spoiled == "mask":
             routed["chosen"] = nn.functional.one_hot(routed["chosen"], EXPERTS)
-        if self.spoiled == "in parts":
-            answer = torch.cat(
-                [self.ask({n: part[half] for n, part in routed.items()}) for half in halves(len(tokens))]
-            )
-        else:
-            answer = self.ask(routed)
-        self.heard, self.logits = (tokens.detach(), answer.detach()), routed["logits"].detach()
-        return hidden + answer.view_as(hidden)
+        return self.ask(routed)
 
     def ask(self, routed):
         given = [routed[name] for name in self.experts.order.split()]

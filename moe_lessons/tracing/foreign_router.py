@@ -1,8 +1,6 @@
 """One of transformers' routers with the attributes of our Router, heard where its experts are called."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,12 +11,12 @@ from torch import Tensor, nn
 
 from moe_lessons.model.router import Router, Routing
 from moe_lessons.routing_rule import FollowsRule, RoutingRule
-from moe_lessons.tracing.learned_rule import Evidence, Learned, fits, learn
+from moe_lessons.tracing.learned_rule import ENOUGH, Evidence, Learned, fits, learn
 from moe_lessons.tracing.mixtures import Mixture
 from moe_lessons.tracing.reading import Call, Heard, Reading, learn_reading, tensors_of
+from moe_lessons.tracing.rehearsal import REHEARSING, Handles, rehearse
 
 _SAID = "said_by_moe_lessons"  # what a table of experts that somebody changed remembers: the Routing that was meant
-REHEARSING: ContextVar[bool] = ContextVar("rehearsing", default=False)
 
 
 @dataclass
@@ -34,18 +32,6 @@ class _Known:
 _KNOWN: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
 
 
-class Handles:
-    """Several hooks that are removed together."""
-
-    def __init__(self, handles: Iterable[Any]) -> None:
-        self._handles = list(handles)
-
-    def remove(self) -> None:
-        """Take them all off; once more does nothing."""
-        while self._handles:
-            self._handles.pop().remove()
-
-
 class ForeignRouter(FollowsRule):
     """The routing of one layer of somebody else's model; its hooks hear and say a Routing.
 
@@ -58,6 +44,8 @@ class ForeignRouter(FollowsRule):
     def __init__(self, model: nn.Module, mixture: Mixture) -> None:
         self.model, self.mixture = model, mixture
         self._known = _KNOWN.setdefault(mixture.experts, _Known())
+        self._fresh = True  # nothing heard yet, so settings may be others than those that are known
+        self._changed = False  # somebody else's experts were heard in place of the router's
 
     @property
     def module(self) -> nn.Module:
@@ -96,7 +84,7 @@ class ForeignRouter(FollowsRule):
         """What is added to the scores for the choice alone."""
         self._reading()
         learned = self._known.learned
-        return None if learned is None or learned.bias is None else self._biases()[learned.bias].flatten()
+        return None if learned is None or learned.bias is None else self._biases()[learned.bias].detach().flatten()
 
     def register_forward_hook(self, hook: Callable, *, prepend: bool = False) -> Handles:
         """As nn.Module's, called with a Routing as its experts are; what `hook` leaves as it is stays bit-identical.
@@ -153,7 +141,8 @@ class ForeignRouter(FollowsRule):
         """The routing that the experts are called with."""
         known = self._known
         try:
-            known.reading = known.reading or learn_reading(self.mixture, call, heard)
+            if known.reading is None or not known.reading.suits(call):
+                known.reading = learn_reading(self.mixture, call, heard)
         except ValueError as error:
             raise ValueError(
                 f"the routing of layer {self.mixture.layer} cannot be read: {error}; use a model that tracing can prove"
@@ -162,6 +151,7 @@ class ForeignRouter(FollowsRule):
         tensors = call.tensors()
         chosen, weights = tensors[reading.experts], tensors[reading.weights]
         if said := getattr(chosen, _SAID, None):
+            self._changed = True
             return said
         answers = next((answers for module, answers in reversed(heard) if module is reading.router), None)
         if answers is None:
@@ -173,12 +163,22 @@ class ForeignRouter(FollowsRule):
     def _hold_rule(self, seen: Evidence) -> None:
         """Keep the rule that explains this too, or learn another one."""
         known, biases = self._known, self._biases()
-        if known.learned is None or not fits(known.learned, seen, biases):
-            both = seen if known.seen is None else seen.joined(known.seen)
-            # Settings may have been changed since; then only the present counts.
-            known.learned = learn(both, biases) or (learn(seen, biases) if known.learned else None)
-        if known.seen is None or len(known.seen.logits) < len(seen.logits):
+        before, fresh, self._fresh = known.seen, self._fresh, False
+        if before is None or len(before.logits) < len(seen.logits):
             known.seen = seen
+        if known.learned is not None and fits(known.learned, seen, biases):
+            return
+        # What had no rule before has none now, unless it was too little, or somebody has changed settings since.
+        if known.learned is not None or before is None or fresh or len(before.logits) < ENOUGH:
+            both = seen if before is None else seen.joined(before)
+            known.learned = learn(both, biases) or (learn(seen, biases) if fresh else None)
+
+    def explains(self, logits: Tensor, experts: Tensor, weights: Tensor) -> bool:
+        """Whether the known rule explains all of what was heard; True of what somebody else chose."""
+        known = self._known
+        if self._changed or known.learned is None or known.seen is None:
+            return known.learned is not None
+        return fits(known.learned, Evidence(logits, experts, weights, known.seen.error), self._biases())
 
     def _as_logits(self, said: Tensor) -> Tensor:
         reading = self._known.reading
@@ -225,59 +225,3 @@ class ForeignRouter(FollowsRule):
         ]
         said = ", ".join(filter(None, extras))
         return f"<{name}: top {rule.top_k} of {self.n_experts}, {rule.score_function}, {said}>"
-
-
-@torch.no_grad()
-def rehearse(model: nn.Module, routers: Iterable[ForeignRouter]) -> None:
-    """Run a model once on a few tokens, unheard by all but these routers, which learn from it.
-
-    Raises ValueError where it does not run on tokens alone, or its routing cannot be read.
-    """
-    training = [module for module in model.modules() if module.training]
-    token = REHEARSING.set(True)
-    handles = Handles(router.register_forward_hook(lambda *heard: None) for router in routers)
-    try:
-        with torch.random.fork_rng(_devices(model)), run_eagerly(model):
-            model.eval()(**_few_tokens(model))
-    except (TypeError, RuntimeError, KeyError, AttributeError) as error:
-        raise ValueError(
-            f"{type(model).__name__} does not run on tokens alone ({str(error).splitlines()[0]}); make a pass of your "
-            "own inside record_routing first"
-        ) from error
-    finally:
-        REHEARSING.reset(token)
-        handles.remove()
-        for module in training:
-            module.training = True
-
-
-def _devices(model: nn.Module) -> list[int]:
-    return sorted({part.get_device() for part in model.parameters() if part.is_cuda})
-
-
-def _few_tokens(model: Any) -> dict[str, Tensor]:
-    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
-    embedding = model.get_input_embeddings()
-    # Marks of pictures and of ends are no text.
-    said = [*vars(config).items(), *vars(model.config).items()]
-    marks = {value for name, value in said if _is_mark(name, value)}
-    free = [number for number in range(min(embedding.num_embeddings, config.vocab_size)) if number not in marks]
-    longest = getattr(config, "max_position_embeddings", None) or 64
-    drawn = torch.randint(len(free), (1, min(64, longest)), generator=torch.Generator().manual_seed(0))
-    ids = torch.tensor(free)[drawn].to(embedding.weight.device)
-    return {"input_ids": ids} | ({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})
-
-
-def _is_mark(name: str, value: object) -> bool:
-    return isinstance(value, int) and name.endswith(("token_id", "token_index"))
-
-
-@contextmanager
-def run_eagerly(model: nn.Module) -> Iterator[None]:
-    """Inside the block, a model that was compiled runs as it was written, since graphs call no hooks of ours."""
-    compiled = any(hasattr(module, "_orig_mod") or module._compiled_call_impl is not None for module in model.modules())
-    if not compiled:
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield

@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from moe_lessons.tracing.foreign_router import REHEARSING, ForeignRouter, run_eagerly
+from moe_lessons.tracing.foreign_router import ForeignRouter
 from moe_lessons.tracing.mixtures import find_mixtures
+from moe_lessons.tracing.rehearsal import REHEARSING, run_eagerly
 
 __all__ = ["Batch", "ForeignRouter", "foreign_passes", "foreign_routers", "logits_of", "longest_text", "run_eagerly"]
 __all__ += ["sizes_of"]

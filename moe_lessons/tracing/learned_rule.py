@@ -14,6 +14,8 @@ from torch import Tensor
 from moe_lessons.routing_rule import GROUP_SCORES, SCORE_FUNCTIONS, RoutingRule
 
 _ROWS = 512  # tokens that a rule is tried on
+ENOUGH = 64  # tokens, after which no rule means that there is none
+_FIRST = 32  # tokens that a rule is tried on before all of them
 
 
 class Evidence(NamedTuple):
@@ -69,8 +71,11 @@ def learn(seen: Evidence, biases: Mapping[str, Tensor]) -> Learned | None:
         weighing = _weighing(plain, scores.gather(1, seen.experts), seen)
         if weighing is None:
             continue
+        few = Evidence(*(part[:_FIRST] for part in seen[:3]), seen.error)
+        wanted = {name: _wanted(scores, name, biases) for name in _names(biases)}
         for rule in _grouped(weighing, seen.logits.shape[1]):
-            fitting = [name for name in _names(biases) if _chooses(rule, _wanted(scores, name, biases), seen)]
+            likely = [name for name, all_ in wanted.items() if _chooses(rule, all_[:_FIRST], few)]
+            fitting = [name for name in likely if _chooses(rule, wanted[name], seen)]
             if fitting:
                 # A bias that was never needed is believed for its name alone.
                 named = [name for name in fitting if name and "bias" in name]

@@ -78,10 +78,9 @@ def _is_router(module: nn.Module) -> bool:
 def _takes_routes(name: str, module: nn.Module) -> bool:
     """Whether it is called with tokens, experts and weights, going by its name and what its forward takes."""
     # An attribute says what its module is for; a class may have "shared" in the name of its family.
-    called = name.rpartition(".")[2].lower()
-    if "experts" not in called:
-        called = type(module).__name__.lower()
-    if "experts" not in called or "shared" in called:
+    attribute, kind = name.rpartition(".")[2].lower(), type(module).__name__.lower()
+    called = attribute if "experts" in attribute else kind if kind.endswith("experts") else ""
+    if not called or "shared" in called:
         return False
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     taken = inspect.signature(type(module).forward).parameters.values()
@@ -122,15 +121,17 @@ def _mixture(modules: dict[str, nn.Module], name: str) -> Mixture:
 def _unread(modules: dict[str, nn.Module], mixtures: list[Mixture]) -> Iterator[str]:
     """Names of what looks like a router or experts, and belongs to no mixture that was found."""
     read = {id(part) for each in mixtures for part in (*each.around, *each.experts.modules())}
+    # What a router keeps inside is its own affair.
+    read |= {id(part) for each in mixtures for one in each.around if _is_router(one) for part in one.modules()}
     for name, module in modules.items():
-        looks = _ROUTERS.search(type(module).__name__) or _PARTS.fullmatch(name.rpartition(".")[2])
+        looks = _is_router(module) or _PARTS.fullmatch(name.rpartition(".")[2])
         if looks and id(module) not in read:
             yield name
 
 
 def _name(modules: dict[str, nn.Module], unknown: list[str]) -> str:
     """The class that says most about what is unknown: a router's, or that of the block around a plain layer."""
-    first = next((name for name in unknown if _ROUTERS.search(type(modules[name]).__name__)), unknown[0])
+    first = next((name for name in unknown if _is_router(modules[name])), unknown[0])
     module = modules[first]
     if type(module).__module__.startswith("torch.nn"):
         module = modules[first.rpartition(".")[0]]

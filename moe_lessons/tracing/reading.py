@@ -45,6 +45,12 @@ class Reading(NamedTuple):
     n_experts: int
     probabilities: bool  # the router says the softmax in place of the logits
 
+    def suits(self, call: Call) -> bool:
+        """Whether a call has a table of experts and one of weights where this says."""
+        tensors = call.tensors()
+        experts, weights = tensors.get(self.experts), tensors.get(self.weights)
+        return experts is not None and weights is not None and experts.ndim == 2 and experts.shape == weights.shape
+
 
 def tensors_of(answer: Any) -> list[Tensor]:
     """The tensors of a module's answer, in their order."""

@@ -178,7 +178,7 @@ def _contents(
         )
     ((n_experts, top_k),) = sizes
     no_bias = torch.zeros(n_experts)
-    rules = [_rule(routers[layer]) for layer in layers]
+    rules = [_rule(routers[layer], [one[layer] for one in passes]) for layer in layers]
     known = rules[0] is not None and all(rule == rules[0] for rule in rules)
     biases = [routers[layer].expert_bias for layer in layers]
     return {
@@ -196,5 +196,9 @@ def _contents(
     }
 
 
-def _rule(router: Router | ForeignRouter) -> RoutingRule | None:
-    return router.known_rule if isinstance(router, ForeignRouter) else router.rule
+def _rule(router: Router | ForeignRouter, heard: list[Routing]) -> RoutingRule | None:
+    """The router's rule; None where it does not explain all that was heard."""
+    if not isinstance(router, ForeignRouter):
+        return router.rule
+    whole = (torch.cat(part) for part in zip(*((one.logits, one.experts, one.weights) for one in heard), strict=True))
+    return router.known_rule if router.explains(*whole) else None

@@ -69,7 +69,7 @@ def test_a_record_with_one_wrong_number_does_not_give_back_the_layer(true_record
         {"experts": another},
         {"weights": lighter},
         {"experts": later},
-        {"weights": trace.weights[..., ::-1]},
+        {"weights": trace.weights[..., ::-1].copy()},
     ):
         assert misfit(replace(trace, **wrong), called) > 30 * CLOSE
     with pytest.raises(Wrong, match="the trace has 1 layers, but experts were called 4 times"):
