@@ -157,8 +157,9 @@ def judge(family: Family) -> Verdict:
             return Verdict(*start, READ, f"the part {name} alone, since {reasons[0]}" if name else why, steerable, rule)
         except (ValueError, TypeError) as error:
             reasons.append(str(error) if not name else f"the part {name}: {error}")
-    several = " has two " in reasons[0]  # else its parts are refused for the same
-    return Verdict(*start, REFUSED, "; ".join(reasons[: 2 if several else 1]), (), "")
+    # What a part adds is why it is refused itself, if not for the same.
+    more = [reason for reason in reasons[1:2] if (" has two " in reasons[0]) and " has two " not in reason]
+    return Verdict(*start, REFUSED, "; ".join(reasons[:1] + more), (), "")
 
 
 def _proved(model: nn.Module, ids: Tensor) -> tuple[tuple[str, ...], str, str]:

@@ -6,7 +6,8 @@ import torch
 from odd_mixtures import EXPERTS, Model, recorded
 from torch import nn
 
-from moe_lessons.tracing import find_routers, record_routing, steer_routing
+from moe_lessons.tracing import RoutingTrace, find_routers, record_routing, steer_routing
+from moe_lessons.widgets import RouterView
 
 
 def by_hand(model: Model, trace) -> None:
@@ -57,7 +58,7 @@ def test_probabilities_in_place_of_logits_are_taken_as_what_they_are():
     np.testing.assert_allclose(np.exp(trace.logits[0]).sum(axis=-1), 1, rtol=1e-5)
 
 
-def test_weights_of_no_rule_are_recorded_and_forced_but_not_knocked_out():
+def test_weights_of_no_rule_are_recorded_and_forced_but_not_knocked_out(tmp_path):
     model = Model(odd_weights=True)
     trace = recorded(model)
     by_hand(model, trace)
@@ -68,6 +69,9 @@ def test_weights_of_no_rule_are_recorded_and_forced_but_not_knocked_out():
         assert find_routers(model)[0].rule is None
     with pytest.raises(ValueError, match="chooses by no rule that tracing knows, so knobs other than its own"):
         trace.routed(trace.knobs.__class__(top_k=1))
+    with pytest.raises(ValueError, match="chooses by no rule tracing knows, so the view's knobs would say nothing"):
+        RouterView(trace)
+    assert not RoutingTrace.load(trace.save(tmp_path / "odd")).rule_known
 
     def swap(layer, routing):
         return routing._replace(experts=routing.experts.flip(1))
