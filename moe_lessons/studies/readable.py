@@ -148,8 +148,8 @@ def judge(family: Family) -> Verdict:
 
     Of a model that is refused because it has several stacks, the parts are tried, too.
     """
-    model = built(family)
-    start = (family.name, model.config.model_type, type(model).__name__)  # type: ignore[union-attr]
+    model: Any = built(family)
+    start = (family.name, str(model.config.model_type), type(model).__name__)
     reasons = []
     for name, part in {"": model, **parts_with_mixtures(model)}.items():
         try:

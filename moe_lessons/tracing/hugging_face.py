@@ -47,9 +47,16 @@ def foreign_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator
     """
     stack = find_mixtures(model)[0].stack
     state: dict[str, Any] = {"cache": None, "rows": 0, "first": 0, "waiting": False, "mask": None}
+    state |= {"ids": None, "inside": False}
 
     def start(module: nn.Module, inputs: tuple, named: dict[str, Any]) -> None:
-        # A whole may make another kind of mask before it asks its text model.
+        if REHEARSING.get():
+            return
+        # A whole may look tokens up, and make another kind of mask, before it asks its text model.
+        state.update(ids=None, mask=None, inside=True)
+        note_mask(inputs, named)
+
+    def note_mask(inputs: tuple, named: dict[str, Any]) -> None:
         mask = named.get("attention_mask", inputs[1] if len(inputs) > 1 else None)
         if isinstance(mask, Tensor) and mask.ndim == 2:
             state["mask"] = mask
@@ -57,9 +64,11 @@ def foreign_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator
     def enter(module: nn.Module, inputs: tuple, named: dict[str, Any]) -> None:
         if REHEARSING.get():
             return
-        start(module, inputs, named)
+        if not state["inside"]:
+            start(module, inputs, named)
+        note_mask(inputs, named)
         cache = named.get("past_key_values")
-        state.update(ids=None, waiting=True, places=named.get("position_ids"), past=_length(cache), given=cache)
+        state.update(waiting=True, places=named.get("position_ids"), past=_length(cache), given=cache)
 
     def look_up(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         state["ids"] = inputs[0].detach().cpu()
@@ -76,12 +85,12 @@ def foreign_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator
         first = state["first"] if goes_on else state["first"] + state["rows"]
         mask, ids = state["mask"], state["ids"]
         batch = Batch(
-            ids=torch.full((rows * time,), -1) if ids is None else ids.flatten(),
+            ids=torch.full((rows * time,), -1) if ids is None or ids.numel() != rows * time else ids.flatten(),
             position=places.expand(rows, time).flatten(),
             sequence=torch.arange(first, first + rows).repeat_interleave(time),
             kept=torch.ones(rows * time, dtype=torch.bool) if mask is None else mask[:, -time:].bool().cpu().flatten(),
         )
-        state.update(cache=cache, rows=rows, first=first, waiting=False, mask=None)
+        state.update(cache=cache, rows=rows, first=first, waiting=False, inside=False)
         begin(batch)
 
     layers = cast(nn.ModuleList, model.get_submodule(stack))

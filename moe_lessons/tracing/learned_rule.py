@@ -38,8 +38,15 @@ class Evidence(NamedTuple):
         """Both, as far as they are of the same kind; else this alone."""
         if self.logits.shape[1] != other.logits.shape[1] or self.experts.shape[1] != other.experts.shape[1]:
             return self
-        parts = (torch.cat(both)[: 2 * _ROWS] for both in zip(self[:3], other[:3], strict=True))
-        return Evidence(*parts, max(self.error, other.error))
+        logits, experts, weights = (
+            torch.cat(both)[: 2 * _ROWS]
+            for both in zip(self[:3], other[:3], strict=True)  # this one's first
+        )
+        return Evidence(logits, experts, weights, max(self.error, other.error))
+
+    def first(self, tokens: int) -> "Evidence":
+        """The first of its tokens."""
+        return Evidence(self.logits[:tokens], self.experts[:tokens], self.weights[:tokens], self.error)
 
 
 class Learned(NamedTuple):
@@ -71,7 +78,7 @@ def learn(seen: Evidence, biases: Mapping[str, Tensor]) -> Learned | None:
         weighing = _weighing(plain, scores.gather(1, seen.experts), seen)
         if weighing is None:
             continue
-        few = Evidence(*(part[:_FIRST] for part in seen[:3]), seen.error)
+        few = seen.first(_FIRST)
         wanted = {name: _wanted(scores, name, biases) for name in _names(biases)}
         for rule in _grouped(weighing, seen.logits.shape[1]):
             likely = [name for name, all_ in wanted.items() if _chooses(rule, all_[:_FIRST], few)]

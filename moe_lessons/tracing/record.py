@@ -179,7 +179,7 @@ def _contents(
     ((n_experts, top_k),) = sizes
     no_bias = torch.zeros(n_experts)
     rules = [_rule(routers[layer], [one[layer] for one in passes]) for layer in layers]
-    known = rules[0] is not None and all(rule == rules[0] for rule in rules)
+    rule = rules[0] if all(rule == rules[0] for rule in rules) else None
     biases = [routers[layer].expert_bias for layer in layers]
     return {
         "logits": stacked("logits"),
@@ -191,8 +191,8 @@ def _contents(
         "position": listed("position"),
         "sequence": listed("sequence"),
         "layers": tuple(layers),
-        "rule": replace(rules[0], top_k=top_k) if known else RoutingRule(top_k=top_k),  # steering may have changed it
-        "rule_known": known,
+        "rule": replace(rule, top_k=top_k) if rule else RoutingRule(top_k=top_k),  # steering may have changed it
+        "rule_known": rule is not None,
     }
 
 
