@@ -85,11 +85,7 @@ class Family(NamedTuple):
     """One folder of `transformers.models` with a mixture of experts in it."""
 
     name: str
-    models: tuple[type[nn.Module], ...]  # those that can be built, the plainest first
-
-    @property
-    def model_type(self) -> str:
-        return self.models[0].config_class.model_type  # type: ignore[attr-defined]
+    models: tuple[Any, ...]  # their classes that can be built, the plainest first
 
 
 def mixture_families() -> list[Family]:
@@ -106,13 +102,13 @@ def mixture_families() -> list[Family]:
     return found
 
 
-def _speaking(module: Any) -> Iterator[type[nn.Module]]:
+def _speaking(module: Any) -> Iterator[Any]:
     for kind in _KINDS:
         names = [name for name in module.__all__ if name.endswith(kind) and "PreTrained" not in name]
         yield from (getattr(module, name) for name in names)
 
 
-def tiny_config(kind: type, **changes: Any) -> Any:
+def tiny_config(kind: Any, **changes: Any) -> Any:
     """The configuration of a class with every size made small, and those of its parts likewise.
 
     Only what is changed is said, so that the class works out the rest, as which layers are sparse, from that.
@@ -158,13 +154,13 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 @torch.no_grad()
-def tiny_model(kind: type[nn.Module], seed: int = 0, **changes: Any) -> nn.Module:
+def tiny_model(kind: Any, seed: int = 0, **changes: Any) -> nn.Module:
     """A random model of a class, tiny, in float32, its routers sure of themselves and its biases of some weight.
 
     Whatever one number per expert there is, bias or scale, is drawn anew, since a fresh model has zeros and ones
     there, which hide a wrong reading.
     """
-    config = tiny_config(kind.config_class, **changes)  # type: ignore[attr-defined]
+    config = tiny_config(kind.config_class, **changes)
     with _seeded(seed):
         model = kind(config).eval()
         for name, tensor in model.state_dict().items():

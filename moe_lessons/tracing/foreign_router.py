@@ -70,7 +70,7 @@ class ForeignRouter(FollowsRule):
         return self._known.learned and self._known.learned.rule
 
     @property
-    def rule(self) -> RoutingRule:  # type: ignore[override]
+    def rule(self) -> RoutingRule:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The same, but ValueError where no rule is known, since then nothing can be said of other choices."""
         if (rule := self.known_rule) is None:
             raise ValueError(
@@ -103,7 +103,8 @@ class ForeignRouter(FollowsRule):
             changed = routing if REHEARSING.get() else hook(self, inputs, routing)
             if changed is None or changed is routing:
                 return None
-            return tuple(self._say(call, changed))  # type: ignore[return-value]
+            said = self._say(call, changed)
+            return said.inputs, said.named
 
         handles = [module.register_forward_hook(listen) for module in self._candidates()]
         experts = self.mixture.experts

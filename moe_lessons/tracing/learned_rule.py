@@ -73,7 +73,7 @@ def learn(seen: Evidence, biases: Mapping[str, Tensor]) -> Learned | None:
     if not len(seen.logits):
         return None
     for score in SCORE_FUNCTIONS:
-        plain = RoutingRule(top_k=seen.experts.shape[1], score_function=score)  # type: ignore[arg-type]
+        plain = RoutingRule.from_dict({"top_k": seen.experts.shape[1], "score_function": score})
         scores = plain.scores(seen.logits)
         weighing = _weighing(plain, scores.gather(1, seen.experts), seen)
         if weighing is None:
@@ -148,4 +148,5 @@ def _grouped(rule: RoutingRule, n_experts: int) -> Iterator[RoutingRule]:
             for score in GROUP_SCORES:
                 room = top_groups * (n_experts // n_groups) >= rule.top_k
                 if room and (score == "max" or n_experts // n_groups > 1):
-                    yield replace(rule, n_groups=n_groups, top_groups=top_groups, group_score=score)  # type: ignore
+                    groups = {"n_groups": n_groups, "top_groups": top_groups, "group_score": score}
+                    yield RoutingRule.from_dict(rule.as_dict() | groups)

@@ -1,7 +1,9 @@
 """The census of the installed transformers: every family that chooses experts is read right or refused by name."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +30,13 @@ def test_the_census_has_every_family_whose_source_chooses_experts(families):
     if SAME_VERSION:
         assert list(families) == list(ROWS)
     assert {"mixtral", "dbrx", "deepseek_v3", "llama4", "gpt_oss", "jamba", "switch_transformers"} <= set(families)
+
+
+def test_no_family_with_a_class_of_top_k_routers_is_missed(families):
+    folder = Path(transformers.__file__).parent / "models"
+    named = re.compile(r"^class \w*(Top_?[kK12]\w*(Router|Gating)|Experts)\(", re.MULTILINE)
+    sources = {path.parent.name: path.read_text(encoding="utf-8") for path in folder.glob("*/modeling_*.py")}
+    assert {name for name, source in sources.items() if named.search(source)} <= set(families)
 
 
 @pytest.mark.parametrize("name", ROWS)
