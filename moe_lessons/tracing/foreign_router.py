@@ -186,6 +186,7 @@ class ForeignRouter(FollowsRule):
         return said.clamp(min=1e-37).log() if reading and reading.probabilities else said
 
     def _ordered(self, said: Tensor, experts: Tensor, weights: Tensor) -> Routing:
+        """The same in float32, best expert first: nobody promises an order."""
         logits = self._as_logits(said.float())
         rule = self._known.learned and self._known.learned.rule
         scores = rule.scores(logits) if rule else logits
