@@ -133,5 +133,9 @@ def longest_text(model: nn.Module) -> int:
 
 
 def sizes_of(model: nn.Module) -> Any:
-    """The configuration of a model, ours or theirs; `vocab_size` has the same name in both."""
-    return model.config
+    """The configuration of a model, ours or theirs; of one with eyes, that of its text model.
+
+    `vocab_size` has the same name in all.
+    """
+    config: Any = model.config
+    return config.get_text_config() if hasattr(config, "get_text_config") else config

@@ -12,8 +12,9 @@ import torch
 
 from moe_lessons.resources import data_path
 from moe_lessons.studies.readable import built, experts_heard, misfit, recorded
-from moe_lessons.studies.tiny_mixtures import mixture_families, tiny_model, tiny_text
+from moe_lessons.studies.tiny_mixtures import VOCAB, mixture_families, tiny_model, tiny_text
 from moe_lessons.tracing import record_routing
+from moe_lessons.tracing.hugging_face import longest_text, sizes_of
 
 transformers = pytest.importorskip("transformers")
 ROWS = json.loads(data_path("studies/readable.json").read_text(encoding="utf-8"))["families"]
@@ -107,3 +108,4 @@ def test_a_text_model_behind_eyes_is_read_as_it_is_alone(name, families):
     assert trace.n_tokens == 22 and trace.layers == text.layers
     np.testing.assert_array_equal(trace.experts, text.experts)
     np.testing.assert_array_equal(trace.token_ids, text.token_ids)
+    assert sizes_of(whole).vocab_size == VOCAB and longest_text(whole) > 0
