@@ -194,10 +194,10 @@ EXERCISES = (
                 )
             ),
         },
-        success="This is most of what stands between our lens and seven families of models.",
+        success="This is most of what stands between our lens and every family whose routers say what they chose.",
         difficulty=2,
         minutes=7,
-        sources=("moe_lessons.tracing.hugging_face.ForeignRouter.understand",),
+        sources=("moe_lessons.tracing.foreign_router.ForeignRouter._ordered",),
     ),
     Exercise(
         name="load_of_text",

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Router, Routing
 from moe_lessons.model.transformer import Transformer
-from moe_lessons.tracing.hugging_face import Batch, ForeignRouter, foreign_passes, foreign_routers
+from moe_lessons.routing_rule import RoutingRule
+from moe_lessons.tracing.hugging_face import Batch, ForeignRouter, foreign_passes, foreign_routers, run_eagerly
 from moe_lessons.tracing.trace import RoutingTrace
 
 
@@ -38,7 +39,8 @@ def observe_routing(model: nn.Module) -> Iterator[dict[int, Routing]]:
 
     handles = [router.register_forward_hook(keep(layer)) for layer, router in routers.items()]
     try:
-        yield seen
+        with run_eagerly(model):
+            yield seen
     finally:
         for handle in handles:
             handle.remove()
@@ -87,6 +89,11 @@ def record_routing(model: nn.Module, tokenizer: Pieces | None = None) -> Iterato
             # A layer that runs twice in a pass recomputes its activations: nothing new.
             if passes and layer not in passes[-1]:
                 kept = batches[-1].kept
+                if len(routing.experts) != len(kept):
+                    raise ValueError(
+                        f"layer {layer} routed {len(routing.experts)} of a pass's {len(kept)} tokens at once; use a "
+                        "model whose experts see all of them together"
+                    )
                 passes[-1][layer] = Routing(*(part.detach().cpu()[kept] for part in routing))
 
         return hook
@@ -96,7 +103,8 @@ def record_routing(model: nn.Module, tokenizer: Pieces | None = None) -> Iterato
     with _our_passes(model, begin) if _is_ours(model) else foreign_passes(model, begin):
         handles = [router.register_forward_hook(keep(layer)) for layer, router in routers.items()]
         try:
-            yield trace
+            with run_eagerly(model):
+                yield trace
         finally:
             for handle in handles:
                 handle.remove()
@@ -149,7 +157,6 @@ def _contents(
     routers: dict[int, Any], batches: list[Batch], passes: list[dict[int, Routing]], tokenizer: Pieces | None
 ) -> dict[str, Any]:
     layers = sorted(routers)
-    first = routers[layers[0]]
     if silent := [layer for layer in layers for one in passes if layer not in one]:
         raise ValueError(
             f"the router of layer {silent[0]} was not asked in a pass; load the model without fused kernels for experts"
@@ -162,7 +169,17 @@ def _contents(
         return torch.cat([getattr(batch, part)[batch.kept] for batch in batches]).numpy()
 
     token_ids = listed("ids").tolist()
-    no_bias = torch.zeros(len(first.weight))
+    sizes = {(one[layer].logits.shape[1], one[layer].experts.shape[1]) for one in passes for layer in layers}
+    if len(sizes) > 1:
+        (n_one, k_one), (n_other, k_other), *_ = sorted(sizes)
+        raise ValueError(
+            f"layers route to {k_one} of {n_one} experts and to {k_other} of {n_other}, which is no one trace; "
+            "steer all layers alike, or record a model whose layers are"
+        )
+    ((n_experts, top_k),) = sizes
+    no_bias = torch.zeros(n_experts)
+    rules = [_rule(routers[layer], [one[layer] for one in passes]) for layer in layers]
+    rule = rules[0] if all(rule == rules[0] for rule in rules) else None
     biases = [routers[layer].expert_bias for layer in layers]
     return {
         "logits": stacked("logits"),
@@ -174,5 +191,14 @@ def _contents(
         "position": listed("position"),
         "sequence": listed("sequence"),
         "layers": tuple(layers),
-        "rule": replace(first.rule, top_k=passes[0][layers[0]].experts.shape[1]),  # steering may have changed it
+        "rule": replace(rule, top_k=top_k) if rule else RoutingRule(top_k=top_k),  # steering may have changed it
+        "rule_known": rule is not None,
     }
+
+
+def _rule(router: Router | ForeignRouter, heard: list[Routing]) -> RoutingRule | None:
+    """The router's rule; None where it does not explain all that was heard."""
+    if not isinstance(router, ForeignRouter):
+        return router.rule
+    whole = (torch.cat(part) for part in zip(*((one.logits, one.experts, one.weights) for one in heard), strict=True))
+    return router.known_rule if router.explains(*whole) else None

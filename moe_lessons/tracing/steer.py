@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from moe_lessons.model.router import Router, Routing, choose
-from moe_lessons.tracing.hugging_face import ForeignRouter
+from moe_lessons.tracing.hugging_face import ForeignRouter, run_eagerly
 from moe_lessons.tracing.record import find_routers
 
 Change = Callable[[int, Routing], Routing]
@@ -32,7 +32,8 @@ def steer_routing(model: nn.Module, change: Change) -> Iterator[None]:
         router.register_forward_hook(replace(layer), prepend=True) for layer, router in find_routers(model).items()
     ]
     try:
-        yield
+        with run_eagerly(model):
+            yield
     finally:
         for handle in handles:
             handle.remove()

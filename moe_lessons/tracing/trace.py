@@ -36,6 +36,7 @@ class RoutingTrace(FollowsRule):
     layers: tuple[int, ...]  # the number of each row's layer in the model
     rule: RoutingRule  # what the model followed
     model: str = "model"
+    rule_known: bool = True  # False where no rule explains the choices of all layers: then `rule` holds top_k alone
     # What the model made of it all, where whoever recorded the trace noted it.
     nats: np.ndarray | None = None  # float32 [tokens], what each token cost after those before it
     guesses: list[list[tuple[str, float]]] | None = None  # after each token, the likeliest next ones and how likely
@@ -154,6 +155,11 @@ class RoutingTrace(FollowsRule):
         own = self.knobs
         knobs = own if knobs is None else knobs.asks_for()
         rows = range(self.n_layers) if layers is None else [self.row(layer) for layer in layers]
+        if knobs != own and not self.rule_known:
+            raise ValueError(
+                f"{self.model} chooses by no rule that tracing knows, so knobs other than its own say nothing about "
+                "it; leave the knobs as they are"
+            )
         result = []
         for row, layer in enumerate(self.layers):
             turned = row in rows and knobs != own

@@ -162,26 +162,44 @@ def test_a_model_whose_router_is_not_known_is_refused_in_one_sentence():
             super().__init__()
             self.layers = torch.nn.ModuleList([SomebodysRouter()])
 
-    with pytest.raises(ValueError, match=r"^Somebodys routes with SomebodysRouter, which tracing does not know; it"):
+    with pytest.raises(ValueError, match=r"^Somebodys routes with SomebodysRouter, which tracing does not know: no"):
         with record_routing(Somebodys()):
             pass
 
 
 def test_a_model_with_one_router_that_is_known_and_one_that_is_not_is_not_half_recorded():
     class SomebodysGating(torch.nn.Module):
+        """Says other logits than it chooses by, which is no way to read it."""
+
+        def __init__(self, gate: torch.nn.Module) -> None:
+            super().__init__()
+            self.gate = gate
+
+        def forward(self, hidden):
+            logits, weights, experts = self.gate(hidden)
+            return logits, weights * 1.5, experts.flip(1)
+
+    class DenseRouter(torch.nn.Module):
         pass
 
     model = build("mixtral")
     assert sorted(find_routers(model)) == [0, 1, 2]
-    model.model.layers[1].mlp.gate = SomebodysGating()
-    with pytest.raises(ValueError, match="routes with SomebodysGating, which tracing does not know in some layers"):
+    gate = model.model.layers[1].mlp.gate
+    model.model.layers[1].mlp.gate = SomebodysGating(gate)
+    trace = record(model, text())  # what its experts were given is read right; its rule is none
+    assert not trace.rule_known
+    model.model.layers[1].mlp.gate = gate
+    model.model.layers[1].mlp.router = DenseRouter()
+    assert record(model, text()).rule_known  # idle beside the experts, it is a candidate that answers nothing
+    model.model.layers[1].mlp = torch.nn.Sequential(DenseRouter())
+    with pytest.raises(ValueError, match="routes with DenseRouter, which tracing does not know in some layers"):
         find_routers(model)
 
 
 def test_a_layer_alone_is_refused_with_the_advice_to_give_the_whole_model():
     theirs = build("mixtral").model.layers[0]
     ours = small_model(moe=SPARSE).blocks
-    for part in (theirs, theirs.mlp, theirs.mlp.gate, ours, ours[0], ours[0].feed_forward.router):
+    for part in (theirs, theirs.mlp, theirs.mlp.gate, theirs.mlp.experts, ours, ours[0], ours[0].feed_forward.router):
         with pytest.raises(ValueError, match=f"^a {type(part).__name__} is a part of a model, .* give the whole$"):
             find_routers(part)
 
@@ -195,9 +213,20 @@ def test_a_dense_model_of_theirs_is_refused_in_one_sentence():
 
 def test_an_answer_of_another_kind_is_refused_in_one_sentence():
     model = build("mixtral")
-    model.model.layers[0].mlp.gate.forward = lambda hidden: hidden
-    with pytest.raises(ValueError, match="did not return logits, weights and experts"), record_routing(model):
-        model(text())
+    router = find_routers(model)[0]
+    with pytest.raises(ValueError, match="does not return logits, weights and experts in this answer; record"):
+        router.understand((torch.zeros(3, 8),))
+
+
+def test_experts_that_are_given_other_things_than_before_are_refused():
+    model = build("mixtral")
+    record(model, text())
+    experts = model.model.layers[0].mlp.experts
+    model.model.layers[0].mlp.experts.forward = lambda hidden, chosen, weights: hidden
+    model.model.layers[0].mlp.gate.forward = lambda hidden: (torch.zeros(22, 8), torch.ones(22, 3), [[0]] * 22)
+    with pytest.raises(ValueError, match="layer 0 cannot be read: MixtralExperts is given no table"):
+        record(model, text())
+    del experts.forward
 
 
 def test_no_pass_in_the_block_is_an_error():

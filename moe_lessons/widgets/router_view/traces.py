@@ -22,6 +22,11 @@ def check(trace: RoutingTrace, name: str = "trace") -> None:
             f"the {name} has {trace.n_experts:,} experts, but at most {MOST_EXPERTS:,} can be drawn; "
             "look at its arrays, such as trace.experts, instead"
         )
+    if not trace.rule_known:
+        raise ValueError(
+            f"the {name} is of a model that chooses by no rule tracing knows, so the view's knobs would say nothing; "
+            "look at its arrays, such as trace.experts, instead"
+        )
 
 
 def same_shape(a: RoutingTrace, b: RoutingTrace) -> bool:
