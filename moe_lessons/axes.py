@@ -18,6 +18,8 @@ AXES = {
     "qk": "both together, in latent attention: nope + rope",
     "value": "numbers in one head's value, where they are not head_dim: v_head_dim",
     "latent": "numbers from which all heads' keys and values are made: kv_lora_rank",
+    "index": "numbers in one query or key of an indexer: indexer.head_dim",
+    "chosen": "places of the keys that an indexer picks for one token",
     "pairs": "head_dim / 2: the pairs of numbers that a rotation turns",
     "hidden": "inner width of a feed-forward layer or of one expert: hidden_dim",
     "twice_hidden": "gate and up projection side by side: 2 x hidden",

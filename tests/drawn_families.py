@@ -127,6 +127,17 @@ def deepseek_v3(draw):
     return "DeepseekV3Config", draw(latent()) | {"norm_topk_prob": draw(st.booleans())}
 
 
+@st.composite
+def deepseek_v32(draw):
+    """Picks fewer tokens than there are, or more; so many heads that no two keys are worth nothing to all of them."""
+    values = draw(latent()) | {"norm_topk_prob": draw(st.booleans()), "q_lora_rank": draw(st.integers(3, 9))}
+    return "DeepseekV32Config", values | {
+        "index_n_heads": draw(st.sampled_from([16, 24])),
+        "index_head_dim": draw(st.sampled_from([8, 12])),
+        "index_topk": draw(st.sampled_from([1, 3, 8, 64])),
+    }
+
+
 FAMILIES = {
     "llama": llama,
     "qwen3": qwen3,
@@ -135,6 +146,7 @@ FAMILIES = {
     "qwen3_moe": qwen3_moe,
     "deepseek_v2": deepseek_v2,
     "deepseek_v3": deepseek_v3,
+    "deepseek_v32": deepseek_v32,
 }
 families = pytest.mark.parametrize("family", FAMILIES)
 
@@ -151,6 +163,8 @@ def build(kind: str, values: dict, seed: int = 0) -> torch.nn.Module:
     for name, tensor in model.state_dict().items():
         if name.endswith("norm.weight"):
             tensor.uniform_(0.5, 1.5)
+        elif name.endswith("k_norm.bias"):
+            tensor.normal_(std=0.5)
         elif name.endswith("e_score_correction_bias"):
             tensor.normal_(std=0.3)
     return model

@@ -7,11 +7,11 @@ from moe_lessons.config import LatentAttentionConfig, ModelConfig
 def cache_bytes_per_token(config: ModelConfig, bytes_per_number: float = 2) -> int:
     """What a token leaves behind in all layers: keys and values of its heads, or the latent and the shared key.
 
-    Two bytes a number are bfloat16's.
+    An indexer keeps a key of its own beside them. Two bytes a number are bfloat16's.
     """
     heads = config.attention
     if isinstance(heads, LatentAttentionConfig):
-        numbers = heads.kv_lora_rank + heads.qk_rope_head_dim
+        numbers = heads.kv_lora_rank + heads.qk_rope_head_dim + (heads.indexer.head_dim if heads.indexer else 0)
     else:
         numbers = 2 * heads.sizes.n_kv_heads * heads.sizes.head_dim
     return round(config.n_layers * numbers * bytes_per_number)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from moe_lessons.accounting.indexer import indexer_parameters
 from moe_lessons.config import LatentAttentionConfig, ModelConfig
 from moe_lessons.model.transformer import Transformer
 
@@ -70,7 +71,8 @@ def attention_parameters(config: ModelConfig) -> tuple[int, int]:
         matrices = dim * queries if rank is None else rank * (dim + queries)
         matrices += dim * (heads.kv_lora_rank + heads.qk_rope_head_dim)  # down to the latent and the shared key
         matrices += heads.kv_lora_rank * (heads.n_heads * heads.qk_nope_head_dim + values)  # and up again
-        return matrices + values * dim, (rank or 0) + heads.kv_lora_rank
+        of_indexer, its_gains = indexer_parameters(config)
+        return matrices + values * dim + of_indexer, (rank or 0) + heads.kv_lora_rank + its_gains
     n_heads, n_kv_heads, head_dim = heads.sizes
     queries, keys = n_heads * head_dim, n_kv_heads * head_dim
     gains = 2 * head_dim if heads.qk_norm else queries + keys if heads.joint_qk_norm else 0

@@ -116,8 +116,11 @@ class LatentCache(Cache):
     """Latents and turned keys: n_layers * (kv_lora_rank + qk_rope_head_dim) numbers for each token of each sequence."""
 
     def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
-        if not isinstance(attention, LatentAttentionConfig):
-            raise ValueError("LatentCache holds latents, but this model keeps keys and values of heads: use KVCache")
+        if not isinstance(attention, LatentAttentionConfig) or attention.indexer is not None:
+            others = "keys and values of heads: use KVCache"
+            if isinstance(attention, LatentAttentionConfig):
+                others = "an indexer's keys, too: use IndexedLatentCache"
+            raise ValueError(f"LatentCache holds latents, but this model keeps {others}")
         return (attention.kv_lora_rank,), (attention.qk_rope_head_dim,)
 
     def update(
@@ -126,6 +129,26 @@ class LatentCache(Cache):
         """Store a layer's new latents and turned keys behind the old ones and return all of them."""
         latents, rope_keys = self._store(layer, latents, rope_keys)
         return latents, rope_keys
+
+
+class IndexedLatentCache(Cache):
+    """What LatentCache holds, and an indexer's key beside it: indexer.head_dim numbers more."""
+
+    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+        if not isinstance(attention, LatentAttentionConfig) or attention.indexer is None:
+            raise ValueError("IndexedLatentCache holds an indexer's keys, but this model has none: ask make_cache")
+        return (attention.kv_lora_rank,), (attention.qk_rope_head_dim,), (attention.indexer.head_dim,)
+
+    def update(
+        self,
+        layer: int,
+        latents: Float[Tensor, "batch new latent"],
+        rope_keys: Float[Tensor, "batch new rope"],
+        index_keys: Float[Tensor, "batch new index"],
+    ) -> tuple[Float[Tensor, "batch time latent"], Float[Tensor, "batch time rope"], Float[Tensor, "batch time index"]]:
+        """Store a layer's new latents, turned keys and indexer's keys and return all of them."""
+        latents, rope_keys, index_keys = self._store(layer, latents, rope_keys, index_keys)
+        return latents, rope_keys, index_keys
 
 
 def make_cache(
@@ -138,5 +161,10 @@ def make_cache(
     dtype: torch.dtype = torch.float32,
 ) -> Cache:
     """An empty cache of the kind that the model's attention writes into."""
-    kind = LatentCache if isinstance(config.attention, LatentAttentionConfig) else KVCache
-    return kind(config, batch_size, max_length, layers=layers, device=device, dtype=dtype)
+    return _kind(config)(config, batch_size, max_length, layers=layers, device=device, dtype=dtype)
+
+
+def _kind(config: ModelConfig) -> type[Cache]:
+    if not isinstance(config.attention, LatentAttentionConfig):
+        return KVCache
+    return LatentCache if config.attention.indexer is None else IndexedLatentCache

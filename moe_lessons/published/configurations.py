@@ -20,11 +20,16 @@ def config_from_hugging_face(theirs: Any) -> ModelConfig:
     values: dict[str, Any] = {}
     sizes = {ours: getattr(theirs, name, None) for ours, name in family.sizes}
     for path, value in (family.always | sizes | _our_rotation(theirs.rope_parameters)).items():
-        owner, _, name = path.rpartition(".")
+        *owners, name = path.split(".")
         if value is not None:
-            (values.setdefault(owner, {}) if owner else values)[name] = value
-    if named := getattr(theirs, "mlp_only_layers", None):
-        values["moe"]["n_dense_layers"] = _first_layers(named)
+            place = values
+            for owner in owners:
+                place = place.setdefault(owner, {})
+            place[name] = value
+    kinds = getattr(theirs, "mlp_layer_types", None) or ()
+    named = [layer for layer, kind in enumerate(kinds) if kind == "dense"] or getattr(theirs, "mlp_only_layers", None)
+    if named or kinds:
+        values["moe"]["n_dense_layers"] = _first_layers(named or [])
     if values.get("moe", {}).get("n_dense_layers", 0) >= values["n_layers"]:
         del values["moe"]
     return ModelConfig.from_dict(values)
@@ -33,7 +38,7 @@ def config_from_hugging_face(theirs: Any) -> ModelConfig:
 def _first_layers(named: list[int]) -> int:
     """How many layers are named, where they are the first ones; ours are dense nowhere else."""
     if sorted(named) != list(range(len(named))):
-        raise ValueError(f"the model has mlp_only_layers = {named!r}, but our modules have dense layers only at first")
+        raise ValueError(f"the model has dense layers {named!r}, but our modules have dense layers only at first")
     return len(named)
 
 
@@ -103,12 +108,16 @@ def _essential(config: ModelConfig) -> ModelConfig:
 
 def _flat(config: ModelConfig) -> dict[str, Any]:
     """Entries by path, such as "moe.top_k"; entries that are None stay."""
+    return _flattened(config.to_dict())
+
+
+def _flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    for name, value in config.to_dict().items():
-        if name in ("attention", "moe") and value is not None:
-            flat |= {f"{name}.{inner}": entry for inner, entry in value.items()}
+    for name, value in values.items():
+        if name in ("attention", "moe", "indexer") and value is not None:
+            flat |= _flattened(value, f"{prefix}{name}.")
         else:
-            flat[name] = value
+            flat[prefix + name] = value
     return flat
 
 

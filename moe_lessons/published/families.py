@@ -42,6 +42,11 @@ _DEEPSEEK = (
     ("moe.n_dense_layers", "first_k_dense_replace"),
     ("moe.route_scale", "routed_scaling_factor"),
 )
+_INDEXER = (
+    ("attention.indexer.n_heads", "index_n_heads"),
+    ("attention.indexer.head_dim", "index_head_dim"),
+    ("attention.indexer.top_k", "index_topk"),
+)
 _GROUPS = (("moe.n_groups", "n_group"), ("moe.top_groups", "topk_group"))
 _PLAIN = {"hidden_act": "silu", "attention_bias": False}
 _V2 = {"attention.norm_eps": 1e-6, "moe.normalize": False, "moe.group_score": "max"}
@@ -89,6 +94,12 @@ FAMILIES = (
         {**_PLAIN, "rope_interleave": True},
     ),
     Family(
+        "deepseek_v32",
+        (*(_LATENT + _INDEXER + _DEEPSEEK + _GROUPS), ("moe.normalize", "norm_topk_prob")),
+        {"attention.norm_eps": 1e-6, "moe.score_function": "sigmoid", "moe.expert_bias": True},
+        {**_PLAIN, "mlp_bias": False},
+    ),
+    Family(
         "deepseek_v2", _LATENT + _DEEPSEEK, {**_V2, "moe.group_score": "top2"}, {**_V2_ONLY, "topk_method": "greedy"}
     ),
     Family("deepseek_v2", _LATENT + _DEEPSEEK + _GROUPS, _V2, {**_V2_ONLY, "topk_method": "group_limited_greedy"}),
@@ -117,6 +128,11 @@ LAYER = {
     "attention.compress_query.weight": "self_attn.q_a_proj.weight",
     "attention.query_latent_norm.weight": "self_attn.q_a_layernorm.weight",
     "attention.latent_norm.weight": "self_attn.kv_a_layernorm.weight",
+    "attention.indexer.query.weight": "self_attn.indexer.wq_b.weight",
+    "attention.indexer.key.weight": "self_attn.indexer.wk.weight",
+    "attention.indexer.key_norm.weight": "self_attn.indexer.k_norm.weight",
+    "attention.indexer.key_norm.bias": "self_attn.indexer.k_norm.bias",
+    "attention.indexer.head_weights.weight": "self_attn.indexer.weights_proj.weight",
     "feed_forward.gate.weight": "mlp.gate_proj.weight",
     "feed_forward.up.weight": "mlp.up_proj.weight",
     "feed_forward.down.weight": "mlp.down_proj.weight",

@@ -16,6 +16,7 @@ from moe_lessons.accounting import (
     training_flops_per_token,
     weight_bytes,
 )
+from moe_lessons.long_texts import IndexerConfig
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.experts import Experts
 
@@ -45,6 +46,18 @@ latent = st.builds(
     qk_rope_head_dim=st.sampled_from([2, 4]),
     v_head_dim=st.integers(1, 5),
 )
+indexed = st.builds(
+    LatentAttentionConfig,
+    n_heads=st.integers(1, 3),
+    q_lora_rank=st.integers(1, 9),
+    kv_lora_rank=st.integers(1, 9),
+    qk_nope_head_dim=st.integers(1, 5),
+    qk_rope_head_dim=st.sampled_from([2, 4]),
+    v_head_dim=st.integers(1, 5),
+    indexer=st.builds(
+        IndexerConfig, n_heads=st.integers(1, 3), head_dim=st.integers(4, 7), top_k=st.sampled_from([1, 5, 99])
+    ),
+)
 configs = st.builds(
     ModelConfig,
     vocab_size=st.integers(3, 40),
@@ -52,7 +65,7 @@ configs = st.builds(
     n_layers=st.integers(2, 3),
     hidden_dim=st.integers(1, 20),
     max_length=st.just(16),
-    attention=grouped | latent,
+    attention=grouped | latent | indexed,
     moe=moes,
     tie_embeddings=st.booleans(),
     mtp_depth=st.integers(0, 2),

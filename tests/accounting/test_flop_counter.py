@@ -20,6 +20,7 @@ from moe_lessons.accounting import (
 )
 from moe_lessons.benchmark.next_token import LATENT
 from moe_lessons.config import TrainConfig
+from moe_lessons.long_texts import IndexerConfig
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.experts import Experts
 from moe_lessons.studies.scaling import LAYERS, scaled
@@ -32,6 +33,15 @@ COURSE |= {f"study-{kind}-{dim}": scaled(kind, dim, LAYERS[dim]) for kind in ("d
 MOE = COURSE["course-moe"]
 WIDE = replace(MOE.moe, n_routed_experts=32, top_k=4, hidden_dim=96)
 # What lessons 09, 10 and 11 make of the course's model.
+INDEXED = LatentAttentionConfig(
+    n_heads=4,
+    q_lora_rank=48,
+    kv_lora_rank=32,
+    qk_nope_head_dim=32,
+    qk_rope_head_dim=16,
+    v_head_dim=32,
+    indexer=IndexerConfig(n_heads=3, head_dim=24, top_k=10),
+)
 COURSE |= {
     "fine": replace(MOE, moe=WIDE),
     "shared": replace(MOE, moe=replace(WIDE, top_k=3, n_shared_experts=1, n_dense_layers=1)),
@@ -43,6 +53,10 @@ COURSE |= {
         attention=LatentAttentionConfig(
             n_heads=4, q_lora_rank=48, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32
         ),
+    ),
+    "indexed": replace(COURSE["course-dense"], attention=INDEXED, mtp_depth=1, n_layers=2),
+    "indexed, few": replace(
+        MOE, attention=replace(INDEXED, indexer=IndexerConfig(n_heads=2, head_dim=16, top_k=30)), n_layers=2
     ),
     "two modules ahead": replace(MOE, mtp_depth=2),
     "all at once": replace(

@@ -73,7 +73,7 @@ def test_logits_equal_hugging_faces(family):
     check()
 
 
-@pytest.mark.parametrize("family", ["mixtral", "olmoe", "qwen3_moe", "deepseek_v2", "deepseek_v3"])
+@pytest.mark.parametrize("family", ["mixtral", "olmoe", "qwen3_moe", "deepseek_v2", "deepseek_v3", "deepseek_v32"])
 @torch.no_grad()
 def test_every_token_goes_to_the_same_experts(family):
     @settings(max_examples=20, deadline=None)
