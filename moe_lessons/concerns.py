@@ -47,3 +47,16 @@ class SlidingWindow:
         [128, None, 128]
         """
         return self.size if self.pattern[layer % len(self.pattern)] == "windowed" else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperConnectionConfig:
+    """Several residual streams in place of one, mixed by learned weights (arXiv:2409.19606, arXiv:2512.24880)."""
+
+    n_streams: int = 4
+    sinkhorn_steps: int = 20  # rounds that make the streams' mixing doubly stochastic
+    eps: float = 1e-6  # is added to sums before anything is divided by them
+
+    def __post_init__(self) -> None:
+        require_positive(self, "n_streams", "sinkhorn_steps")
+        require(self.eps >= 0, f"eps is {self.eps}, but must be 0 or more")

@@ -26,19 +26,20 @@ def config_from_hugging_face(theirs: Any) -> ModelConfig:
             for owner in owners:
                 place = place.setdefault(owner, {})
             place[name] = value
-    kinds = getattr(theirs, "mlp_layer_types", None) or ()
-    named = [layer for layer, kind in enumerate(kinds) if kind == "dense"] or getattr(theirs, "mlp_only_layers", None)
-    if named or kinds:
-        values["moe"]["n_dense_layers"] = _first_layers(named or [])
+    if named := getattr(theirs, "mlp_only_layers", None):
+        values["moe"]["n_dense_layers"] = _first_layers("mlp_only_layers", named)
+    if kinds := getattr(theirs, "mlp_layer_types", None):
+        dense = [layer for layer, kind in enumerate(kinds) if kind == "dense"]
+        values["moe"]["n_dense_layers"] = _first_layers("mlp_layer_types with dense ones", dense)
     if values.get("moe", {}).get("n_dense_layers", 0) >= values["n_layers"]:
         del values["moe"]
     return ModelConfig.from_dict(values)
 
 
-def _first_layers(named: list[int]) -> int:
+def _first_layers(name: str, named: list[int]) -> int:
     """How many layers are named, where they are the first ones; ours are dense nowhere else."""
     if sorted(named) != list(range(len(named))):
-        raise ValueError(f"the model has dense layers {named!r}, but our modules have dense layers only at first")
+        raise ValueError(f"the model has {name} = {named!r}, but our modules have dense layers only at first")
     return len(named)
 
 
