@@ -1,22 +1,11 @@
 """Frozen, keyword-only descriptions of a model and of a training run; each refuses nonsense in one sentence."""
 
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
 from moe_lessons.cards import card_values
+from moe_lessons.concerns import RARE, SlidingWindow, as_plain, require, require_positive
 from moe_lessons.routing_rule import SETTINGS, GroupScore, RoutingRule, ScoreFunction
-
-
-def _require(condition: bool, sentence: str) -> None:
-    if not condition:
-        raise ValueError(sentence)
-
-
-def _require_positive(config: object, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        _require(whole and value >= 1, f"{name} is {value!r}, but must be a whole number of at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +24,17 @@ class RopeScaling:
     mscale_all_dim: float = 0.0  # makes latent attention's logits larger: m(mscale_all_dim) squared
 
     def __post_init__(self) -> None:
-        _require(self.factor >= 1, f"factor is {self.factor}, but must be 1 or more: it makes texts longer")
-        _require_positive(self, "original_length")
-        _require(
+        require(self.factor >= 1, f"factor is {self.factor}, but must be 1 or more: it makes texts longer")
+        require_positive(self, "original_length")
+        require(
             0 < self.slow <= self.fast and (self.slow < self.fast or self.ramp == "index"),
             f"slow is {self.slow} and fast is {self.fast}, but slow must be above 0 and below fast "
             "(or equal to it, where the ramp is over the pair's index)",
         )
-        _require(self.ramp in ("index", "turns"), f"ramp is {self.ramp!r}, but must be 'index' or 'turns'")
+        require(self.ramp in ("index", "turns"), f"ramp is {self.ramp!r}, but must be 'index' or 'turns'")
         for name in ("mscale", "mscale_all_dim"):
             value = getattr(self, name)
-            _require(value >= 0, f"{name} is {value}, but must be 0 or more; 0 leaves lengths alone")
+            require(value >= 0, f"{name} is {value}, but must be 0 or more; 0 leaves lengths alone")
 
 
 class Heads(NamedTuple):
@@ -67,26 +56,29 @@ class AttentionConfig:
     rope_scaling: RopeScaling | None = None
     qk_norm: bool = False  # RMSNorm over head_dim on queries and keys, before the rotation
     joint_qk_norm: bool = False  # the same over all heads together (OLMoE, arXiv:2409.02060)
+    window: SlidingWindow | None = field(default=None, metadata=RARE)  # layers that see only the last positions
+    # One more learned score a head, in each softmax, whose share of the attention goes nowhere (arXiv:2309.17453).
+    sinks: bool = field(default=False, metadata=RARE)
 
     def __post_init__(self) -> None:
-        _require_positive(self, "n_heads")
+        require_positive(self, "n_heads")
         if self.n_kv_heads is None:
             object.__setattr__(self, "n_kv_heads", self.n_heads)
         else:
-            _require_positive(self, "n_kv_heads")
-            _require(
+            require_positive(self, "n_kv_heads")
+            require(
                 self.n_heads % self.n_kv_heads == 0,
                 f"n_heads is {self.n_heads} and n_kv_heads is {self.n_kv_heads}; "
                 "n_heads must be a multiple of n_kv_heads, so choose a divisor",
             )
         if self.head_dim is not None:
-            _require_positive(self, "head_dim")
-            _require(
+            require_positive(self, "head_dim")
+            require(
                 self.head_dim % 2 == 0,
                 f"head_dim is {self.head_dim}, but rotary positions turn pairs, so choose an even number",
             )
-        _require(self.rope_theta > 0, f"rope_theta is {self.rope_theta}, but must be above 0; 10000 is usual")
-        _require(
+        require(self.rope_theta > 0, f"rope_theta is {self.rope_theta}, but must be above 0; 10000 is usual")
+        require(
             not (self.qk_norm and self.joint_qk_norm),
             "qk_norm and joint_qk_norm are both true, but queries and keys are normalized once; choose one",
         )
@@ -102,6 +94,15 @@ class AttentionConfig:
     def rope_dim(self) -> int:
         """Numbers of a head that its position turns: all of them."""
         return self.sizes.head_dim
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether scores are q . k / sqrt(head_dim) over the whole past and nothing else takes part."""
+        return self.window is None and not self.sinks
+
+    def window_of(self, layer: int) -> int | None:
+        """How many positions a layer's tokens see, themselves included; None: all before them."""
+        return None if self.window is None else self.window.of(layer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +120,15 @@ class LatentAttentionConfig:
     norm_eps: float = 1e-6  # of the norms on both latents; the published code keeps it apart from ModelConfig's
 
     def __post_init__(self) -> None:
-        _require_positive(self, "n_heads", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+        require_positive(self, "n_heads", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
         if self.q_lora_rank is not None:
-            _require_positive(self, "q_lora_rank")
-        _require(
+            require_positive(self, "q_lora_rank")
+        require(
             self.qk_rope_head_dim % 2 == 0,
             f"qk_rope_head_dim is {self.qk_rope_head_dim}, but rotary positions turn pairs, so choose an even number",
         )
-        _require(self.rope_theta > 0, f"rope_theta is {self.rope_theta}, but must be above 0; 10000 is usual")
-        _require(self.norm_eps >= 0, f"norm_eps is {self.norm_eps}, but must be 0 or more")
+        require(self.rope_theta > 0, f"rope_theta is {self.rope_theta}, but must be above 0; 10000 is usual")
+        require(self.norm_eps >= 0, f"norm_eps is {self.norm_eps}, but must be 0 or more")
 
     @property
     def rope_dim(self) -> int:
@@ -162,16 +163,16 @@ class MoEConfig:
     noise: bool = False  # learned noise on the logits while training (arXiv:1701.06538, equation 4)
 
     def __post_init__(self) -> None:
-        _require_positive(self, "n_routed_experts", "hidden_dim")
+        require_positive(self, "n_routed_experts", "hidden_dim")
         rule = self.rule
-        _require(
+        require(
             rule.top_k <= self.n_routed_experts,
             f"top_k is {self.top_k}, but there are only n_routed_experts = {self.n_routed_experts} experts "
             "to choose from; lower top_k or add experts",
         )
         for name in ("n_shared_experts", "n_dense_layers"):
             value = getattr(self, name)
-            _require(value >= 0, f"{name} is {value}, but must be 0 or more")
+            require(value >= 0, f"{name} is {value}, but must be 0 or more")
         rule.check(self.n_routed_experts)
 
     @property
@@ -201,18 +202,18 @@ class ModelConfig:
     mtp_depth: int = 0  # modules that predict tokens beyond the next one (arXiv:2412.19437, section 2.2)
 
     def __post_init__(self) -> None:
-        _require_positive(self, "vocab_size", "dim", "n_layers", "hidden_dim", "max_length")
-        _require(self.mtp_depth >= 0, f"mtp_depth is {self.mtp_depth}, but must be 0 or more")
+        require_positive(self, "vocab_size", "dim", "n_layers", "hidden_dim", "max_length")
+        require(self.mtp_depth >= 0, f"mtp_depth is {self.mtp_depth}, but must be 0 or more")
         if isinstance(self.attention, AttentionConfig) and self.attention.head_dim is None:
             heads = self.attention.n_heads
-            _require(
+            require(
                 self.dim % heads == 0,
                 f"dim is {self.dim}, which attention.n_heads = {heads} does not divide; "
                 f"choose a multiple of {heads} or set attention.head_dim",
             )
             object.__setattr__(self, "attention", replace(self.attention, head_dim=self.dim // heads))
         if self.moe is not None:
-            _require(
+            require(
                 self.moe.n_dense_layers < self.n_layers,
                 f"moe.n_dense_layers is {self.moe.n_dense_layers}, but must be below n_layers = {self.n_layers}, "
                 "or no layer is left for the experts",
@@ -248,8 +249,8 @@ class ModelConfig:
         return self.moe_of(layer) is not None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested values, for JSON and TOML."""
-        return asdict(self)
+        """Plain nested values, for JSON and TOML; concerns that a model does without are not among them."""
+        return as_plain(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
@@ -258,6 +259,8 @@ class ModelConfig:
         attention = dict(values.get("attention", {}))
         if attention.get("rope_scaling") is not None:
             attention["rope_scaling"] = _build(RopeScaling, attention["rope_scaling"], "attention.rope_scaling.")
+        if attention.get("window") is not None:
+            attention["window"] = _build(SlidingWindow, attention["window"], "attention.window.")
         kind = LatentAttentionConfig if "kv_lora_rank" in attention else AttentionConfig
         values["attention"] = _build(kind, attention, "attention.")
         if values.get("moe") is not None:
@@ -306,36 +309,36 @@ class TrainConfig:
     checkpoint_every: int = 0  # steps; 0: at the end only
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             (self.steps is None) != (self.seconds is None),
             f"steps is {self.steps} and seconds is {self.seconds}; give exactly one of them",
         )
-        _require(self.steps is None or self.steps >= 0, f"steps is {self.steps}, but must be 0 or more")
-        _require(self.seconds is None or self.seconds > 0, f"seconds is {self.seconds}, but must be above 0")
-        _require_positive(self, "batch_size", "seq_len", "expert_every")
-        _require(
+        require(self.steps is None or self.steps >= 0, f"steps is {self.steps}, but must be 0 or more")
+        require(self.seconds is None or self.seconds > 0, f"seconds is {self.seconds}, but must be above 0")
+        require_positive(self, "batch_size", "seq_len", "expert_every")
+        require(
             self.optimizer in ("muon", "adamw"),
             f"optimizer is {self.optimizer!r}, but must be 'muon' or 'adamw'",
         )
-        _require(
+        require(
             self.optimizer_products in ("auto", "float32", "bfloat16"),
             f"optimizer_products is {self.optimizer_products!r}, but must be 'auto', 'float32' or 'bfloat16'",
         )
         for name in ("matrix_lr", "expert_rate", "lr", "gradient_clip"):
             value = getattr(self, name)
-            _require(value > 0, f"{name} is {value}, but must be above 0")
+            require(value > 0, f"{name} is {value}, but must be above 0")
         for name in ("matrix_momentum", "expert_momentum"):
             value = getattr(self, name)
-            _require(
+            require(
                 value is None or 0 <= value < 1, f"{name} is {value}, but must be 0 (no memory) or more, and below 1"
             )
         for name in ("warmup", "final_lr"):
             value = getattr(self, name)
-            _require(0 <= value <= 1, f"{name} is {value}, but is a share and must lie between 0 and 1")
+            require(0 <= value <= 1, f"{name} is {value}, but is a share and must lie between 0 and 1")
         shares = ("weight_decay", "balance_loss", "sequence_balance_loss", "z_loss", "bias_rate", "mtp_weight")
         for name in (*shares, "evaluate_every", "checkpoint_every"):
             value = getattr(self, name)
-            _require(value >= 0, f"{name} is {value}, but must be 0 or more")
+            require(value >= 0, f"{name} is {value}, but must be 0 or more")
 
     @property
     def length(self) -> tuple[float, str]:
@@ -346,7 +349,7 @@ class TrainConfig:
 def _build(cls: type, values: dict[str, Any], prefix: str) -> Any:
     known = {f.name: f for f in fields(cls)}
     for name in values:
-        _require(name in known, f"{cls.__name__} has no field {prefix}{name}; it has: {', '.join(known)}")
+        require(name in known, f"{cls.__name__} has no field {prefix}{name}; it has: {', '.join(known)}")
     for name, f in known.items():
-        _require(f.default is not MISSING or name in values, f"{cls.__name__} needs {prefix}{name}, which is not given")
+        require(f.default is not MISSING or name in values, f"{cls.__name__} needs {prefix}{name}, which is not given")
     return cls(**values)

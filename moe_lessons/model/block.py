@@ -11,6 +11,7 @@ from moe_lessons.model.latent_attention import LatentAttention
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.rope import Rotation
+from moe_lessons.model.shaped_attention import ShapedAttention
 
 
 class Block(nn.Module):
@@ -40,4 +41,6 @@ def attention_layer(config: ModelConfig, layer: int) -> Attention | LatentAttent
     """The kind of attention that the configuration describes."""
     if isinstance(config.attention, LatentAttentionConfig):
         return LatentAttention(config, layer)
+    if not config.attention.is_plain:
+        return ShapedAttention(config, layer)
     return JointNormAttention(config, layer) if config.attention.joint_qk_norm else Attention(config, layer)

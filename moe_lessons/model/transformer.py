@@ -44,6 +44,8 @@ class Transformer(nn.Module):
         generator = torch.Generator().manual_seed(run_seed(seed))
         for name, parameter in self.named_parameters():
             if parameter.is_meta or parameter.ndim == 1 or name.endswith("noise_weight"):
+                if name.endswith("sinks"):
+                    parameter.zero_()
                 continue  # gains of norms start at 1, the router's noise without a say of the token
             # Variance-preserving matrices; those that write into the residual stream start smaller, so that
             # its size does not grow with depth (GPT-2's rule).

@@ -1,0 +1,62 @@
+"""Parts of a model's configuration that many models do without, a frozen dataclass each; None leaves them out."""
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Raise ValueError with this sentence unless the condition holds."""
+    if not condition:
+        raise ValueError(sentence)
+
+
+def require_positive(config: object, *names: str) -> None:
+    """Raise ValueError, in one sentence, unless these fields are whole numbers of at least 1."""
+    for name in names:
+        value = getattr(config, name)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        require(whole and value >= 1, f"{name} is {value!r}, but must be a whole number of at least 1")
+
+
+# Marks a field that `as_plain` leaves out at its default, so that models without it are written as before it was.
+RARE = {"rare": True}
+
+
+def as_plain(config: Any) -> dict[str, Any]:
+    """Nested values of a configuration, for JSON and TOML, without rare fields at their default."""
+    shown = {f.name: getattr(config, f.name) for f in fields(config)}
+    hidden = {f.name for f in fields(config) if "rare" in f.metadata and shown[f.name] == f.default}
+    return {
+        name: as_plain(value) if is_dataclass(value) else value for name, value in shown.items() if name not in hidden
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlidingWindow:
+    """Layers whose tokens see only the last `size` positions, themselves included (arXiv:2004.05150, section 3.1).
+
+    `pattern` is repeated over the layers: ("windowed", "full") alternates, as gpt-oss (arXiv:2508.10925) and Gemma 2
+    (arXiv:2408.00118) do; Gemma 3 has five windowed layers for each full one (arXiv:2503.19786).
+    """
+
+    size: int
+    pattern: tuple[Literal["windowed", "full"], ...] = ("windowed",)
+    rope_theta: float | None = None  # of windowed layers, which then know no rope_scaling; None: as the full ones turn
+
+    def __post_init__(self) -> None:
+        require_positive(self, "size")
+        object.__setattr__(self, "pattern", tuple(self.pattern))  # JSON and TOML know lists alone
+        require(len(self.pattern) > 0, "pattern is empty, but must name at least one kind of layer; ('windowed',) does")
+        for kind in self.pattern:
+            require(kind in ("windowed", "full"), f"pattern has {kind!r}, but each layer must be 'windowed' or 'full'")
+        require("windowed" in self.pattern, "pattern has no 'windowed' layer; leave the window out instead")
+        theta = self.rope_theta
+        require(theta is None or theta > 0, f"rope_theta is {theta}, but must be above 0; 10000 is usual")
+
+    def of(self, layer: int) -> int | None:
+        """How many positions a layer's tokens see; None: all before them.
+
+        >>> [SlidingWindow(size=128, pattern=("windowed", "full")).of(layer) for layer in range(3)]
+        [128, None, 128]
+        """
+        return self.size if self.pattern[layer % len(self.pattern)] == "windowed" else None
