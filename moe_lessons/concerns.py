@@ -1,7 +1,7 @@
 """Parts of a model's configuration that many models do without, a frozen dataclass each; None leaves them out."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
 
 
 def require(condition: bool, sentence: str) -> None:
@@ -16,6 +16,19 @@ def require_positive(config: object, *names: str) -> None:
         value = getattr(config, name)
         whole = isinstance(value, int) and not isinstance(value, bool)
         require(whole and value >= 1, f"{name} is {value!r}, but must be a whole number of at least 1")
+
+
+# Marks a field that `as_plain` leaves out at its default, so that models without it are written as before it was.
+RARE = {"rare": True}
+
+
+def as_plain(config: Any) -> dict[str, Any]:
+    """Nested values of a configuration, for JSON and TOML, without rare fields at their default."""
+    shown = {f.name: getattr(config, f.name) for f in fields(config)}
+    hidden = {f.name for f in fields(config) if "rare" in f.metadata and shown[f.name] == f.default}
+    return {
+        name: as_plain(value) if is_dataclass(value) else value for name, value in shown.items() if name not in hidden
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

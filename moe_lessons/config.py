@@ -1,11 +1,11 @@
 """Frozen, keyword-only descriptions of a model and of a training run; each refuses nonsense in one sentence."""
 
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
 from moe_lessons.cards import card_values
-from moe_lessons.concerns import SlidingWindow, require, require_positive
-from moe_lessons.long_texts import IndexerConfig
+from moe_lessons.concerns import RARE, HyperConnectionConfig, SlidingWindow, as_plain, require, require_positive
+from moe_lessons.long_texts import CompressionConfig, IndexerConfig, SharedKVAttentionConfig
 from moe_lessons.routing_rule import SETTINGS, GroupScore, RoutingRule, ScoreFunction
 
 
@@ -57,9 +57,9 @@ class AttentionConfig:
     rope_scaling: RopeScaling | None = None
     qk_norm: bool = False  # RMSNorm over head_dim on queries and keys, before the rotation
     joint_qk_norm: bool = False  # the same over all heads together (OLMoE, arXiv:2409.02060)
-    window: SlidingWindow | None = None  # layers that see only the last positions
+    window: SlidingWindow | None = field(default=None, metadata=RARE)  # layers that see only the last positions
     # One more learned score a head, in each softmax, whose share of the attention goes nowhere (arXiv:2309.17453).
-    sinks: bool = False
+    sinks: bool = field(default=False, metadata=RARE)
 
     def __post_init__(self) -> None:
         require_positive(self, "n_heads")
@@ -119,7 +119,8 @@ class LatentAttentionConfig:
     rope_theta: float = 10_000.0
     rope_scaling: RopeScaling | None = None
     norm_eps: float = 1e-6  # of the norms on both latents; the published code keeps it apart from ModelConfig's
-    indexer: IndexerConfig | None = None  # picks the tokens that each attends to; None: all before it
+    # Picks the tokens that each attends to; None: all before it.
+    indexer: IndexerConfig | None = field(default=None, metadata=RARE)
 
     def __post_init__(self) -> None:
         require_positive(self, "n_heads", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
@@ -174,6 +175,8 @@ class MoEConfig:
     top_groups: int = RoutingRule.top_groups
     group_score: GroupScore = RoutingRule.group_score
     noise: bool = False  # learned noise on the logits while training (arXiv:1701.06538, equation 4)
+    # The first sparse layers look their experts up by token id (arXiv:2106.04426); only the weights are learned.
+    n_hash_layers: int = field(default=0, metadata=RARE)
 
     def __post_init__(self) -> None:
         require_positive(self, "n_routed_experts", "hidden_dim")
@@ -183,7 +186,7 @@ class MoEConfig:
             f"top_k is {self.top_k}, but there are only n_routed_experts = {self.n_routed_experts} experts "
             "to choose from; lower top_k or add experts",
         )
-        for name in ("n_shared_experts", "n_dense_layers"):
+        for name in ("n_shared_experts", "n_dense_layers", "n_hash_layers"):
             value = getattr(self, name)
             require(value >= 0, f"{name} is {value}, but must be 0 or more")
         rule.check(self.n_routed_experts)
@@ -208,11 +211,13 @@ class ModelConfig:
     n_layers: int
     hidden_dim: int  # of the dense feed-forward layers
     max_length: int  # longest sequence, in tokens
-    attention: AttentionConfig | LatentAttentionConfig
+    attention: AttentionConfig | LatentAttentionConfig | SharedKVAttentionConfig
     moe: MoEConfig | None = None
     norm_eps: float = 1e-5
     tie_embeddings: bool = True
     mtp_depth: int = 0  # modules that predict tokens beyond the next one (arXiv:2412.19437, section 2.2)
+    # Several residual streams in place of one.
+    hyper_connections: HyperConnectionConfig | None = field(default=None, metadata=RARE)
 
     def __post_init__(self) -> None:
         require_positive(self, "vocab_size", "dim", "n_layers", "hidden_dim", "max_length")
@@ -231,6 +236,35 @@ class ModelConfig:
                 f"moe.n_dense_layers is {self.moe.n_dense_layers}, but must be below n_layers = {self.n_layers}, "
                 "or no layer is left for the experts",
             )
+            require(
+                self.moe.n_dense_layers + self.moe.n_hash_layers <= self.n_layers,
+                f"moe.n_hash_layers is {self.moe.n_hash_layers}, but only {self.n_layers - self.moe.n_dense_layers} "
+                "layers have experts; lower it",
+            )
+        if isinstance(self.attention, SharedKVAttentionConfig) and self.attention.compression is not None:
+            kinds = len(self.attention.compression.layers)
+            require(
+                kinds == self.n_layers,
+                f"attention.compression.layers names {kinds} layers, but the model has n_layers = {self.n_layers}",
+            )
+        require(
+            self.mtp_depth == 0 or not self.reads_tokens,
+            f"mtp_depth is {self.mtp_depth}, but a model with hyper-connections, hash layers or one vector as key and "
+            "value has no multi-token modules; set it to 0",
+        )
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether layers know more than numbers: the tokens' ids, their places, or several streams."""
+        hashed = self.moe is not None and self.moe.n_hash_layers > 0
+        return hashed or self.hyper_connections is not None or isinstance(self.attention, SharedKVAttentionConfig)
+
+    @property
+    def shared_kv_attention(self) -> SharedKVAttentionConfig:
+        """The attention of a model with one vector a token as key and value; ValueError where it has another."""
+        if not isinstance(self.attention, SharedKVAttentionConfig):
+            raise ValueError("the model's attention has keys and values apart, but one vector for both is asked for")
+        return self.attention
 
     @property
     def grouped_attention(self) -> AttentionConfig:
@@ -262,20 +296,18 @@ class ModelConfig:
         return self.moe_of(layer) is not None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested values, for JSON and TOML."""
-        return asdict(self)
+        """Plain nested values, for JSON and TOML; concerns that a model does without are not among them."""
+        return as_plain(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """The inverse of `to_dict`; an unknown or missing name is a ValueError that says which."""
         values = dict(values)
-        attention = dict(values.get("attention", {}))
-        if attention.get("rope_scaling") is not None:
-            attention["rope_scaling"] = _build(RopeScaling, attention["rope_scaling"], "attention.rope_scaling.")
-        if attention.get("indexer") is not None:
-            attention["indexer"] = _build(IndexerConfig, attention["indexer"], "attention.indexer.")
-        kind = LatentAttentionConfig if "kv_lora_rank" in attention else AttentionConfig
-        values["attention"] = _build(kind, attention, "attention.")
+        values["attention"] = _build_nested(_attention_kind(values), values.get("attention", {}), "attention.")
+        if values.get("hyper_connections") is not None:
+            values["hyper_connections"] = _build(
+                HyperConnectionConfig, values["hyper_connections"], "hyper_connections."
+            )
         if values.get("moe") is not None:
             values["moe"] = _build(MoEConfig, values["moe"], "moe.")
         return _build(cls, values, "")
@@ -357,6 +389,30 @@ class TrainConfig:
     def length(self) -> tuple[float, str]:
         """How long the run is, and in which unit: "steps" or "seconds"."""
         return (self.steps or 0, "steps") if self.seconds is None else (self.seconds, "seconds")
+
+
+_PARTS = {
+    "rope_scaling": RopeScaling,
+    "window": SlidingWindow,
+    "indexer": IndexerConfig,
+    "compression": CompressionConfig,
+}
+
+
+def _attention_kind(values: dict[str, Any]) -> type:
+    attention = values.get("attention", {})
+    if "output_groups" in attention:
+        return SharedKVAttentionConfig
+    return LatentAttentionConfig if "kv_lora_rank" in attention else AttentionConfig
+
+
+def _build_nested(cls: type, values: dict[str, Any], prefix: str) -> Any:
+    """The same, its parts built before it."""
+    built = dict(values)
+    for name, value in values.items():
+        if name in _PARTS and isinstance(value, dict):
+            built[name] = _build_nested(_PARTS[name], value, f"{prefix}{name}.")
+    return _build(cls, built, prefix)
 
 
 def _build(cls: type, values: dict[str, Any], prefix: str) -> Any:

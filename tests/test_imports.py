@@ -8,20 +8,8 @@ from pathlib import Path
 import pytest
 from places import PACKAGE
 
-BASE = {
-    "axes",
-    "blame",
-    "cards",
-    "concerns",
-    "config",
-    "device",
-    "files",
-    "html_table",
-    "lazy",
-    "resources",
-    "routing_rule",
-}
-BASE |= {"seeds", "long_texts"}
+BASE = {"axes", "blame", "cards", "concerns", "config", "device", "files", "html_table", "lazy", "long_texts"}
+BASE |= {"resources", "routing_rule", "seeds"}
 LIBRARY = BASE | {"model", "text", "tracing", "training", "parallel", "accounting", "published", "benchmark", "figures"}
 LIBRARY |= {"offload"}
 # Part of the package -> the parts that it may import; its own part is always allowed.

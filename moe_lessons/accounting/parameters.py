@@ -63,7 +63,7 @@ def layer_table(config: ModelConfig, layer: int) -> list[Part]:
 
 
 def attention_parameters(config: ModelConfig) -> tuple[int, int]:
-    """One layer's matrices, and the gains of the norms inside its attention."""
+    """One layer's matrices and sinks, and the gains of the norms inside its attention."""
     heads, dim = config.attention, config.dim
     if isinstance(heads, LatentAttentionConfig):
         queries, values = heads.n_heads * heads.qk_head_dim, heads.n_heads * heads.v_head_dim
@@ -76,7 +76,7 @@ def attention_parameters(config: ModelConfig) -> tuple[int, int]:
     n_heads, n_kv_heads, head_dim = heads.sizes
     queries, keys = n_heads * head_dim, n_kv_heads * head_dim
     gains = 2 * head_dim if heads.qk_norm else queries + keys if heads.joint_qk_norm else 0
-    return dim * (2 * queries + 2 * keys), gains
+    return dim * (2 * queries + 2 * keys) + heads.sinks * n_heads, gains
 
 
 def swiglu_parameters(dim: int, hidden_dim: int) -> int:

@@ -12,6 +12,7 @@ from moe_lessons.model.latent_attention import LatentAttention
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.rope import Rotation
+from moe_lessons.model.shaped_attention import ShapedAttention
 
 
 class Block(nn.Module):
@@ -40,9 +41,9 @@ class Block(nn.Module):
 def attention_layer(config: ModelConfig, layer: int) -> Attention | LatentAttention:
     """The kind of attention that the configuration describes."""
     if isinstance(config.attention, LatentAttentionConfig):
-        return (
-            LatentAttention(config, layer)
-            if config.attention.indexer is None
-            else IndexedLatentAttention(config, layer)
-        )
+        if config.attention.indexer is not None:
+            return IndexedLatentAttention(config, layer)
+        return LatentAttention(config, layer)
+    if not config.attention.is_plain:
+        return ShapedAttention(config, layer)
     return JointNormAttention(config, layer) if config.attention.joint_qk_norm else Attention(config, layer)

@@ -1,10 +1,13 @@
 """What is kept of the tokens already read, so that generation computes it once for each of them."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.rope import Rotation
 from moe_lessons.model.rope_scaling import position_rotation
 
@@ -28,16 +31,24 @@ class Cache:
         self.max_length = max_length or config.max_length
         self.layers = range(config.n_layers) if layers is None else layers
         self.length = 0
-        self._kept = tuple(
-            torch.zeros((len(self.layers), batch_size, *heads, self.max_length, size), device=device, dtype=dtype)
-            for *heads, size in self._sizes(config.attention)
-        )
-        self._of_layer = {layer: tuple(kept[row] for kept in self._kept) for row, layer in enumerate(self.layers)}
+        self._kept: tuple[Tensor, ...] = ()
+        self._of_layer: dict[int, tuple[Tensor, ...]] = {}
+        for layers, room in self._rooms(config.attention):
+            kept = tuple(
+                torch.zeros((len(layers), batch_size, *heads, room, size), device=device, dtype=dtype)
+                for *heads, size in self._sizes(config.attention)
+            )
+            self._kept += kept
+            self._of_layer |= {layer: tuple(each[row] for each in kept) for row, layer in enumerate(layers)}
         # Once for all tokens to come, whose angles would take longer than their embedding.
         self._rotation = position_rotation(torch.arange(self.max_length, device=device), config.attention)
 
     def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
         raise NotImplementedError
+
+    def _rooms(self, attention: AttentionConfig | LatentAttentionConfig) -> list[tuple[Sequence[int], int]]:
+        """Groups of layers, and for how many positions each of their layers has room."""
+        return [(self.layers, self.max_length)]
 
     def _store(self, layer: int, *new: Tensor) -> tuple[Tensor, ...]:
         """Store a layer's new entries behind the old ones and return all of them.
@@ -112,6 +123,63 @@ class KVCache(Cache):
         return keys, values
 
 
+class WindowedKVCache(KVCache):
+    """The same, but layers with a sliding window keep only as many positions as it is wide.
+
+    There each new token takes the place of the one that has just left the window, and the order of what is kept does
+    not matter to a single new token, which sees all of it.
+    """
+
+    def _rooms(self, attention: AttentionConfig | LatentAttentionConfig) -> list[tuple[Sequence[int], int]]:
+        if not isinstance(attention, AttentionConfig):
+            return super()._rooms(attention)
+        windows = {layer: attention.window_of(layer) for layer in self.layers}
+        self._window = {layer: min(size, self.max_length) for layer, size in windows.items() if size is not None}
+        groups = [([layer for layer in self.layers if layer not in self._window], self.max_length)]
+        groups += [(list(self._window), min(self._window.values()))] if self._window else []
+        return [(layers, room) for layers, room in groups if layers]
+
+    def update(
+        self,
+        layer: int,
+        keys: Float[Tensor, "batch kv_heads new head_dim"],
+        values: Float[Tensor, "batch kv_heads new head_dim"],
+    ) -> tuple[Float[Tensor, "batch kv_heads time head_dim"], Float[Tensor, "batch kv_heads time head_dim"]]:
+        """Store a layer's new keys and values; return them behind the old ones that one of them may still see.
+
+        Where there is one new token, they are in any order.
+        """
+        if layer not in self._window:
+            return super().update(layer, keys, values)
+        room, new, start = self._window[layer], keys.shape[2], self.length
+        end = self._end(new)
+        both = self._of_layer[layer], (keys, values)
+        if new == 1:
+            for kept, entry in zip(*both, strict=True):
+                kept.narrow(2, start % room, 1).copy_(entry)
+            keys, values = (kept.narrow(2, 0, min(end, room)) for kept in both[0])
+            return keys, values
+        old = torch.arange(max(0, start - room + 1), start, device=keys.device) % room
+        seen = [torch.cat([kept[:, :, old], entries], dim=2) for kept, entries in zip(*both, strict=True)]
+        last = torch.arange(max(start, end - room), end, device=keys.device)
+        for kept, entries in zip(*both, strict=True):
+            kept[:, :, last % room] = entries[:, :, last - start]
+        return seen[0], seen[1]
+
+    def truncate(self, length: int) -> None:
+        """Forget all positions from `length` on, as far as what they took the place of is not needed again.
+
+        Raises ValueError where the cache holds fewer, or where a window would miss positions that it let go.
+        """
+        room = min(self._window.values(), default=self.max_length)
+        if 0 <= length < self.length and self.length > room:
+            raise ValueError(
+                f"length is {length}, but windowed layers have let go of all but the last {room} of {self.length} "
+                "positions; read the text again"
+            )
+        super().truncate(length)
+
+
 class LatentCache(Cache):
     """Latents and turned keys: n_layers * (kv_lora_rank + qk_rope_head_dim) numbers for each token of each sequence."""
 
@@ -165,6 +233,10 @@ def make_cache(
 
 
 def _kind(config: ModelConfig) -> type[Cache]:
-    if not isinstance(config.attention, LatentAttentionConfig):
-        return KVCache
-    return LatentCache if config.attention.indexer is None else IndexedLatentCache
+    if isinstance(config.attention, SharedKVAttentionConfig):
+        from moe_lessons.model.compressed_cache import CompressedCache
+
+        return CompressedCache
+    if isinstance(config.attention, LatentAttentionConfig):
+        return LatentCache if config.attention.indexer is None else IndexedLatentCache
+    return KVCache if config.attention.window is None else WindowedKVCache

@@ -29,9 +29,7 @@ class CompressedCache(Cache):
         super().__init__(config, batch_size, max_length, layers=layers, device=device, dtype=dtype)
         sizes = config.shared_kv_attention
         self.window = min(sizes.window, self.max_length)
-        self._near = torch.zeros(
-            len(self.layers), batch_size, self.window, sizes.head_dim, device=device, dtype=dtype
-        )
+        self._near = torch.zeros(len(self.layers), batch_size, self.window, sizes.head_dim, device=device, dtype=dtype)
         self._row = {layer: row for row, layer in enumerate(self.layers)}
         self._pools: dict[tuple[int, str], PoolRoom] = {}
         if (compression := sizes.compression) is None:
@@ -48,7 +46,9 @@ class CompressedCache(Cache):
 
     def _sizes(self, attention: object) -> tuple[tuple[int, ...], ...]:
         if not isinstance(attention, SharedKVAttentionConfig):
-            raise ValueError("CompressedCache holds vectors that are key and value, but this model has none: make_cache")
+            raise ValueError(
+                "CompressedCache holds vectors that are key and value, but this model has none: make_cache"
+            )
         return ()
 
     def near(self, layer: int, new: Float[Tensor, "batch new head_dim"]) -> Float[Tensor, "batch time head_dim"]:

@@ -23,7 +23,7 @@ class StreamWeights(NamedTuple):
 
     read: Float[Tensor, "batch time streams"]
     write: Float[Tensor, "batch time streams"]
-    mix: Float[Tensor, "batch time streams to_streams"]  # each row and each column sums to 1
+    mix: Float[Tensor, "batch time streams other"]  # each row and each column sums to 1
 
 
 class HyperConnection(nn.Module):

@@ -10,6 +10,7 @@ from torch import nn
 
 from moe_lessons.model.attention import Attention, attention_weights
 from moe_lessons.model.latent_attention import LatentAttention
+from moe_lessons.model.shaped_attention import ShapedAttention
 
 
 class AttentionTrace:
@@ -28,6 +29,8 @@ class AttentionTrace:
 def record_attention(model: nn.Module) -> Iterator[AttentionTrace]:
     """Record the weights of each attention layer during one whole forward pass without a cache.
 
+    What a sink takes is not among them, so that rows sum to less than 1 there.
+
     Raises ValueError for a model without attention layers of this package.
     """
     trace = AttentionTrace()
@@ -44,6 +47,9 @@ def record_attention(model: nn.Module) -> Iterator[AttentionTrace]:
             keys = module.unpack(module.latents(hidden, by)).keys
         else:
             queries, keys, _ = module.project(*inputs[:2])
+        if isinstance(module, ShapedAttention):
+            trace.layers.append(module.shares(queries, keys).float().cpu().numpy())
+            return
         trace.layers.append(attention_weights(queries, keys).float().cpu().numpy())
 
     handles = [model.register_forward_pre_hook(lambda *_: trace.layers.clear())]
