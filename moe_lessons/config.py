@@ -202,6 +202,9 @@ class MoEConfig:
         return self.n_routed_experts // self.n_groups
 
 
+AnyAttention = AttentionConfig | LatentAttentionConfig | SharedKVAttentionConfig
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """A LLaMA-style transformer, dense (`moe` is None) or sparse."""
@@ -211,7 +214,7 @@ class ModelConfig:
     n_layers: int
     hidden_dim: int  # of the dense feed-forward layers
     max_length: int  # longest sequence, in tokens
-    attention: AttentionConfig | LatentAttentionConfig | SharedKVAttentionConfig
+    attention: AnyAttention
     moe: MoEConfig | None = None
     norm_eps: float = 1e-5
     tie_embeddings: bool = True

@@ -138,6 +138,46 @@ def deepseek_v32(draw):
     }
 
 
+@st.composite
+def deepseek_v4(draw):
+    """Every kind of layer, rates, windows shorter and longer than the text, entries picked or all read."""
+    heads, groups = draw(st.sampled_from([(1, 1), (2, 1), (2, 2), (4, 2)]))
+    layers = draw(st.integers(1, 3))
+    values = draw(common()) | draw(experts("n_routed_experts"))
+    del values["intermediate_size"]
+    kinds = ["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"]
+    turned = draw(rotations(("default", "yarn")))
+    turned = {name: value for name, value in turned.items() if not name.startswith("mscale")}
+    return "DeepseekV4Config", values | {
+        "hidden_size": draw(st.sampled_from([16, 24])),
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "o_groups": groups,
+        "o_lora_rank": draw(st.integers(2, 9)),
+        "head_dim": 16,
+        "partial_rotary_factor": draw(st.sampled_from([0.25, 0.5, 1.0])),
+        "q_lora_rank": draw(st.integers(3, 9)),
+        "moe_intermediate_size": draw(st.integers(1, 5)) * 4,
+        "scoring_func": draw(st.sampled_from(["sqrtsoftplus", "sigmoid"])),
+        "layer_types": [draw(st.sampled_from(kinds)) for _ in range(layers)],
+        "compress_rates": {
+            "compressed_sparse_attention": draw(st.sampled_from([1, 2, 4])),
+            "heavily_compressed_attention": draw(st.sampled_from([3, 8, 64])),
+        },
+        "sliding_window": draw(st.sampled_from([2, 3, 8, 64])),  # transformers 5.23 keeps all of a window of 1
+        "mlp_layer_types": (["hash_moe"] * draw(st.integers(0, layers)) + ["moe"] * layers)[:layers],
+        "hc_mult": draw(st.sampled_from([1, 2, 4])),
+        "hc_sinkhorn_iters": draw(st.sampled_from([1, 3, 20])),
+        "index_n_heads": 16,  # so many that no two entries are worth nothing to all of them
+        "index_head_dim": draw(st.sampled_from([16, 20])),
+        "index_topk": draw(st.sampled_from([1, 3, 64])),
+        "swiglu_limit": 1e9,
+        "rope_theta": draw(st.sampled_from([100.0, 10_000.0])),
+        "compress_rope_theta": turned.pop("rope_theta"),
+        "rope_parameters": turned,
+    }
+
+
 FAMILIES = {
     "llama": llama,
     "qwen3": qwen3,
@@ -147,6 +187,7 @@ FAMILIES = {
     "deepseek_v2": deepseek_v2,
     "deepseek_v3": deepseek_v3,
     "deepseek_v32": deepseek_v32,
+    "deepseek_v4": deepseek_v4,
 }
 families = pytest.mark.parametrize("family", FAMILIES)
 
@@ -165,6 +206,11 @@ def build(kind: str, values: dict, seed: int = 0) -> torch.nn.Module:
             tensor.uniform_(0.5, 1.5)
         elif name.endswith("k_norm.bias"):
             tensor.normal_(std=0.5)
+        elif name.endswith(("position_bias", "sinks", "_hc.base", "hc_base")):
+            tensor.normal_()
+        elif name.endswith("tid2eid"):
+            experts = model.config.n_routed_experts
+            tensor.copy_(torch.rand(len(tensor), experts).argsort(dim=1)[:, : tensor.shape[1]])
         elif name.endswith("e_score_correction_bias"):
             tensor.normal_(std=0.3)
     return model

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
+from moe_lessons.config import AnyAttention, AttentionConfig, LatentAttentionConfig, ModelConfig
 from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.rope import Rotation
 from moe_lessons.model.rope_scaling import position_rotation
@@ -43,10 +43,10 @@ class Cache:
         # Once for all tokens to come, whose angles would take longer than their embedding.
         self._rotation = position_rotation(torch.arange(self.max_length, device=device), config.attention)
 
-    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+    def _sizes(self, attention: AnyAttention) -> tuple[tuple[int, ...], ...]:
         raise NotImplementedError
 
-    def _rooms(self, attention: AttentionConfig | LatentAttentionConfig) -> list[tuple[Sequence[int], int]]:
+    def _rooms(self, attention: AnyAttention) -> list[tuple[Sequence[int], int]]:
         """Groups of layers, and for how many positions each of their layers has room."""
         return [(self.layers, self.max_length)]
 
@@ -99,7 +99,7 @@ class Cache:
 class KVCache(Cache):
     """Keys and values: 2 * n_layers * n_kv_heads * head_dim numbers for each token of each sequence."""
 
-    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+    def _sizes(self, attention: AnyAttention) -> tuple[tuple[int, ...], ...]:
         if not isinstance(attention, AttentionConfig):
             raise ValueError(
                 "KVCache holds the keys and values of heads, but this model keeps latents: use LatentCache"
@@ -130,7 +130,7 @@ class WindowedKVCache(KVCache):
     not matter to a single new token, which sees all of it.
     """
 
-    def _rooms(self, attention: AttentionConfig | LatentAttentionConfig) -> list[tuple[Sequence[int], int]]:
+    def _rooms(self, attention: AnyAttention) -> list[tuple[Sequence[int], int]]:
         if not isinstance(attention, AttentionConfig):
             return super()._rooms(attention)
         windows = {layer: attention.window_of(layer) for layer in self.layers}
@@ -183,7 +183,7 @@ class WindowedKVCache(KVCache):
 class LatentCache(Cache):
     """Latents and turned keys: n_layers * (kv_lora_rank + qk_rope_head_dim) numbers for each token of each sequence."""
 
-    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+    def _sizes(self, attention: AnyAttention) -> tuple[tuple[int, ...], ...]:
         if not isinstance(attention, LatentAttentionConfig) or attention.indexer is not None:
             others = "keys and values of heads: use KVCache"
             if isinstance(attention, LatentAttentionConfig):
@@ -202,7 +202,7 @@ class LatentCache(Cache):
 class IndexedLatentCache(Cache):
     """What LatentCache holds, and an indexer's key beside it: indexer.head_dim numbers more."""
 
-    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+    def _sizes(self, attention: AnyAttention) -> tuple[tuple[int, ...], ...]:
         if not isinstance(attention, LatentAttentionConfig) or attention.indexer is None:
             raise ValueError("IndexedLatentCache holds an indexer's keys, but this model has none: ask make_cache")
         return (attention.kv_lora_rank,), (attention.qk_rope_head_dim,), (attention.indexer.head_dim,)

@@ -11,14 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from moe_lessons.config import AttentionConfig, LatentAttentionConfig, RopeScaling
-from moe_lessons.long_texts import SharedKVAttentionConfig
+from moe_lessons.config import AnyAttention, AttentionConfig, RopeScaling
 from moe_lessons.model.rope import Rotation, rotation
 
 
-def position_rotation(
-    positions: Int[Tensor, " time"], attention: AttentionConfig | LatentAttentionConfig | SharedKVAttentionConfig
-) -> Rotation:
+def position_rotation(positions: Int[Tensor, " time"], attention: AnyAttention) -> Rotation:
     """The rotation that a model's attention turns queries and keys by, scaled where the configuration says so.
 
     Where windowed layers have a base of their own, their numbers stand behind those of the full layers, unscaled

@@ -29,7 +29,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: ModelConfig, *, device: torch.device | str | None = None, seed: int = 0) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.reads_tokens = config, config.reads_tokens
         device = torch.device(device or "cpu")
         with device, NoInitialization() if device.type == "meta" else nullcontext():
             self.embedding, self.norm = (
@@ -84,7 +84,7 @@ class Transformer(nn.Module):
             )
         hidden = self.embedding(tokens)
         by = self.rotation(past, end) if cache is None else cache.rotation(tokens.shape[1])
-        if self.config.reads_tokens:
+        if self.reads_tokens:
             by = Reading(tokens, past, by, self._far_rotation(past, end))
         for block in self.blocks:
             hidden = block(hidden, by, cache)

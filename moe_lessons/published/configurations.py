@@ -5,7 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from moe_lessons.config import ModelConfig
+from moe_lessons.published import shared_kv
 from moe_lessons.published.families import BEYOND, FAMILIES, Family
+
+FAMILIES = (*FAMILIES, shared_kv.FAMILY)
 
 # Entries of rope_parameters that change nothing.
 _HARMLESS = (("partial_rotary_factor", 1.0), ("truncate", True), ("type", "yarn"), ("type", "llama3"))
@@ -19,7 +22,11 @@ def config_from_hugging_face(theirs: Any) -> ModelConfig:
     family = _family_of(theirs)
     values: dict[str, Any] = {}
     sizes = {ours: getattr(theirs, name, None) for ours, name in family.sizes}
-    for path, value in (family.always | sizes | _our_rotation(theirs.rope_parameters)).items():
+    if family is shared_kv.FAMILY:
+        sizes |= shared_kv.our_values(theirs, _our_rotation)
+    else:
+        sizes |= _our_rotation(theirs.rope_parameters)
+    for path, value in (family.always | sizes).items():
         *owners, name = path.split(".")
         if value is not None:
             place = values
@@ -28,7 +35,8 @@ def config_from_hugging_face(theirs: Any) -> ModelConfig:
             place[name] = value
     if named := getattr(theirs, "mlp_only_layers", None):
         values["moe"]["n_dense_layers"] = _first_layers("mlp_only_layers", named)
-    if kinds := getattr(theirs, "mlp_layer_types", None):
+    kinds = getattr(theirs, "mlp_layer_types", None)
+    if kinds and family is not shared_kv.FAMILY:
         dense = [layer for layer, kind in enumerate(kinds) if kind == "dense"]
         values["moe"]["n_dense_layers"] = _first_layers("mlp_layer_types with dense ones", dense)
     if values.get("moe", {}).get("n_dense_layers", 0) >= values["n_layers"]:
@@ -97,7 +105,9 @@ def _their_values(config: ModelConfig, family: Family) -> dict[str, Any]:
     if family.model_type == "qwen3_moe":
         values["mlp_only_layers"] = list(range(config.moe.n_dense_layers if config.moe else config.n_layers))
     no_ids = {f"{name}_token_id": None for name in ("bos", "eos", "pad")}
-    return values | no_ids | {"rope_parameters": _their_rotation(config)}
+    if family is shared_kv.FAMILY:
+        return values | no_ids | shared_kv.their_values(config, _their_rotation)
+    return values | no_ids | {"rope_parameters": _their_rotation(config.attention)}
 
 
 def _essential(config: ModelConfig) -> ModelConfig:
@@ -115,7 +125,7 @@ def _flat(config: ModelConfig) -> dict[str, Any]:
 def _flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        if name in ("attention", "moe", "indexer") and value is not None:
+        if name in ("attention", "moe", "indexer", "compression", "hyper_connections") and value is not None:
             flat |= _flattened(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
@@ -148,9 +158,9 @@ def _our_rotation(theirs: Mapping[str, Any]) -> dict[str, Any]:
     return {"attention.rope_theta": float(theirs["rope_theta"]), "attention.rope_scaling": scaling or None}
 
 
-def _their_rotation(config: ModelConfig) -> dict[str, Any]:
+def _their_rotation(attention: Any) -> dict[str, Any]:
     """The inverse of `_our_rotation`."""
-    scaling, theta = config.attention.rope_scaling, config.attention.rope_theta
+    scaling, theta = attention.rope_scaling, attention.rope_theta
     if scaling is None:
         return {"rope_type": "default", "rope_theta": theta}
     values = {

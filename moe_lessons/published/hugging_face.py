@@ -9,7 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from moe_lessons.config import LatentAttentionConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.transformer import Transformer
+from moe_lessons.published import shared_kv
 from moe_lessons.published.configurations import config_from_hugging_face, config_to_hugging_face
 from moe_lessons.published.families import LAYER, OUTSIDE, PROJECTIONS
 
@@ -24,7 +26,8 @@ def from_hugging_face(hf_model: nn.Module) -> Transformer:
     if "lm_head.weight" not in theirs:
         raise ValueError(f"{type(hf_model).__name__} has no lm_head; give the ...ForCausalLM model that ends in one")
     model = Transformer(config, device="meta")
-    weights = {ours: theirs[name].clone() for ours, name in OUTSIDE.items()}
+    outside = OUTSIDE | shared_kv.OUTSIDE if config.hyper_connections else OUTSIDE
+    weights = {ours: theirs[name].clone() for ours, name in outside.items()}
     for layer in range(config.n_layers):
         prefix = f"model.layers.{layer}."
         inside = {name.removeprefix(prefix): tensor for name, tensor in theirs.items() if name.startswith(prefix)}
@@ -36,6 +39,8 @@ def from_hugging_face(hf_model: nn.Module) -> Transformer:
         named = {ours: inside[name].clone() for ours, name in names.items() if name in inside}
         if latent:
             named |= _unpack_latent_attention(inside, config.latent_attention)
+        if isinstance(config.attention, SharedKVAttentionConfig):
+            named = shared_kv.our_layer(inside, config)
         weights |= {f"blocks.{layer}.{name}": tensor for name, tensor in named.items()}
     model.load_state_dict(weights, assign=True)  # takes each tensor's own precision: biases stay in float32
     if config.tie_embeddings:
@@ -56,7 +61,8 @@ def to_hugging_face(model: Transformer, folder: str | Path | None = None) -> nn.
     theirs = config_to_hugging_face(config)
     hf_model = AutoModelForCausalLM.from_config(theirs, dtype=model.embedding.weight.dtype).eval()
     ours = model.state_dict()
-    weights = {name: ours[our_name] for our_name, name in OUTSIDE.items()}
+    outside = OUTSIDE | shared_kv.OUTSIDE if config.hyper_connections else OUTSIDE
+    weights = {name: ours[our_name] for our_name, name in outside.items()}
     for layer in range(config.n_layers):
         prefix = f"blocks.{layer}."
         inside = {name.removeprefix(prefix): tensor for name, tensor in ours.items() if name.startswith(prefix)}
@@ -65,6 +71,8 @@ def to_hugging_face(model: Transformer, folder: str | Path | None = None) -> nn.
         named = {name: inside[our_name] for our_name, name in names.items() if our_name in inside}
         if latent:
             named |= _pack_latent_attention(inside, config.latent_attention)
+        if isinstance(config.attention, SharedKVAttentionConfig):
+            named = shared_kv.their_layer(inside, config)
         weights |= {f"model.layers.{layer}.{name}": tensor for name, tensor in named.items()}
     # Without shared experts of ours, theirs are matrices without a row.
     empty = {name: tensor for name, tensor in hf_model.state_dict().items() if not tensor.numel()}
