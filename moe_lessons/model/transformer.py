@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moe_lessons.config import ModelConfig
-from moe_lessons.model.block import Block
 from moe_lessons.model.cache import Cache
+from moe_lessons.model.ends import embedding_of, head_of
 from moe_lessons.model.initialization import NoInitialization
 from moe_lessons.model.multi_token import MultiTokenModule
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.rope import Rotation
 from moe_lessons.model.rope_scaling import position_rotation
+from moe_lessons.model.shaped_block import block_of
 from moe_lessons.seeds import run_seed
 
 
@@ -29,10 +30,10 @@ class Transformer(nn.Module):
         self.config = config
         device = torch.device(device or "cpu")
         with device, NoInitialization() if device.type == "meta" else nullcontext():
-            self.embedding = nn.Embedding(config.vocab_size, config.dim)
-            self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
+            self.embedding = embedding_of(config)
+            self.blocks = nn.ModuleList(block_of(config, layer) for layer in range(config.n_layers))
             self.norm = RMSNorm(config.dim, config.norm_eps)
-            self.head = nn.Linear(config.dim, config.vocab_size, bias=False)
+            self.head = head_of(config)
             self.mtp = nn.ModuleList(MultiTokenModule(config, depth) for depth in range(config.mtp_depth))
         if config.tie_embeddings:
             self.head.weight = self.embedding.weight
@@ -43,10 +44,8 @@ class Transformer(nn.Module):
         """Draw all weights again, the same on every device: they are drawn on the CPU."""
         generator = torch.Generator().manual_seed(run_seed(seed))
         for name, parameter in self.named_parameters():
-            if parameter.is_meta or parameter.ndim == 1 or name.endswith("noise_weight"):
-                if name.endswith("sinks"):
-                    parameter.zero_()
-                continue  # gains of norms start at 1, the router's noise without a say of the token
+            if parameter.is_meta or parameter.ndim == 1 or name.endswith(("noise_weight", "bias")):
+                continue  # gains of norms start at 1, biases, sinks and the router's noise at 0
             # Variance-preserving matrices; those that write into the residual stream start smaller, so that
             # its size does not grow with depth (GPT-2's rule).
             std = parameter.shape[-1] ** -0.5
