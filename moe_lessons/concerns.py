@@ -1,6 +1,7 @@
 """Parts of a model's configuration that many models do without, a frozen dataclass each; None leaves them out."""
 
 from dataclasses import dataclass, fields, is_dataclass
+from math import inf
 from typing import Any, Literal
 
 
@@ -16,6 +17,13 @@ def require_positive(config: object, *names: str) -> None:
         value = getattr(config, name)
         whole = isinstance(value, int) and not isinstance(value, bool)
         require(whole and value >= 1, f"{name} is {value!r}, but must be a whole number of at least 1")
+
+
+def require_above_zero(config: object, *names: str) -> None:
+    """Raise ValueError, in one sentence, unless these fields are None or finite numbers above 0."""
+    for name in names:
+        value = getattr(config, name)
+        require(value is None or 0 < value < inf, f"{name} is {value}, but must be above 0 and finite, or None")
 
 
 # Marks a field that `as_plain` leaves out at its default, so that models without it are written as before it was.
@@ -73,3 +81,27 @@ class HyperConnectionConfig:
     def __post_init__(self) -> None:
         require_positive(self, "n_streams", "sinkhorn_steps")
         require(self.eps >= 0, f"eps is {self.eps}, but must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """How one half of a feed-forward layer, or of an expert, decides how much of the other passes.
+
+    The defaults are SwiGLU's. gpt-oss has sharpness 1.702, limit 7 and shift 1 (arXiv:2508.10925, section 2.3);
+    Gemma's activation is "gelu", by its tanh form (arXiv:2403.08295, section 2; arXiv:1606.08415, section 2).
+    """
+
+    activation: Literal["silu", "gelu"] = "silu"
+    sharpness: float = 1.0  # silu is g * sigmoid(sharpness * g)
+    limit: float | None = None  # the gate is at most this, and the other half between this and its negative
+    shift: float = 0.0  # added to the other half
+
+    def __post_init__(self) -> None:
+        known = ("silu", "gelu")
+        require(self.activation in known, f"activation is {self.activation!r}, but must be 'silu' or 'gelu'")
+        require(self.sharpness > 0, f"sharpness is {self.sharpness}, but must be above 0; 1 is silu's own")
+        require(
+            self.activation == "silu" or self.sharpness == 1,
+            f"sharpness is {self.sharpness}, but only activation 'silu' has one; leave it at 1",
+        )
+        require(self.limit is None or self.limit > 0, f"limit is {self.limit}, but must be above 0, or None for none")

@@ -4,7 +4,16 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
 from moe_lessons.cards import card_values
-from moe_lessons.concerns import RARE, HyperConnectionConfig, SlidingWindow, as_plain, require, require_positive
+from moe_lessons.concerns import (
+    RARE,
+    Gate,
+    HyperConnectionConfig,
+    SlidingWindow,
+    as_plain,
+    require,
+    require_above_zero,
+    require_positive,
+)
 from moe_lessons.long_texts import CompressionConfig, IndexerConfig, SharedKVAttentionConfig
 from moe_lessons.routing_rule import SETTINGS, GroupScore, RoutingRule, ScoreFunction
 
@@ -23,6 +32,7 @@ class RopeScaling:
     ramp: Literal["index", "turns"] = "index"  # what the way between the two is linear in: the pair's index, its turns
     mscale: float = 1.0  # makes turned vectors longer: m(mscale) / m(mscale_all_dim), m(s) = 0.1 s ln(factor) + 1
     mscale_all_dim: float = 0.0  # makes latent attention's logits larger: m(mscale_all_dim) squared
+    whole: bool = field(default=True, metadata=RARE)  # whether a ramp over the index begins and ends at whole ones
 
     def __post_init__(self) -> None:
         require(self.factor >= 1, f"factor is {self.factor}, but must be 1 or more: it makes texts longer")
@@ -60,6 +70,10 @@ class AttentionConfig:
     window: SlidingWindow | None = field(default=None, metadata=RARE)  # layers that see only the last positions
     # One more learned score a head, in each softmax, whose share of the attention goes nowhere (arXiv:2309.17453).
     sinks: bool = field(default=False, metadata=RARE)
+    bias: bool = field(default=False, metadata=RARE)  # learned, added to queries, keys, values and the output
+    query_scalar: float | None = field(default=None, metadata=RARE)  # scores are q . k / sqrt of it; None: head_dim
+    # Scores s become cap * tanh(s / cap), which never leaves (-cap, cap) (Gemma 2, arXiv:2408.00118, section 2).
+    score_cap: float | None = field(default=None, metadata=RARE)
 
     def __post_init__(self) -> None:
         require_positive(self, "n_heads")
@@ -83,6 +97,7 @@ class AttentionConfig:
             not (self.qk_norm and self.joint_qk_norm),
             "qk_norm and joint_qk_norm are both true, but queries and keys are normalized once; choose one",
         )
+        require_above_zero(self, "query_scalar", "score_cap")
 
     @property
     def sizes(self) -> Heads:
@@ -99,7 +114,7 @@ class AttentionConfig:
     @property
     def is_plain(self) -> bool:
         """Whether scores are q . k / sqrt(head_dim) over the whole past and nothing else takes part."""
-        return self.window is None and not self.sinks
+        return not (self.window or self.sinks or self.bias or self.query_scalar or self.score_cap)
 
     def window_of(self, layer: int) -> int | None:
         """How many positions a layer's tokens see, themselves included; None: all before them."""
@@ -177,6 +192,7 @@ class MoEConfig:
     noise: bool = False  # learned noise on the logits while training (arXiv:1701.06538, equation 4)
     # The first sparse layers look their experts up by token id (arXiv:2106.04426); only the weights are learned.
     n_hash_layers: int = field(default=0, metadata=RARE)
+    bias: bool = field(default=False, metadata=RARE)  # learned, added to the router's logits and in routed experts
 
     def __post_init__(self) -> None:
         require_positive(self, "n_routed_experts", "hidden_dim")
@@ -190,6 +206,9 @@ class MoEConfig:
             value = getattr(self, name)
             require(value >= 0, f"{name} is {value}, but must be 0 or more")
         rule.check(self.n_routed_experts)
+        require(
+            not (self.bias and self.noise), "bias and noise are both true, but only a router without bias has noise"
+        )
 
     @property
     def rule(self) -> RoutingRule:
@@ -219,12 +238,23 @@ class ModelConfig:
     norm_eps: float = 1e-5
     tie_embeddings: bool = True
     mtp_depth: int = 0  # modules that predict tokens beyond the next one (arXiv:2412.19437, section 2.2)
+    gate: Gate | None = field(default=None, metadata=RARE)  # of all feed-forward layers and experts; None: SwiGLU's
+    # Attention and feed-forward are normalized on their way out, too (Gemma 2, arXiv:2408.00118, section 2).
+    output_norms: bool = field(default=False, metadata=RARE)
+    embedding_scale: float | None = field(default=None, metadata=RARE)  # embeddings are multiplied by it
+    logit_cap: float | None = field(default=None, metadata=RARE)  # logits become cap * tanh(logits / cap)
     # Several residual streams in place of one.
     hyper_connections: HyperConnectionConfig | None = field(default=None, metadata=RARE)
 
     def __post_init__(self) -> None:
         require_positive(self, "vocab_size", "dim", "n_layers", "hidden_dim", "max_length")
         require(self.mtp_depth >= 0, f"mtp_depth is {self.mtp_depth}, but must be 0 or more")
+        require_above_zero(self, "embedding_scale", "logit_cap")
+        require(
+            self.mtp_depth == 0 or self.has_plain_blocks,
+            f"mtp_depth is {self.mtp_depth}, but multi-token modules have neither a gate of their own nor output_norms "
+            "nor experts with a bias; leave these out or set mtp_depth to 0",
+        )
         if isinstance(self.attention, AttentionConfig) and self.attention.head_dim is None:
             heads = self.attention.n_heads
             require(
@@ -249,6 +279,14 @@ class ModelConfig:
             require(
                 kinds == self.n_layers,
                 f"attention.compression.layers names {kinds} layers, but the model has n_layers = {self.n_layers}",
+            )
+        own = {"output_norms": self.output_norms, "embedding_scale": self.embedding_scale}
+        own["moe.bias"] = self.moe is not None and self.moe.bias
+        for name, value in own.items():
+            require(
+                not (value and self.reads_tokens),
+                f"{name} is {value}, but a model with hyper-connections, hash layers or one vector as key and value "
+                "does without it; leave it out",
             )
         require(
             self.mtp_depth == 0 or not self.reads_tokens,
@@ -290,6 +328,11 @@ class ModelConfig:
             raise ValueError("the model is dense, but its experts are asked for; give it moe=MoEConfig(...)")
         return self.moe
 
+    @property
+    def has_plain_blocks(self) -> bool:
+        """Whether feed-forward layers and experts are SwiGLU without biases, and normalized before they work alone."""
+        return not (self.gate or self.output_norms or (self.moe is not None and self.moe.bias))
+
     def moe_of(self, layer: int) -> MoEConfig | None:
         """The mixture of experts that is a layer's feed-forward; None for a dense layer."""
         return None if self.moe is None or layer < self.moe.n_dense_layers else self.moe
@@ -313,6 +356,8 @@ class ModelConfig:
             )
         if values.get("moe") is not None:
             values["moe"] = _build(MoEConfig, values["moe"], "moe.")
+        if values.get("gate") is not None:
+            values["gate"] = _build(Gate, values["gate"], "gate.")
         return _build(cls, values, "")
 
     @classmethod

@@ -148,34 +148,38 @@ def deepseek_v4(draw):
     kinds = ["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"]
     turned = draw(rotations(("default", "yarn")))
     turned = {name: value for name, value in turned.items() if not name.startswith("mscale")}
-    return "DeepseekV4Config", values | {
-        "hidden_size": draw(st.sampled_from([16, 24])),
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "o_groups": groups,
-        "o_lora_rank": draw(st.integers(2, 9)),
-        "head_dim": 16,
-        "partial_rotary_factor": draw(st.sampled_from([0.25, 0.5, 1.0])),
-        "q_lora_rank": draw(st.integers(3, 9)),
-        "moe_intermediate_size": draw(st.integers(1, 5)) * 4,
-        "scoring_func": draw(st.sampled_from(["sqrtsoftplus", "sigmoid"])),
-        "layer_types": [draw(st.sampled_from(kinds)) for _ in range(layers)],
-        "compress_rates": {
-            "compressed_sparse_attention": draw(st.sampled_from([1, 2, 4])),
-            "heavily_compressed_attention": draw(st.sampled_from([3, 8, 64])),
+    return (
+        "DeepseekV4Config",
+        values
+        | {
+            "hidden_size": draw(st.sampled_from([16, 24])),
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads,
+            "o_groups": groups,
+            "o_lora_rank": draw(st.integers(2, 9)),
+            "head_dim": 16,
+            "partial_rotary_factor": draw(st.sampled_from([0.25, 0.5, 1.0])),
+            "q_lora_rank": draw(st.integers(3, 9)),
+            "moe_intermediate_size": draw(st.integers(1, 5)) * 4,
+            "scoring_func": draw(st.sampled_from(["sqrtsoftplus", "sigmoid"])),
+            "layer_types": [draw(st.sampled_from(kinds)) for _ in range(layers)],
+            "compress_rates": {
+                "compressed_sparse_attention": draw(st.sampled_from([1, 2, 4])),
+                "heavily_compressed_attention": draw(st.sampled_from([3, 8, 64])),
+            },
+            "sliding_window": draw(st.sampled_from([2, 3, 8, 64])),  # transformers 5.23 keeps all of a window of 1
+            "mlp_layer_types": (["hash_moe"] * draw(st.integers(0, layers)) + ["moe"] * layers)[:layers],
+            "hc_mult": draw(st.sampled_from([1, 2, 4])),
+            "hc_sinkhorn_iters": draw(st.sampled_from([1, 3, 20])),
+            "index_n_heads": 16,  # so many that no two entries are worth nothing to all of them
+            "index_head_dim": draw(st.sampled_from([16, 20])),
+            "index_topk": draw(st.sampled_from([1, 3, 64])),
+            "swiglu_limit": draw(st.sampled_from([0.01, 0.1, 10.0])),
+            "rope_theta": draw(st.sampled_from([100.0, 10_000.0])),
+            "compress_rope_theta": turned.pop("rope_theta"),
+            "rope_parameters": turned,
         },
-        "sliding_window": draw(st.sampled_from([2, 3, 8, 64])),  # transformers 5.23 keeps all of a window of 1
-        "mlp_layer_types": (["hash_moe"] * draw(st.integers(0, layers)) + ["moe"] * layers)[:layers],
-        "hc_mult": draw(st.sampled_from([1, 2, 4])),
-        "hc_sinkhorn_iters": draw(st.sampled_from([1, 3, 20])),
-        "index_n_heads": 16,  # so many that no two entries are worth nothing to all of them
-        "index_head_dim": draw(st.sampled_from([16, 20])),
-        "index_topk": draw(st.sampled_from([1, 3, 64])),
-        "swiglu_limit": 1e9,
-        "rope_theta": draw(st.sampled_from([100.0, 10_000.0])),
-        "compress_rope_theta": turned.pop("rope_theta"),
-        "rope_parameters": turned,
-    }
+    )
 
 
 FAMILIES = {

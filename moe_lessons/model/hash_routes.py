@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from moe_lessons.config import MoEConfig
+from moe_lessons.config import ModelConfig, MoEConfig
+from moe_lessons.model.experts import Experts
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Router, Routing
+from moe_lessons.model.shaped_moe import ShapedExperts, feed_forward_of
 
 
 class HashRouter(Router):
@@ -50,9 +52,13 @@ class HashMoE(MoE):
 
     router: HashRouter
 
-    def __init__(self, dim: int, config: MoEConfig, vocab_size: int, layer: int) -> None:
-        super().__init__(dim, config)
-        self.router = HashRouter(dim, config, vocab_size, layer)
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        nn.Module.__init__(self)  # none of MoE's own parts, which would take their memory first
+        moe, dim, gate = config.mixture, config.dim, config.gate
+        self.router = HashRouter(dim, moe, config.vocab_size, layer)
+        sizes = moe.n_routed_experts, dim, moe.hidden_dim
+        self.experts = Experts(*sizes) if gate is None else ShapedExperts(*sizes, gate)
+        self.shared = feed_forward_of(config, moe.n_shared_experts * moe.hidden_dim) if moe.n_shared_experts else None
 
     def forward(
         self, hidden: Float[Tensor, "batch time dim"], ids: Int[Tensor, "batch time"]

@@ -13,6 +13,8 @@ from moe_lessons.model.hyper_connections import HyperConnection, read_streams, w
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.reading import Reading
+from moe_lessons.model.shaped_block import block_of
+from moe_lessons.model.shaped_moe import ShapedMoE, feed_forward_of
 from moe_lessons.model.shared_kv_attention import SharedKVAttention
 
 
@@ -28,11 +30,11 @@ class ReadingBlock(nn.Module):
         self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
         self.feed_forward: SwiGLU | MoE | HashMoE
         if moe is None:
-            self.feed_forward = SwiGLU(config.dim, config.hidden_dim)
+            self.feed_forward = feed_forward_of(config, config.hidden_dim)
         elif layer < moe.n_dense_layers + moe.n_hash_layers:
-            self.feed_forward = HashMoE(config.dim, moe, config.vocab_size, layer)
+            self.feed_forward = HashMoE(config, layer)
         else:
-            self.feed_forward = MoE(config.dim, moe)
+            self.feed_forward = MoE(config.dim, moe) if config.has_plain_blocks else ShapedMoE(config)
         self.around_attention = HyperConnection(config.dim, hyper, config.norm_eps) if hyper else None
         self.around_feed_forward = HyperConnection(config.dim, hyper, config.norm_eps) if hyper else None
 
@@ -54,4 +56,4 @@ class ReadingBlock(nn.Module):
 
 def layer_block(config: ModelConfig, layer: int) -> Block | ReadingBlock:
     """The kind of layer that the configuration asks for."""
-    return ReadingBlock(config, layer) if config.reads_tokens else Block(config, layer)
+    return ReadingBlock(config, layer) if config.reads_tokens else block_of(config, layer)

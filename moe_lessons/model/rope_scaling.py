@@ -50,8 +50,10 @@ def scaled_frequencies(rope_dim: int, theta: float, scaling: RopeScaling) -> Flo
     frequencies = theta ** -(2 * pairs / rope_dim)
     if scaling.ramp == "index":
         # The index at which a pair turns so often within the original length, whole numbers as YaRN's code takes them.
-        first = max(math.floor(_index_of(scaling.fast, rope_dim, theta, scaling)), 0)
-        last = min(math.ceil(_index_of(scaling.slow, rope_dim, theta, scaling)), rope_dim - 1)
+        first, last = (_index_of(turns, rope_dim, theta, scaling) for turns in (scaling.fast, scaling.slow))
+        if scaling.whole:
+            first, last = math.floor(first), math.ceil(last)
+        first, last = max(first, 0), min(last, rope_dim - 1)
         keep = 1 - (pairs - first) / ((last - first) or 0.001)
     else:
         turns = scaling.original_length * frequencies / (2 * math.pi)

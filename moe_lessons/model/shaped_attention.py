@@ -1,4 +1,4 @@
-"""Grouped-query attention whose scores are more than q . k over the whole past: sliding windows and sinks.
+"""Grouped-query attention that is more than q . k over the whole past: windows, sinks, biases, caps, other scales.
 
 Models without these have `Attention`, whose forward pass knows nothing of them.
 """
@@ -13,24 +13,30 @@ from moe_lessons.model.cache import KVCache
 from moe_lessons.model.norm import JointRMSNorm
 from moe_lessons.model.rope import Rotation
 from moe_lessons.model.rope_scaling import own_rotation
+from moe_lessons.model.sinks import shares_beside_sinks
 
 
 class ShapedAttention(Attention):
     """Attention within a window (arXiv:2004.05150, section 3.1), and with a sink in each head (arXiv:2309.17453).
 
     A sink is one more learned score in a head's softmax. It has no value, so that a head can attend to nothing
-    (gpt-oss, arXiv:2508.10925, section 2.2).
+    (gpt-oss, arXiv:2508.10925, section 2.2). Caps hold scores softly (Gemma 2, arXiv:2408.00118, section 2).
     """
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__(config, layer)
         heads = config.grouped_attention
         self.window = heads.window_of(layer)
-        self.scale = self.head_dim**-0.5
+        self.scale = (heads.query_scalar or self.head_dim) ** -0.5
+        self.cap = heads.score_cap
         self.sinks = nn.Parameter(torch.zeros(self.n_heads)) if heads.sinks else None
         if heads.joint_qk_norm:
             self.query_norm = JointRMSNorm(self.n_heads * self.head_dim, config.norm_eps)
             self.key_norm = JointRMSNorm(self.n_kv_heads * self.head_dim, config.norm_eps)
+
+        if heads.bias:
+            for product in (self.query, self.key, self.value, self.output):
+                product.bias = nn.Parameter(torch.zeros(product.out_features))
 
     def forward(
         self, hidden: Float[Tensor, "batch time dim"], by: Rotation, cache: KVCache | None = None
@@ -66,12 +72,11 @@ class ShapedAttention(Attention):
         # Heads that share keys and values are asked like so many more positions of one head.
         scores = queries.reshape(batch, kv_heads, -1, head_dim) @ keys.mT
         scores = (scores * self.scale).view(batch, heads, new, time)
+        if self.cap is not None:
+            scores = self.cap * (scores / self.cap).tanh()
         if new > 1 or (self.window is not None and time > self.window):
             scores = scores.masked_fill(~visible(new, time, self.window, scores.device), float("-inf"))
-        if self.sinks is None:
-            return scores.softmax(dim=-1)
-        sinks = self.sinks.to(scores.dtype)[:, None, None].expand(*scores.shape[:-1], 1)
-        return torch.cat([scores, sinks], dim=-1).softmax(dim=-1)[..., :-1]
+        return shares_beside_sinks(scores, self.sinks)
 
 
 def visible(new: int, time: int, window: int | None, device: torch.device) -> Bool[Tensor, "new time"]:

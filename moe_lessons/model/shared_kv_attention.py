@@ -18,6 +18,7 @@ from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.partial_rotation import inverse, turn_last
 from moe_lessons.model.reading import Reading
 from moe_lessons.model.rope import Rotation
+from moe_lessons.model.shaped_attention import visible as within
 from moe_lessons.model.sinks import shares_beside_sinks
 
 
@@ -51,7 +52,7 @@ class SharedKVAttention(nn.Module):
         keys = turn_last(self.key_value_norm(self.key_value(hidden))[:, None], by)[:, 0]
         if cache is not None:
             keys = cache.near(self.layer, keys)
-        visible = _within(hidden.shape[1], keys.shape[1], self.window, hidden.device)[None]
+        visible = within(hidden.shape[1], keys.shape[1], self.window, hidden.device)[None]
         if self.entries is not None:
             entries, chosen = self.far(hidden, latent, by, reading.start, cache)
             keys = torch.cat([keys, entries], dim=1)
@@ -79,8 +80,3 @@ class SharedKVAttention(nn.Module):
             room = None if cache is None else cache.pool(self.layer, "index")
             chosen = self.indexer(hidden, latent, by, visible, room)
         return entries, visible[None] if chosen is None else chosen
-
-
-def _within(new: int, time: int, window: int, device: torch.device) -> Tensor:
-    """Which of `time` tokens each of the last `new` sees: `window` up to itself."""
-    return torch.ones(new, time, dtype=torch.bool, device=device).tril(time - new).triu(time - new - window + 1)

@@ -10,10 +10,9 @@ from torch.nn import functional as F
 from moe_lessons.config import ModelConfig
 from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.cache import Cache
-from moe_lessons.model.hyper_connections import StreamsEmbedding, StreamsNorm
+from moe_lessons.model.ends import embedding_of, head_of, last_norm_of
 from moe_lessons.model.initialization import NoInitialization
 from moe_lessons.model.multi_token import MultiTokenModule
-from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.reading import Reading
 from moe_lessons.model.reading_block import layer_block
 from moe_lessons.model.rope import Rotation
@@ -32,15 +31,10 @@ class Transformer(nn.Module):
         self.config, self.reads_tokens = config, config.reads_tokens
         device = torch.device(device or "cpu")
         with device, NoInitialization() if device.type == "meta" else nullcontext():
-            self.embedding, self.norm = (
-                nn.Embedding(config.vocab_size, config.dim),
-                RMSNorm(config.dim, config.norm_eps),
-            )
-            if (streams := config.hyper_connections) is not None:
-                self.embedding = StreamsEmbedding(config.vocab_size, config.dim, streams.n_streams)
-                self.norm = StreamsNorm(config.dim, streams, config.norm_eps)
+            self.embedding = embedding_of(config)
             self.blocks = nn.ModuleList(layer_block(config, layer) for layer in range(config.n_layers))
-            self.head = nn.Linear(config.dim, config.vocab_size, bias=False)
+            self.norm = last_norm_of(config)
+            self.head = head_of(config)
             self.mtp = nn.ModuleList(MultiTokenModule(config, depth) for depth in range(config.mtp_depth))
         if config.tie_embeddings:
             self.head.weight = self.embedding.weight
@@ -51,10 +45,8 @@ class Transformer(nn.Module):
         """Draw all weights again, the same on every device: they are drawn on the CPU."""
         generator = torch.Generator().manual_seed(run_seed(seed))
         for name, parameter in self.named_parameters():
-            if parameter.is_meta or parameter.ndim == 1 or name.endswith(("noise_weight", "position_bias")):
-                if name.endswith("sinks"):
-                    parameter.zero_()
-                continue  # gains of norms start at 1, the router's noise and places in a pool without a say
+            if parameter.is_meta or parameter.ndim == 1 or name.endswith(("noise_weight", "bias")):
+                continue  # gains of norms start at 1, biases, sinks and the router's noise at 0
             # Variance-preserving matrices; those that write into the residual stream start smaller, so that
             # its size does not grow with depth (GPT-2's rule).
             std = parameter.shape[-1] ** -0.5

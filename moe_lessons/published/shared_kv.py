@@ -12,6 +12,7 @@ from torch import Tensor
 
 from moe_lessons.config import ModelConfig
 from moe_lessons.published.families import Family
+from moe_lessons.published.rotations import our_scaling, their_scaling
 
 MODEL_TYPE = "deepseek_v4"
 _KINDS = {
@@ -38,6 +39,7 @@ FAMILY = Family(
         ("attention.compression.indexer.n_heads", "index_n_heads"),
         ("attention.compression.indexer.head_dim", "index_head_dim"),
         ("attention.compression.indexer.top_k", "index_topk"),
+        ("gate.limit", "swiglu_limit"),
         ("moe.n_routed_experts", "n_routed_experts"),
         ("moe.top_k", "num_experts_per_tok"),
         ("moe.hidden_dim", "moe_intermediate_size"),
@@ -58,8 +60,8 @@ FAMILY = Family(
 )
 
 
-def our_values(theirs: Any, our_rotation: Any) -> dict[str, Any]:
-    """Entries of our configuration that no table of names gives; `our_rotation` reads one of their rotations.
+def our_values(theirs: Any) -> dict[str, Any]:
+    """Entries of our configuration that no table of names gives.
 
     Raises ValueError for what our modules do not express.
     """
@@ -83,16 +85,16 @@ def our_values(theirs: Any, our_rotation: Any) -> dict[str, Any]:
                 f"rope_parameters turns {share} of a head in {kind!r}, but our modules turn one part alike"
             )
         factor = turned.pop("attention_factor", None)
-        ours = our_rotation(turned)
-        if factor is not None and ours["attention.rope_scaling"] is not None:
+        ours = our_scaling(turned)
+        if factor is not None and ours["rope_scaling"] is not None:
             if factor != 1:
                 raise ValueError(f"rope_parameters has attention_factor = {factor!r}, but our modules know only 1")
-            ours["attention.rope_scaling"] |= {"mscale": 0.0, "mscale_all_dim": 0.0}
-        values |= {path.replace("attention.", place): value for path, value in ours.items()}
+            ours["rope_scaling"] |= {"mscale": 0.0, "mscale_all_dim": 0.0}
+        values |= {place + name: value for name, value in ours.items()}
     return values
 
 
-def their_values(config: ModelConfig, their_rotation: Any) -> dict[str, Any]:
+def their_values(config: ModelConfig) -> dict[str, Any]:
     """What their configuration needs besides the table's names; ValueError where they have no word for it."""
     attention, moe = config.shared_kv_attention, config.mixture
     if (compression := attention.compression) is None:
@@ -104,7 +106,7 @@ def their_values(config: ModelConfig, their_rotation: Any) -> dict[str, Any]:
     share = attention.rope_head_dim / attention.head_dim
     rotations = {}
     for kind, turned in (("main", attention), ("compress", attention.with_entries)):
-        rotations[kind] = their_rotation(turned) | {"partial_rotary_factor": share}
+        rotations[kind] = their_scaling(turned) | {"partial_rotary_factor": share}
         if turned.rope_scaling is not None and turned.rope_scaling.mscale == 0:
             rotations[kind]["attention_factor"] = 1.0
     return {
