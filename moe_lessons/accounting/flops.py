@@ -1,17 +1,37 @@
 """Floating-point operations, counted as torch's FlopCounterMode counts: two for a multiply-add, products only."""
 
-from moe_lessons.accounting.parameters import layer_table, parameter_table
-from moe_lessons.config import LatentAttentionConfig, ModelConfig
+from moe_lessons.accounting.parameters import added_parameters, layer_table, parameter_table
+from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
 
 
 def forward_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     """FLOPs of one forward pass over `batch_size` sequences of `seq_len` tokens.
 
     Attention's scores are counted for all pairs, masked ones included, as a dense kernel computes them; latent
-    attention unpacks its keys and values first. Divided by the number of tokens this is also what one new token costs
-    that looks back on `seq_len`, given their keys and values.
+    attention unpacks its keys and values first. In a layer with a sliding window they are counted for as many pairs
+    as the window is wide, which a kernel that knows of it comes close to; ours computes the others, too, and hides
+    them. Divided by the number of tokens this is also what one new token costs that looks back on `seq_len`, given
+    their keys and values.
     """
-    return 2 * batch_size * seq_len * (token_products(config) + config.n_layers * pair_products(config) * seq_len)
+    return 2 * batch_size * seq_len * (token_products(config) + pair_products(config) * positions_seen(config, seq_len))
+
+
+def positions_seen(config: ModelConfig, time: int, layer: int | None = None) -> int:
+    """How many positions the last of `time` tokens looks at, itself among them, in one layer or in all together."""
+    heads = config.attention
+    layers = range(config.n_layers) if layer is None else (layer,)
+    if not isinstance(heads, AttentionConfig) or heads.window is None:
+        return len(layers) * time
+    return sum(min(time, heads.window_of(layer) or time) for layer in layers)
+
+
+def positions_seen_causally(config: ModelConfig, time: int) -> float:
+    """The same in the mean over a text's tokens, where each sees those up to itself alone."""
+    heads = config.attention
+    if not isinstance(heads, AttentionConfig) or heads.window is None:
+        return config.n_layers * (time + 1) / 2
+    widths = (min(time, heads.window_of(layer) or time) for layer in range(config.n_layers))
+    return sum(width * (2 * time - width + 1) / 2 for width in widths) / time
 
 
 def pair_products(config: ModelConfig) -> int:
@@ -33,19 +53,18 @@ def cached_pair_products(config: ModelConfig) -> int:
 def token_products(config: ModelConfig) -> int:
     """Products made of each token by itself: in all matrices at work, head included and look-ups left out."""
     products = sum(part.active for part in parameter_table(config) if part.name not in ("embedding", "norms", "head"))
-    if config.moe is not None and config.moe.expert_bias:
-        sparse_layers = sum(config.is_sparse(layer) for layer in range(config.n_layers))
-        products -= sparse_layers * config.moe.n_routed_experts  # the bias is added, not multiplied
+    products -= sum(sum(added_parameters(config, layer).values()) for layer in range(config.n_layers))
     return products + config.vocab_size * config.dim
 
 
 def continuation_flops(config: ModelConfig, batch_size: int, new: int, past: int) -> int:
     """FLOPs of reading `new` tokens in each of `batch_size` sequences, behind `past` that lie in the cache.
 
-    With new = 1 this is what generating one token costs. Latent attention takes its cheaper way, as the model does.
+    With new = 1 this is what generating one token costs. Windows are counted as in `forward_flops`. Latent attention
+    takes its cheaper way, as the model does.
     """
     time = past + new
-    products = new * (token_products(config) + config.n_layers * pair_products(config) * time)
+    products = new * (token_products(config) + pair_products(config) * positions_seen(config, time))
     heads = config.attention
     if isinstance(heads, LatentAttentionConfig):
         unpacked = heads.qk_nope_head_dim + heads.v_head_dim
@@ -76,9 +95,7 @@ def training_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     if config.mtp_depth:
         layer = layer_table(config, config.n_layers)
         products = sum(part.active for part in layer if part.name != "norms")
-        moe = config.moe_of(config.n_layers)
-        if moe is not None and moe.expert_bias:
-            products -= moe.n_routed_experts
+        products -= sum(added_parameters(config, config.n_layers).values())
         products += 2 * config.dim**2 + config.vocab_size * config.dim  # what joins the two inputs, and the head
         for depth in range(config.mtp_depth):
             known = seq_len - depth  # the last tokens have none so far ahead
@@ -91,5 +108,5 @@ def training_flops_per_token(config: ModelConfig, seq_len: int, causal: bool = F
 
     `causal` counts only the pairs that a token may see, (seq_len + 1) / 2 in the mean, as reports of models do.
     """
-    pairs = (seq_len + 1) / 2 if causal else seq_len
-    return 6 * (token_products(config) + config.n_layers * pair_products(config) * pairs)
+    seen = positions_seen_causally(config, seq_len) if causal else positions_seen(config, seq_len)
+    return 6 * (token_products(config) + pair_products(config) * seen)

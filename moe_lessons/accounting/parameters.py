@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from moe_lessons.config import LatentAttentionConfig, ModelConfig
+from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
 from moe_lessons.model.transformer import Transformer
 
 
@@ -44,25 +44,44 @@ def parameter_table(config: ModelConfig) -> list[Part]:
 def layer_table(config: ModelConfig, layer: int) -> list[Part]:
     """The parts of one layer."""
     attention, gains = attention_parameters(config)
-    norms = 2 * config.dim + gains
+    norms = (4 if config.output_norms else 2) * config.dim + gains
     parts = [Part(layer, "attention", attention, attention), Part(layer, "norms", norms, norms)]
     moe = config.moe_of(layer)
     if moe is None:
         size = swiglu_parameters(config.dim, config.hidden_dim)
         return [*parts, Part(layer, "feed_forward", size, size)]
     rows = 2 if moe.noise else 1  # one product for the logits, one for their noise
-    router = moe.n_routed_experts * (rows * config.dim + moe.expert_bias)
-    expert = swiglu_parameters(config.dim, moe.hidden_dim)
+    router = moe.n_routed_experts * (rows * config.dim + moe.expert_bias + moe.bias)
+    matrices = swiglu_parameters(config.dim, moe.hidden_dim)
+    expert = matrices + moe.bias * (2 * moe.hidden_dim + config.dim)
     parts.append(Part(layer, "router", router, router))
     parts.append(Part(layer, "experts", moe.n_routed_experts * expert, moe.top_k * expert))
     if moe.n_shared_experts:
-        shared = moe.n_shared_experts * expert
+        shared = moe.n_shared_experts * matrices
         parts.append(Part(layer, "shared_experts", shared, shared))
     return parts
 
 
+def added_parameters(config: ModelConfig, layer: int) -> dict[str, int]:
+    """By part, those at work in a layer that nothing is multiplied with: biases, and the sinks of attention."""
+    added = {"attention": 0, "router": 0, "experts": 0}
+    heads, moe = config.attention, config.moe_of(layer)
+    if isinstance(heads, AttentionConfig):
+        added["attention"] = _attention_biases(config) + heads.sinks * heads.n_heads
+    if moe is not None:
+        added["router"] = moe.n_routed_experts * (moe.expert_bias + moe.bias)
+        added["experts"] = moe.top_k * moe.bias * (2 * moe.hidden_dim + config.dim)
+    return added
+
+
+def _attention_biases(config: ModelConfig) -> int:
+    heads = config.grouped_attention
+    n_heads, n_kv_heads, head_dim = heads.sizes
+    return heads.bias * ((n_heads + 2 * n_kv_heads) * head_dim + config.dim)
+
+
 def attention_parameters(config: ModelConfig) -> tuple[int, int]:
-    """One layer's matrices and sinks, and the gains of the norms inside its attention."""
+    """One layer's matrices, biases and sinks, and the gains of the norms inside its attention."""
     heads, dim = config.attention, config.dim
     if isinstance(heads, LatentAttentionConfig):
         queries, values = heads.n_heads * heads.qk_head_dim, heads.n_heads * heads.v_head_dim
@@ -74,7 +93,7 @@ def attention_parameters(config: ModelConfig) -> tuple[int, int]:
     n_heads, n_kv_heads, head_dim = heads.sizes
     queries, keys = n_heads * head_dim, n_kv_heads * head_dim
     gains = 2 * head_dim if heads.qk_norm else queries + keys if heads.joint_qk_norm else 0
-    return dim * (2 * queries + 2 * keys) + heads.sinks * n_heads, gains
+    return dim * (2 * queries + 2 * keys) + _attention_biases(config) + heads.sinks * n_heads, gains
 
 
 def swiglu_parameters(dim: int, hidden_dim: int) -> int:
