@@ -202,7 +202,7 @@ def build(kind: str, values: dict, seed: int = 0) -> torch.nn.Module:
     beyond_one = model.config.model_type.startswith("gemma")  # what a gain has beyond 1 is kept
     for name, tensor in model.state_dict().items():
         if name.endswith("norm.weight"):
-            tensor.uniform_(0.5, 1.5).sub_(beyond_one)
+            tensor.uniform_(0.5, 1.5).sub_(1.0 if beyond_one else 0.0)
         elif name.endswith(("bias", "sinks")):
             tensor.normal_(std=0.3)
     return model

@@ -113,7 +113,7 @@ WINDOWED = HEADS | {
     "intermediate_size": 16,
     "num_hidden_layers": 3,
     "head_dim": 8,
-    "initializer_range": 0.3,
+    "initializer_range": 0.2,
     "max_position_embeddings": 64,
     "sliding_window": 6,
     "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
