@@ -182,6 +182,53 @@ def deepseek_v4(draw):
     )
 
 
+@st.composite
+def kinds_of_layers(draw, values: dict) -> dict:
+    """Which layers are windowed, and windows shorter and longer than the texts."""
+    kinds = st.sampled_from(["sliding_attention", "full_attention"])
+    n = values["num_hidden_layers"]
+    return {"layer_types": draw(st.lists(kinds, min_size=n, max_size=n)), "sliding_window": draw(st.integers(2, 50))}
+
+
+@st.composite
+def gpt_oss(draw):
+    values = draw(grouped()) | draw(experts("num_local_experts"))
+    values |= draw(kinds_of_layers(values)) | {"attention_bias": draw(st.booleans())}
+    if values["rope_parameters"]["rope_type"] == "yarn":
+        values["rope_parameters"]["truncate"] = draw(st.booleans())
+    gate = {"swiglu_alpha": draw(st.sampled_from([1.0, 1.702])), "swiglu_limit": draw(st.sampled_from([0.1, 7.0]))}
+    return "GptOssConfig", values | gate | {"head_dim": draw(st.sampled_from([4, 8, 12]))}
+
+
+@st.composite
+def gemma(draw):
+    values = draw(grouped()) | {"attention_bias": draw(st.booleans())}
+    return "GemmaConfig", values | {"head_dim": draw(st.sampled_from([4, 8, 12]))}
+
+
+@st.composite
+def later_gemma(draw) -> dict:
+    """What Gemma 2 and 3 share."""
+    values = draw(grouped())
+    return values | draw(kinds_of_layers(values)) | {
+        "head_dim": draw(st.sampled_from([4, 8, 12])),
+        "query_pre_attn_scalar": draw(st.sampled_from([4, 9, 12])),
+        "final_logit_softcapping": draw(st.sampled_from([None, 1.5, 30.0])),
+        "attention_bias": draw(st.booleans()),
+    }  # fmt: skip
+
+
+@st.composite
+def gemma2(draw):
+    return "Gemma2Config", draw(later_gemma()) | {"attn_logit_softcapping": draw(st.sampled_from([None, 1.0, 50.0]))}
+
+
+@st.composite
+def gemma3_text(draw):
+    two = {"full_attention": draw(rotations()), "sliding_attention": draw(rotations(("default",)))}
+    return "Gemma3TextConfig", draw(later_gemma()) | {"rope_parameters": two}
+
+
 FAMILIES = {
     "llama": llama,
     "qwen3": qwen3,
@@ -192,6 +239,10 @@ FAMILIES = {
     "deepseek_v3": deepseek_v3,
     "deepseek_v32": deepseek_v32,
     "deepseek_v4": deepseek_v4,
+    "gpt_oss": gpt_oss,
+    "gemma": gemma,
+    "gemma2": gemma2,
+    "gemma3_text": gemma3_text,
 }
 families = pytest.mark.parametrize("family", FAMILIES)
 
@@ -205,17 +256,16 @@ def build(kind: str, values: dict, seed: int = 0) -> torch.nn.Module:
     """Their model, with gains and biases that are not the ones and zeros of a fresh one."""
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(**values)).eval()
+    beyond_one = model.config.model_type.startswith("gemma")  # what a gain has beyond 1 is kept
     for name, tensor in model.state_dict().items():
         if name.endswith("norm.weight"):
-            tensor.uniform_(0.5, 1.5)
-        elif name.endswith("k_norm.bias"):
-            tensor.normal_(std=0.5)
-        elif name.endswith(("position_bias", "sinks", "_hc.base", "hc_base")):
-            tensor.normal_()
+            tensor.uniform_(0.5, 1.5).sub_(1.0 if beyond_one else 0.0)
         elif name.endswith("tid2eid"):
             experts = model.config.n_routed_experts
             tensor.copy_(torch.rand(len(tensor), experts).argsort(dim=1)[:, : tensor.shape[1]])
-        elif name.endswith("e_score_correction_bias"):
+        elif name.endswith(("position_bias", "hc.base", "hc_base")):
+            tensor.normal_()
+        elif name.endswith(("bias", "sinks")):
             tensor.normal_(std=0.3)
     return model
 
