@@ -26,7 +26,7 @@ class IndexerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CompressionConfig:
-    """Entries that stand for several tokens each, made by gated pooling (DeepSeek-V4's report, section 2.3).
+    """Entries that stand for several tokens each, made by gated pooling (DeepSeek-V4, arXiv:2606.19348, section 2.3).
 
     A "sparse" layer pools few tokens an entry, neighbors overlapping, and attends to those that an indexer picks; a
     "heavy" one pools many and attends to all; a "window" layer has no entries.
@@ -61,9 +61,9 @@ class CompressionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SharedKVAttentionConfig:
-    """Attention with one vector a token that is every head's key and value (DeepSeek-V4's report, section 2.3).
+    """Attention with one vector a token that is every head's key and value.
 
-    Each token sees the last `window` tokens, and entries that stand for those before where there is a compression.
+    DeepSeek-V4 (arXiv:2606.19348, section 2.3). Each token sees the last `window` tokens, and entries that stand for those before where there is a compression.
     """
 
     n_heads: int

@@ -1,6 +1,6 @@
 """What attention with one vector as key and value costs, and its entries that stand for many tokens.
 
-DeepSeek-V4's report, section 2.3; and what hyper-connections cost (arXiv:2512.24880).
+DeepSeek-V4, arXiv:2606.19348, section 2.3; and what hyper-connections cost (arXiv:2512.24880).
 """
 
 from moe_lessons.accounting.indexer import indexer_of, indexer_parameters

@@ -1,4 +1,7 @@
-"""Attention's output in two steps: a small matrix for each group of heads, then one for all (DeepSeek-V4's report)."""
+"""Attention's output in two steps: a small matrix for each group of heads, then one for all.
+
+DeepSeek-V4 (arXiv:2606.19348, section 2.3.1).
+"""
 
 import torch
 from einops import einsum, rearrange

@@ -1,7 +1,7 @@
 """Routes looked up by token id: which experts a token goes to is settled before anything is learned.
 
-Hash layers (Roller et al., arXiv:2106.04426); DeepSeek-V4's report, section 2.1, has them in its first layers, where
-what a token means has not yet been found out, and weighs the experts by learned scores all the same.
+Hash layers (Roller et al., arXiv:2106.04426); DeepSeek-V4 (arXiv:2606.19348, section 2.1) has them in its first
+layers, and weighs the experts by learned scores all the same.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Attention with one vector a token that is every head's key and value (DeepSeek-V4's report, section 2.3).
+"""Attention with one vector a token that is every head's key and value (DeepSeek-V4, arXiv:2606.19348, section 2.3).
 
 Each token sees a window of the last tokens; in most layers also entries that stand for many tokens before.
 """
