@@ -63,7 +63,8 @@ class CompressionConfig:
 class SharedKVAttentionConfig:
     """Attention with one vector a token that is every head's key and value.
 
-    DeepSeek-V4 (arXiv:2606.19348, section 2.3). Each token sees the last `window` tokens, and entries that stand for those before where there is a compression.
+    DeepSeek-V4 (arXiv:2606.19348, section 2.3). Each token sees the last `window` tokens, and where there is a
+    compression, entries that stand for those before.
     """
 
     n_heads: int
