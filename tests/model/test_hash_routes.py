@@ -9,7 +9,8 @@ from small_shared_kv import MODEL
 from moe_lessons import ModelConfig, MoEConfig, Transformer
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.hash_routes import HashMoE, HashRouter, drawn_routes
-from moe_lessons.tracing import record_routing
+from moe_lessons.offload.guess import next_layer_guesses
+from moe_lessons.tracing import record_attention, record_routing
 
 SPARSE = MoEConfig(n_routed_experts=5, top_k=2, hidden_dim=4, n_hash_layers=1, score_function="sqrt_softplus")
 
@@ -58,6 +59,14 @@ def test_the_choices_are_recorded_as_all_others():
         model(tokens)
     first = torch.as_tensor(trace.experts[0]).sort(dim=1).values
     assert torch.equal(first[0], first[2]) and torch.equal(first[0], first[3])
+
+
+def test_what_knows_nothing_of_such_layers_refuses_them():
+    model, tokens = Transformer(MODEL), torch.tensor([[3, 1]])
+    with pytest.raises(ValueError, match="hash routes"):
+        next_layer_guesses(model, tokens)
+    with pytest.raises(ValueError, match="picks what each token sees"), record_attention(model):
+        model(tokens)
 
 
 def test_the_table_is_part_of_a_checkpoint_and_not_of_what_is_learned():
