@@ -1,6 +1,7 @@
 """Parts of a model's configuration that many models do without, a frozen dataclass each; None leaves them out."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from math import inf
 from typing import Any, Literal
 
@@ -37,6 +38,22 @@ def as_plain(config: Any) -> dict[str, Any]:
     return {
         name: as_plain(value) if is_dataclass(value) else value for name, value in shown.items() if name not in hidden
     }
+
+
+def built(cls: type, values: Mapping[str, Any], prefix: str, parts: Mapping[str, type]) -> Any:
+    """The inverse of `as_plain`: a configuration from nested values, whose entries of these names are built before it.
+
+    An unknown or missing name is a ValueError that says which; `prefix` stands before names in it.
+    """
+    values, known = dict(values), {f.name: f for f in fields(cls)}
+    for name, value in values.items():
+        if name in parts and isinstance(value, Mapping):
+            values[name] = built(parts[name], value, f"{prefix}{name}.", parts)
+    for name in values:
+        require(name in known, f"{cls.__name__} has no field {prefix}{name}; it has: {', '.join(known)}")
+    for name, f in known.items():
+        require(f.default is not MISSING or name in values, f"{cls.__name__} needs {prefix}{name}, which is not given")
+    return cls(**values)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from moe_lessons.concerns import require, require_positive
 
 if TYPE_CHECKING:
-    from moe_lessons.config import RopeScaling
+    from moe_lessons.attention_config import RopeScaling
 
 KINDS = ("window", "sparse", "heavy")
 

@@ -9,7 +9,7 @@ import pytest
 from places import PACKAGE
 
 BASE = {"axes", "blame", "cards", "concerns", "config", "device", "files", "html_table", "lazy", "long_texts"}
-BASE |= {"resources", "routing_rule", "seeds"}
+BASE |= {"attention_config", "resources", "routing_rule", "seeds"}
 LIBRARY = BASE | {"model", "text", "tracing", "training", "parallel", "accounting", "published", "benchmark", "figures"}
 LIBRARY |= {"offload"}
 # Part of the package -> the parts that it may import; its own part is always allowed.
@@ -20,7 +20,8 @@ ALLOWED = {
     "blame": set(),
     "cards": {"resources"},
     "concerns": set(),
-    "config": {"cards", "concerns", "long_texts", "routing_rule"},
+    "attention_config": {"concerns", "long_texts"},
+    "config": {"attention_config", "cards", "concerns", "long_texts", "routing_rule"},
     "long_texts": {"concerns"},
     "device": set(),
     "files": set(),
