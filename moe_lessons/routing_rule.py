@@ -47,7 +47,8 @@ def _sqrt_softplus(logits: Float[np.ndarray, "*rows experts"]) -> Float[np.ndarr
 _SCORES = {
     "softmax": _Scores(lambda logits: logits.softmax(dim=-1), _softmax),
     "sigmoid": _Scores(lambda logits: logits.sigmoid(), _sigmoid),
-    # DeepSeek-V4's: as the sigmoid, each expert by itself, but without a highest score that all could come to.
+    # DeepSeek-V4's (arXiv:2606.19348, section 2.1): as the sigmoid, each expert by itself, but without a highest score
+    # that all could come to.
     "sqrt_softplus": _Scores(
         lambda logits: logits.logaddexp(logits.new_zeros(())).clamp(min=_LEAST).sqrt(), _sqrt_softplus
     ),

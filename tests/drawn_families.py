@@ -127,6 +127,108 @@ def deepseek_v3(draw):
     return "DeepseekV3Config", draw(latent()) | {"norm_topk_prob": draw(st.booleans())}
 
 
+@st.composite
+def deepseek_v32(draw):
+    """Picks fewer tokens than there are, or more; so many heads that no two keys are worth nothing to all of them."""
+    values = draw(latent()) | {"norm_topk_prob": draw(st.booleans()), "q_lora_rank": draw(st.integers(3, 9))}
+    return "DeepseekV32Config", values | {
+        "index_n_heads": draw(st.sampled_from([16, 24])),
+        "index_head_dim": draw(st.sampled_from([8, 12])),
+        "index_topk": draw(st.sampled_from([1, 3, 8, 64])),
+    }
+
+
+@st.composite
+def deepseek_v4(draw):
+    """Every kind of layer, rates, windows shorter and longer than the text, entries picked or all read."""
+    heads, groups = draw(st.sampled_from([(1, 1), (2, 1), (2, 2), (4, 2)]))
+    layers = draw(st.integers(1, 3))
+    values = draw(common()) | draw(experts("n_routed_experts"))
+    del values["intermediate_size"]
+    kinds = ["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"]
+    turned = draw(rotations(("default", "yarn")))
+    turned = {name: value for name, value in turned.items() if not name.startswith("mscale")}
+    return (
+        "DeepseekV4Config",
+        values
+        | {
+            "hidden_size": draw(st.sampled_from([16, 24])),
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads,
+            "o_groups": groups,
+            "o_lora_rank": draw(st.integers(2, 9)),
+            "head_dim": 16,
+            "partial_rotary_factor": draw(st.sampled_from([0.25, 0.5, 1.0])),
+            "q_lora_rank": draw(st.integers(3, 9)),
+            "moe_intermediate_size": draw(st.integers(1, 5)) * 4,
+            "scoring_func": draw(st.sampled_from(["sqrtsoftplus", "sigmoid"])),
+            "layer_types": [draw(st.sampled_from(kinds)) for _ in range(layers)],
+            "compress_rates": {
+                "compressed_sparse_attention": draw(st.sampled_from([1, 2, 4])),
+                "heavily_compressed_attention": draw(st.sampled_from([3, 8, 64])),
+            },
+            "sliding_window": draw(st.sampled_from([2, 3, 8, 64])),  # transformers 5.23 keeps all of a window of 1
+            "mlp_layer_types": (["hash_moe"] * draw(st.integers(0, layers)) + ["moe"] * layers)[:layers],
+            "hc_mult": draw(st.sampled_from([1, 2, 4])),
+            "hc_sinkhorn_iters": draw(st.sampled_from([1, 3, 20])),
+            "index_n_heads": 16,  # so many that no two entries are worth nothing to all of them
+            "index_head_dim": draw(st.sampled_from([16, 20])),
+            "index_topk": draw(st.sampled_from([1, 3, 64])),
+            "swiglu_limit": draw(st.sampled_from([0.01, 0.1, 10.0])),
+            "rope_theta": draw(st.sampled_from([100.0, 10_000.0])),
+            "compress_rope_theta": turned.pop("rope_theta"),
+            "rope_parameters": turned,
+        },
+    )
+
+
+@st.composite
+def kinds_of_layers(draw, values: dict) -> dict:
+    """Which layers are windowed, and windows shorter and longer than the texts."""
+    kinds = st.sampled_from(["sliding_attention", "full_attention"])
+    n = values["num_hidden_layers"]
+    return {"layer_types": draw(st.lists(kinds, min_size=n, max_size=n)), "sliding_window": draw(st.integers(2, 50))}
+
+
+@st.composite
+def gpt_oss(draw):
+    values = draw(grouped()) | draw(experts("num_local_experts"))
+    values |= draw(kinds_of_layers(values)) | {"attention_bias": draw(st.booleans())}
+    if values["rope_parameters"]["rope_type"] == "yarn":
+        values["rope_parameters"]["truncate"] = draw(st.booleans())
+    gate = {"swiglu_alpha": draw(st.sampled_from([1.0, 1.702])), "swiglu_limit": draw(st.sampled_from([0.1, 7.0]))}
+    return "GptOssConfig", values | gate | {"head_dim": draw(st.sampled_from([4, 8, 12]))}
+
+
+@st.composite
+def gemma(draw):
+    values = draw(grouped()) | {"attention_bias": draw(st.booleans())}
+    return "GemmaConfig", values | {"head_dim": draw(st.sampled_from([4, 8, 12]))}
+
+
+@st.composite
+def later_gemma(draw) -> dict:
+    """What Gemma 2 and 3 share."""
+    values = draw(grouped())
+    return values | draw(kinds_of_layers(values)) | {
+        "head_dim": draw(st.sampled_from([4, 8, 12])),
+        "query_pre_attn_scalar": draw(st.sampled_from([4, 9, 12])),
+        "final_logit_softcapping": draw(st.sampled_from([None, 1.5, 30.0])),
+        "attention_bias": draw(st.booleans()),
+    }  # fmt: skip
+
+
+@st.composite
+def gemma2(draw):
+    return "Gemma2Config", draw(later_gemma()) | {"attn_logit_softcapping": draw(st.sampled_from([None, 1.0, 50.0]))}
+
+
+@st.composite
+def gemma3_text(draw):
+    two = {"full_attention": draw(rotations()), "sliding_attention": draw(rotations(("default",)))}
+    return "Gemma3TextConfig", draw(later_gemma()) | {"rope_parameters": two}
+
+
 FAMILIES = {
     "llama": llama,
     "qwen3": qwen3,
@@ -135,6 +237,12 @@ FAMILIES = {
     "qwen3_moe": qwen3_moe,
     "deepseek_v2": deepseek_v2,
     "deepseek_v3": deepseek_v3,
+    "deepseek_v32": deepseek_v32,
+    "deepseek_v4": deepseek_v4,
+    "gpt_oss": gpt_oss,
+    "gemma": gemma,
+    "gemma2": gemma2,
+    "gemma3_text": gemma3_text,
 }
 families = pytest.mark.parametrize("family", FAMILIES)
 
@@ -148,10 +256,16 @@ def build(kind: str, values: dict, seed: int = 0) -> torch.nn.Module:
     """Their model, with gains and biases that are not the ones and zeros of a fresh one."""
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(**values)).eval()
+    beyond_one = model.config.model_type.startswith("gemma")  # what a gain has beyond 1 is kept
     for name, tensor in model.state_dict().items():
         if name.endswith("norm.weight"):
-            tensor.uniform_(0.5, 1.5)
-        elif name.endswith("e_score_correction_bias"):
+            tensor.uniform_(0.5, 1.5).sub_(1.0 if beyond_one else 0.0)
+        elif name.endswith("tid2eid"):
+            experts = model.config.n_routed_experts
+            tensor.copy_(torch.rand(len(tensor), experts).argsort(dim=1)[:, : tensor.shape[1]])
+        elif name.endswith(("position_bias", "hc.base", "hc_base")):
+            tensor.normal_()
+        elif name.endswith(("bias", "sinks")):
             tensor.normal_(std=0.3)
     return model
 

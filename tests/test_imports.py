@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from places import PACKAGE
 
-BASE = {"axes", "blame", "cards", "config", "device", "files", "html_table", "lazy", "resources", "routing_rule"}
-BASE |= {"seeds"}
+BASE = {"axes", "blame", "cards", "concerns", "config", "device", "files", "html_table", "lazy", "long_texts"}
+BASE |= {"attention_config", "resources", "routing_rule", "seeds"}
 LIBRARY = BASE | {"model", "text", "tracing", "training", "parallel", "accounting", "published", "benchmark", "figures"}
 LIBRARY |= {"offload"}
 # Part of the package -> the parts that it may import; its own part is always allowed.
@@ -19,7 +19,10 @@ ALLOWED = {
     "axes": set(),
     "blame": set(),
     "cards": {"resources"},
-    "config": {"cards", "routing_rule"},
+    "concerns": set(),
+    "attention_config": {"concerns", "long_texts"},
+    "config": {"attention_config", "cards", "concerns", "long_texts", "routing_rule"},
+    "long_texts": {"concerns"},
     "device": set(),
     "files": set(),
     "html_table": set(),

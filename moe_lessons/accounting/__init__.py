@@ -5,15 +5,18 @@ from moe_lessons.accounting.flops import (
     continuation_flops,
     forward_flops,
     pair_products,
+    positions_seen,
     token_products,
     training_flops,
     training_flops_per_token,
 )
-from moe_lessons.accounting.memory import cache_bytes_per_token, training_bytes, weight_bytes
-from moe_lessons.accounting.parameters import ParameterCount, count_parameters, parameter_table
+from moe_lessons.accounting.memory import cache_bytes, cache_bytes_per_token, training_bytes, weight_bytes
+from moe_lessons.accounting.parameters import ParameterCount, added_parameters, count_parameters, parameter_table
 
 __all__ = [
     "ParameterCount",
+    "added_parameters",
+    "cache_bytes",
     "cache_bytes_per_token",
     "cached_pair_products",
     "continuation_flops",
@@ -21,6 +24,7 @@ __all__ = [
     "forward_flops",
     "pair_products",
     "parameter_table",
+    "positions_seen",
     "token_products",
     "training_bytes",
     "training_flops",

@@ -1,17 +1,55 @@
 """Floating-point operations, counted as torch's FlopCounterMode counts: two for a multiply-add, products only."""
 
-from moe_lessons.accounting.parameters import layer_table, parameter_table
-from moe_lessons.config import LatentAttentionConfig, ModelConfig
+from moe_lessons.accounting.indexer import attended, indexer_parameters, indexer_products
+from moe_lessons.accounting.parameters import added_parameters, layer_table, parameter_table
+from moe_lessons.accounting.shared_kv import last_reading_parameters, shared_kv_seen, stream_products
+from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
 
 
 def forward_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     """FLOPs of one forward pass over `batch_size` sequences of `seq_len` tokens.
 
     Attention's scores are counted for all pairs, masked ones included, as a dense kernel computes them; latent
-    attention unpacks its keys and values first. Divided by the number of tokens this is also what one new token costs
-    that looks back on `seq_len`, given their keys and values.
+    attention unpacks its keys and values first. In a layer with a sliding window, each token is counted with as many
+    positions as that is wide, which is what generation computes; who reads a text computes up to twice as many, half
+    of them masked. Divided by the number of tokens this is also what one new token costs that looks back on
+    `seq_len`, given their keys and values.
     """
-    return 2 * batch_size * seq_len * (token_products(config) + config.n_layers * pair_products(config) * seq_len)
+    pairs = pair_products(config) * positions_seen(config, seq_len)
+    return 2 * batch_size * (seq_len * (token_products(config) + pairs) + _indexers(config, seq_len, seq_len))
+
+
+def _indexers(config: ModelConfig, new: int, time: int) -> int:
+    """What all layers' indexers make of `new` tokens, less their matrices, which are among the products of a token."""
+    layers = range(config.n_layers)
+    matrices = sum(indexer_parameters(config, layer)[0] for layer in layers)
+    return sum(indexer_products(config, layer, new, time) for layer in layers) - new * matrices
+
+
+def positions_seen(config: ModelConfig, time: int, layer: int | None = None) -> int:
+    """How many positions the last of `time` tokens looks at, itself among them, in one layer or in all together.
+
+    Entries that stand for several tokens count as one each; an indexer over single tokens is not regarded.
+    """
+    heads = config.attention
+    layers = range(config.n_layers) if layer is None else (layer,)
+    if isinstance(heads, SharedKVAttentionConfig):
+        return sum(shared_kv_seen(config, time, each) for each in layers)
+    if not isinstance(heads, AttentionConfig) or heads.window is None:
+        return len(layers) * time
+    return sum(min(time, heads.window_of(layer) or time) for layer in layers)
+
+
+def positions_seen_causally(config: ModelConfig, time: int) -> float:
+    """The same in the mean over a text's tokens, where each sees those up to itself alone."""
+    heads = config.attention
+    if isinstance(heads, SharedKVAttentionConfig):
+        return sum(positions_seen(config, here) for here in range(1, time + 1)) / time
+    if not isinstance(heads, AttentionConfig) or heads.window is None:
+        return config.n_layers * (time + 1) / 2
+    widths = (min(time, heads.window_of(layer) or time) for layer in range(config.n_layers))
+    return sum(width * (2 * time - width + 1) / 2 for width in widths) / time
 
 
 def pair_products(config: ModelConfig) -> int:
@@ -19,6 +57,8 @@ def pair_products(config: ModelConfig) -> int:
     heads = config.attention
     if isinstance(heads, LatentAttentionConfig):
         return heads.n_heads * (heads.qk_head_dim + heads.v_head_dim)
+    if isinstance(heads, SharedKVAttentionConfig):
+        return 2 * heads.n_heads * heads.head_dim
     return 2 * heads.n_heads * heads.sizes.head_dim
 
 
@@ -33,19 +73,22 @@ def cached_pair_products(config: ModelConfig) -> int:
 def token_products(config: ModelConfig) -> int:
     """Products made of each token by itself: in all matrices at work, head included and look-ups left out."""
     products = sum(part.active for part in parameter_table(config) if part.name not in ("embedding", "norms", "head"))
-    if config.moe is not None and config.moe.expert_bias:
-        sparse_layers = sum(config.is_sparse(layer) for layer in range(config.n_layers))
-        products -= sparse_layers * config.moe.n_routed_experts  # the bias is added, not multiplied
-    return products + config.vocab_size * config.dim
+    products -= sum(sum(added_parameters(config, layer).values()) for layer in range(config.n_layers))
+    products -= last_reading_parameters(config)[1]
+    return products + stream_products(config) + config.vocab_size * config.dim
 
 
 def continuation_flops(config: ModelConfig, batch_size: int, new: int, past: int) -> int:
     """FLOPs of reading `new` tokens in each of `batch_size` sequences, behind `past` that lie in the cache.
 
-    With new = 1 this is what generating one token costs. Latent attention takes its cheaper way, as the model does.
+    With new = 1 this is what generating one token costs. Windows are counted as in `forward_flops`. Latent attention
+    takes its cheaper way, as the model does.
     """
-    time = past + new
-    products = new * (token_products(config) + config.n_layers * pair_products(config) * time)
+    time, seen = past + new, positions_seen(config, past + new)
+    if isinstance(config.attention, LatentAttentionConfig):
+        time = attended(config, new, time)
+        seen = config.n_layers * time
+    products = new * (token_products(config) + pair_products(config) * seen) + _indexers(config, new, past + new)
     heads = config.attention
     if isinstance(heads, LatentAttentionConfig):
         unpacked = heads.qk_nope_head_dim + heads.v_head_dim
@@ -53,7 +96,7 @@ def continuation_flops(config: ModelConfig, batch_size: int, new: int, past: int
         if new * (matrices + time * 2 * heads.kv_lora_rank) < time * (matrices + new * unpacked):
             products += config.n_layers * new * time * (cached_pair_products(config) - pair_products(config))
         else:
-            products += config.n_layers * heads.n_heads * past * matrices
+            products += config.n_layers * heads.n_heads * (time - new) * matrices
     return 2 * batch_size * products
 
 
@@ -70,20 +113,21 @@ def absorbed_over_unpacked(heads: LatentAttentionConfig, new: int, time: int) ->
 def training_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     """FLOPs of one training step, multi-token modules included: backward, each product becomes two.
 
-    The optimizer's own arithmetic is not in it.
+    The optimizer's own arithmetic is not in it. An indexer, which only chooses, has no backward pass.
     """
     flops = forward_flops(config, batch_size, seq_len)
+    once = 2 * batch_size * sum(indexer_products(config, layer, seq_len, seq_len) for layer in range(config.n_layers))
     if config.mtp_depth:
         layer = layer_table(config, config.n_layers)
         products = sum(part.active for part in layer if part.name != "norms")
-        moe = config.moe_of(config.n_layers)
-        if moe is not None and moe.expert_bias:
-            products -= moe.n_routed_experts
+        products -= sum(added_parameters(config, config.n_layers).values())
         products += 2 * config.dim**2 + config.vocab_size * config.dim  # what joins the two inputs, and the head
         for depth in range(config.mtp_depth):
             known = seq_len - depth  # the last tokens have none so far ahead
-            flops += 2 * batch_size * known * (products + pair_products(config) * known)
-    return 3 * flops
+            chosen = indexer_products(config, 0, known, known) - known * indexer_parameters(config, 0)[0]
+            flops += 2 * batch_size * (known * (products + pair_products(config) * known) + chosen)
+            once += 2 * batch_size * indexer_products(config, 0, known, known)
+    return 3 * flops - 2 * once
 
 
 def training_flops_per_token(config: ModelConfig, seq_len: int, causal: bool = False) -> float:
@@ -91,5 +135,11 @@ def training_flops_per_token(config: ModelConfig, seq_len: int, causal: bool = F
 
     `causal` counts only the pairs that a token may see, (seq_len + 1) / 2 in the mean, as reports of models do.
     """
-    pairs = (seq_len + 1) / 2 if causal else seq_len
-    return 6 * (token_products(config) + config.n_layers * pair_products(config) * pairs)
+    seen = positions_seen_causally(config, seq_len) if causal else positions_seen(config, seq_len)
+    products = 6 * (token_products(config) + pair_products(config) * seen)
+    if seq_len == 0:
+        return products
+    # No product of an indexer has a backward pass.
+    matrices = sum(indexer_parameters(config, layer)[0] for layer in range(config.n_layers))
+    once = sum(indexer_products(config, layer, seq_len, seq_len) for layer in range(config.n_layers)) / seq_len
+    return products + 2 * once - 6 * matrices

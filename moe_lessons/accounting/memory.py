@@ -1,20 +1,40 @@
 """Bytes: of a model's numbers while it works and while it learns, and of what each token leaves in the cache."""
 
+from moe_lessons.accounting.flops import positions_seen
 from moe_lessons.accounting.parameters import count_parameters
+from moe_lessons.accounting.shared_kv import shared_kv_numbers, shared_kv_numbers_per_token
 from moe_lessons.config import LatentAttentionConfig, ModelConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
 
 
 def cache_bytes_per_token(config: ModelConfig, bytes_per_number: float = 2) -> int:
     """What a token leaves behind in all layers: keys and values of its heads, or the latent and the shared key.
 
-    Two bytes a number are bfloat16's.
+    An indexer keeps a key of its own beside them; entries that stand for several tokens count with the share of one.
+    Two bytes a number are bfloat16's. Behind a text as long as a sliding window, the layers that have one let go of
+    as much again: `cache_bytes` says what a whole text takes.
     """
+    return round(config.n_layers * _numbers_kept(config) * bytes_per_number)
+
+
+def cache_bytes(config: ModelConfig, length: int, bytes_per_number: float = 2) -> int:
+    """What a text of `length` tokens leaves behind: a layer with a sliding window keeps no more than that many.
+
+    Where entries stand for several tokens, the room for those that wait for one is part of it.
+    """
+    if isinstance(config.attention, SharedKVAttentionConfig):
+        return round(shared_kv_numbers(config, length) * bytes_per_number)
+    return round(positions_seen(config, length) * _numbers_kept(config) * bytes_per_number)
+
+
+def _numbers_kept(config: ModelConfig) -> float:
+    """Of one token in one layer."""
     heads = config.attention
     if isinstance(heads, LatentAttentionConfig):
-        numbers = heads.kv_lora_rank + heads.qk_rope_head_dim
-    else:
-        numbers = 2 * heads.sizes.n_kv_heads * heads.sizes.head_dim
-    return round(config.n_layers * numbers * bytes_per_number)
+        return heads.kv_lora_rank + heads.qk_rope_head_dim + (heads.indexer.head_dim if heads.indexer else 0)
+    if isinstance(heads, SharedKVAttentionConfig):
+        return shared_kv_numbers_per_token(config) / config.n_layers
+    return 2 * heads.sizes.n_kv_heads * heads.sizes.head_dim
 
 
 def weight_bytes(config: ModelConfig, bytes_per_number: float = 2) -> int:

@@ -2,7 +2,15 @@
 
 from typing import NamedTuple
 
-from moe_lessons.config import LatentAttentionConfig, ModelConfig
+from moe_lessons.accounting.indexer import indexer_parameters
+from moe_lessons.accounting.shared_kv import (
+    connection_parameters,
+    last_reading_parameters,
+    shared_kv_added,
+    shared_kv_parameters,
+)
+from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.transformer import Transformer
 
 
@@ -10,7 +18,8 @@ class Part(NamedTuple):
     """One line of a model's parameter budget."""
 
     layer: int | None  # None: before or after the layers
-    name: str  # embedding, attention, norms, feed_forward, router, experts, shared_experts, head, multi_token
+    # embedding, attention, norms, hyper_connections, feed_forward, router, experts, shared_experts, head, multi_token
+    name: str
     total: int
     active: int  # at work on one token
 
@@ -30,6 +39,8 @@ def parameter_table(config: ModelConfig) -> list[Part]:
     for layer in range(config.n_layers):
         parts += layer_table(config, layer)
     parts.append(Part(None, "norms", config.dim, config.dim))
+    if last := sum(last_reading_parameters(config)):
+        parts.append(Part(None, "hyper_connections", last, last))
     # A tied head works as a product with the embedding's own numbers: no parameters of its own.
     head = 0 if config.tie_embeddings else embedding
     parts.append(Part(None, "head", head, head))
@@ -43,26 +54,54 @@ def parameter_table(config: ModelConfig) -> list[Part]:
 
 def layer_table(config: ModelConfig, layer: int) -> list[Part]:
     """The parts of one layer."""
-    attention, gains = attention_parameters(config)
-    norms = 2 * config.dim + gains
+    attention, gains = attention_parameters(config, layer)
+    norms = (4 if config.output_norms else 2) * config.dim + gains
     parts = [Part(layer, "attention", attention, attention), Part(layer, "norms", norms, norms)]
+    if connections := sum(connection_parameters(config)):
+        parts.append(Part(layer, "hyper_connections", connections, connections))
     moe = config.moe_of(layer)
     if moe is None:
         size = swiglu_parameters(config.dim, config.hidden_dim)
         return [*parts, Part(layer, "feed_forward", size, size)]
     rows = 2 if moe.noise else 1  # one product for the logits, one for their noise
-    router = moe.n_routed_experts * (rows * config.dim + moe.expert_bias)
-    expert = swiglu_parameters(config.dim, moe.hidden_dim)
+    if layer < moe.n_dense_layers + moe.n_hash_layers:  # routes are looked up, in a table that is not learned
+        router = moe.n_routed_experts * config.dim
+    else:
+        router = moe.n_routed_experts * (rows * config.dim + moe.expert_bias + moe.bias)
+    matrices = swiglu_parameters(config.dim, moe.hidden_dim)
+    expert = matrices + moe.bias * (2 * moe.hidden_dim + config.dim)
     parts.append(Part(layer, "router", router, router))
     parts.append(Part(layer, "experts", moe.n_routed_experts * expert, moe.top_k * expert))
     if moe.n_shared_experts:
-        shared = moe.n_shared_experts * expert
+        shared = moe.n_shared_experts * matrices
         parts.append(Part(layer, "shared_experts", shared, shared))
     return parts
 
 
-def attention_parameters(config: ModelConfig) -> tuple[int, int]:
-    """One layer's matrices, and the gains of the norms inside its attention."""
+def added_parameters(config: ModelConfig, layer: int) -> dict[str, int]:
+    """By part, those at work in a layer that nothing is multiplied with: biases, and the sinks of attention."""
+    added = {"attention": 0, "router": 0, "experts": 0}
+    heads, moe = config.attention, config.moe_of(layer)
+    if isinstance(heads, AttentionConfig):
+        added["attention"] = _attention_biases(config) + heads.sinks * heads.n_heads
+    if isinstance(heads, SharedKVAttentionConfig):
+        added["attention"] = shared_kv_added(config, layer)
+    added["hyper_connections"] = connection_parameters(config)[1]
+    if moe is not None:
+        if layer >= moe.n_dense_layers + moe.n_hash_layers:
+            added["router"] = moe.n_routed_experts * (moe.expert_bias + moe.bias)
+        added["experts"] = moe.top_k * moe.bias * (2 * moe.hidden_dim + config.dim)
+    return added
+
+
+def _attention_biases(config: ModelConfig) -> int:
+    heads = config.grouped_attention
+    n_heads, n_kv_heads, head_dim = heads.sizes
+    return heads.bias * ((n_heads + 2 * n_kv_heads) * head_dim + config.dim)
+
+
+def attention_parameters(config: ModelConfig, layer: int = 0) -> tuple[int, int]:
+    """One layer's matrices, biases and sinks, and the gains of the norms inside its attention."""
     heads, dim = config.attention, config.dim
     if isinstance(heads, LatentAttentionConfig):
         queries, values = heads.n_heads * heads.qk_head_dim, heads.n_heads * heads.v_head_dim
@@ -70,11 +109,14 @@ def attention_parameters(config: ModelConfig) -> tuple[int, int]:
         matrices = dim * queries if rank is None else rank * (dim + queries)
         matrices += dim * (heads.kv_lora_rank + heads.qk_rope_head_dim)  # down to the latent and the shared key
         matrices += heads.kv_lora_rank * (heads.n_heads * heads.qk_nope_head_dim + values)  # and up again
-        return matrices + values * dim, (rank or 0) + heads.kv_lora_rank
+        of_indexer, its_gains = indexer_parameters(config, layer)
+        return matrices + values * dim + of_indexer, (rank or 0) + heads.kv_lora_rank + its_gains
+    if isinstance(heads, SharedKVAttentionConfig):
+        return shared_kv_parameters(config, layer)
     n_heads, n_kv_heads, head_dim = heads.sizes
     queries, keys = n_heads * head_dim, n_kv_heads * head_dim
     gains = 2 * head_dim if heads.qk_norm else queries + keys if heads.joint_qk_norm else 0
-    return dim * (2 * queries + 2 * keys), gains
+    return dim * (2 * queries + 2 * keys) + _attention_biases(config) + heads.sinks * n_heads, gains
 
 
 def swiglu_parameters(dim: int, hidden_dim: int) -> int:
@@ -95,6 +137,8 @@ def count_parameters(model: ModelConfig | Transformer) -> ParameterCount:
     if isinstance(model, Transformer):
         config = model.config
         tensors = [*model.named_parameters(), *model.named_buffers()]
+        # A table of routes is looked up, not learned.
+        tensors = [(name, tensor) for name, tensor in tensors if tensor.is_floating_point()]
         total = sum(tensor.numel() for _, tensor in tensors)
         idle = sum(tensor.numel() for name, tensor in tensors if name.startswith("mtp."))
         if (moe := config.moe) is not None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from moe_lessons.accounting.flops import cached_pair_products, pair_products, token_products
 from moe_lessons.accounting.memory import cache_bytes_per_token
 from moe_lessons.accounting.parameters import count_parameters
-from moe_lessons.config import ModelConfig
+from moe_lessons.config import AttentionConfig, ModelConfig
 from moe_lessons.resources import data_path
 
 #: Bytes a number; scales of small blocks, which 8- and 4-bit numbers need, would add a few per cent.
@@ -54,6 +54,8 @@ class Sizes:
     cache_numbers: int  # that each token leaves behind
     share: float = 1.0  # of the routed experts, at work on one token
     longest: int = 1_048_576  # tokens that the model reads
+    windowed: float = 0.0  # share of the layers whose tokens see only the last `window` positions
+    window: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.active <= self.total:
@@ -68,6 +70,16 @@ class Sizes:
         idle = self.total - self.active
         return idle / (1 - min(self.share, self.active / self.total)) if idle else 0.0
 
+    def seen(self, context: int) -> float:
+        """Positions that the last of `context` tokens looks at and the cache keeps, in the mean over the layers."""
+        return context - self.windowed * max(0, context - self.window) if self.windowed else context
+
+    def seen_causally(self, context: int) -> float:
+        """Positions that a text's tokens see, each of them up to itself alone, in the mean over tokens and layers."""
+        width = min(context, self.window)
+        within = width * (2 * context - width + 1) / (2 * context)
+        return (1 - self.windowed) * (context + 1) / 2 + self.windowed * within
+
     def with_parameters(self, total: int, active: int) -> "Sizes":
         """Another number of parameters, the same attention; what works more also multiplies more."""
         return replace(self, total=total, active=active, products=max(1, self.products + active - self.active))
@@ -75,7 +87,9 @@ class Sizes:
 
 def sizes(config: ModelConfig) -> Sizes:
     """What a configuration comes to."""
-    count = count_parameters(config)
+    count, heads = count_parameters(config), config.attention
+    window = heads.window if isinstance(heads, AttentionConfig) else None
+    n_windowed = sum(window is not None and window.of(layer) is not None for layer in range(config.n_layers))
     return Sizes(
         total=count.total,
         active=count.active,
@@ -85,6 +99,8 @@ def sizes(config: ModelConfig) -> Sizes:
         cache_numbers=cache_bytes_per_token(config, 1),
         share=config.moe.top_k / config.moe.n_routed_experts if config.moe else 1.0,
         longest=config.max_length,
+        windowed=n_windowed / config.n_layers,
+        window=window.size if window is not None else 1,
     )
 
 
@@ -97,8 +113,8 @@ class Flops(NamedTuple):
 
 def flops_per_token(model: Sizes, context: int) -> Flops:
     """What one token costs to learn from and to write."""
-    training = 6 * (model.products + model.pairs * (context + 1) / 2)
-    return Flops(training, 2.0 * (model.products + model.cached_pairs * context))
+    training = 6 * (model.products + model.pairs * model.seen_causally(context))
+    return Flops(training, 2.0 * (model.products + model.cached_pairs * model.seen(context)))
 
 
 class Memory(NamedTuple):
@@ -111,7 +127,7 @@ class Memory(NamedTuple):
 def memory(model: Sizes, precision: str, batch: int, context: int) -> Memory:
     """All parameters, idle or not, and what `batch` texts of `context` tokens leave behind; both at one precision."""
     size = PRECISIONS[precision]
-    return Memory(size * model.total, size * model.cache_numbers * batch * context)
+    return Memory(size * model.total, size * model.cache_numbers * batch * model.seen(context))
 
 
 def devices_needed(model: Sizes, device: Accelerator, precision: str, batch: int, context: int) -> int:

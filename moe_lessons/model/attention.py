@@ -92,7 +92,10 @@ def stacked_products(model: nn.Module) -> Iterator[None]:
 
 def _may_be_stacked(layer: Attention) -> bool:
     parts = (layer.query, layer.key, layer.value)
-    plain = all(type(part) is nn.Linear and not (part._forward_hooks or part._forward_pre_hooks) for part in parts)
+    plain = all(
+        type(part) is nn.Linear and part.bias is None and not (part._forward_hooks or part._forward_pre_hooks)
+        for part in parts
+    )
     return plain and sum(part.weight.numel() for part in parts) <= SMALL
 
 

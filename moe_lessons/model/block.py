@@ -7,10 +7,12 @@ from moe_lessons.config import LatentAttentionConfig, ModelConfig
 from moe_lessons.model.attention import Attention, JointNormAttention
 from moe_lessons.model.cache import Cache
 from moe_lessons.model.feed_forward import SwiGLU
+from moe_lessons.model.indexed_latent_attention import IndexedLatentAttention
 from moe_lessons.model.latent_attention import LatentAttention
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.rope import Rotation
+from moe_lessons.model.shaped_attention import ShapedAttention
 
 
 class Block(nn.Module):
@@ -39,5 +41,9 @@ class Block(nn.Module):
 def attention_layer(config: ModelConfig, layer: int) -> Attention | LatentAttention:
     """The kind of attention that the configuration describes."""
     if isinstance(config.attention, LatentAttentionConfig):
+        if config.attention.indexer is not None:
+            return IndexedLatentAttention(config, layer)
         return LatentAttention(config, layer)
+    if not config.attention.is_plain:
+        return ShapedAttention(config, layer)
     return JointNormAttention(config, layer) if config.attention.joint_qk_norm else Attention(config, layer)

@@ -1,10 +1,13 @@
 """What is kept of the tokens already read, so that generation computes it once for each of them."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
+from moe_lessons.config import AnyAttention, AttentionConfig, LatentAttentionConfig, ModelConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.rope import Rotation
 from moe_lessons.model.rope_scaling import position_rotation
 
@@ -28,16 +31,24 @@ class Cache:
         self.max_length = max_length or config.max_length
         self.layers = range(config.n_layers) if layers is None else layers
         self.length = 0
-        self._kept = tuple(
-            torch.zeros((len(self.layers), batch_size, *heads, self.max_length, size), device=device, dtype=dtype)
-            for *heads, size in self._sizes(config.attention)
-        )
-        self._of_layer = {layer: tuple(kept[row] for kept in self._kept) for row, layer in enumerate(self.layers)}
+        self._kept: tuple[Tensor, ...] = ()
+        self._of_layer: dict[int, tuple[Tensor, ...]] = {}
+        for group, room in self._rooms(config.attention):
+            kept = tuple(
+                torch.zeros((len(group), batch_size, *heads, room, size), device=device, dtype=dtype)
+                for *heads, size in self._sizes(config.attention)
+            )
+            self._kept += kept
+            self._of_layer |= {layer: tuple(each[row] for each in kept) for row, layer in enumerate(group)}
         # Once for all tokens to come, whose angles would take longer than their embedding.
         self._rotation = position_rotation(torch.arange(self.max_length, device=device), config.attention)
 
-    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+    def _sizes(self, attention: AnyAttention) -> tuple[tuple[int, ...], ...]:
         raise NotImplementedError
+
+    def _rooms(self, attention: AnyAttention) -> list[tuple[Sequence[int], int]]:
+        """Groups of layers, and for how many positions each of their layers has room."""
+        return [(self.layers, self.max_length)]
 
     def _store(self, layer: int, *new: Tensor) -> tuple[Tensor, ...]:
         """Store a layer's new entries behind the old ones and return all of them.
@@ -88,7 +99,7 @@ class Cache:
 class KVCache(Cache):
     """Keys and values: 2 * n_layers * n_kv_heads * head_dim numbers for each token of each sequence."""
 
-    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
+    def _sizes(self, attention: AnyAttention) -> tuple[tuple[int, ...], ...]:
         if not isinstance(attention, AttentionConfig):
             raise ValueError(
                 "KVCache holds the keys and values of heads, but this model keeps latents: use LatentCache"
@@ -112,12 +123,72 @@ class KVCache(Cache):
         return keys, values
 
 
+class WindowedKVCache(KVCache):
+    """The same, but layers with a sliding window keep only as many positions as it is wide.
+
+    There each new token takes the place of the one that has just left the window, and the order of what is kept does
+    not matter to a single new token, which sees all of it.
+    """
+
+    def _rooms(self, attention: AnyAttention) -> list[tuple[Sequence[int], int]]:
+        if not isinstance(attention, AttentionConfig):
+            return super()._rooms(attention)
+        windows = {layer: attention.window_of(layer) for layer in self.layers}
+        self._window = {layer: min(size, self.max_length) for layer, size in windows.items() if size is not None}
+        groups = [([layer for layer in self.layers if layer not in self._window], self.max_length)]
+        groups += [(list(self._window), min(self._window.values()))] if self._window else []
+        return [(layers, room) for layers, room in groups if layers]
+
+    def update(
+        self,
+        layer: int,
+        keys: Float[Tensor, "batch kv_heads new head_dim"],
+        values: Float[Tensor, "batch kv_heads new head_dim"],
+    ) -> tuple[Float[Tensor, "batch kv_heads time head_dim"], Float[Tensor, "batch kv_heads time head_dim"]]:
+        """Store a layer's new keys and values; return them behind the old ones that one of them may still see.
+
+        Where there is one new token, they are in any order.
+        """
+        if layer not in self._window:
+            return super().update(layer, keys, values)
+        room, new, start = self._window[layer], keys.shape[2], self.length
+        end = self._end(new)
+        both = self._of_layer[layer], (keys, values)
+        if new == 1:
+            for kept, entry in zip(*both, strict=True):
+                kept.narrow(2, start % room, 1).copy_(entry)
+            keys, values = (kept.narrow(2, 0, min(end, room)) for kept in both[0])
+            return keys, values
+        old = torch.arange(max(0, start - room + 1), start, device=keys.device) % room
+        seen = [torch.cat([kept[:, :, old], entries], dim=2) for kept, entries in zip(*both, strict=True)]
+        last = torch.arange(max(start, end - room), end, device=keys.device)
+        for kept, entries in zip(*both, strict=True):
+            kept[:, :, last % room] = entries[:, :, last - start]
+        return seen[0], seen[1]
+
+    def truncate(self, length: int) -> None:
+        """Forget all positions from `length` on, as far as what they took the place of is not needed again.
+
+        Raises ValueError where the cache holds fewer, or where a window would miss positions that it let go.
+        """
+        room = min(self._window.values(), default=self.max_length)
+        if 0 <= length < self.length and self.length > room:
+            raise ValueError(
+                f"length is {length}, but windowed layers have let go of all but the last {room} of {self.length} "
+                "positions; read the text again"
+            )
+        super().truncate(length)
+
+
 class LatentCache(Cache):
     """Latents and turned keys: n_layers * (kv_lora_rank + qk_rope_head_dim) numbers for each token of each sequence."""
 
-    def _sizes(self, attention: AttentionConfig | LatentAttentionConfig) -> tuple[tuple[int, ...], ...]:
-        if not isinstance(attention, LatentAttentionConfig):
-            raise ValueError("LatentCache holds latents, but this model keeps keys and values of heads: use KVCache")
+    def _sizes(self, attention: AnyAttention) -> tuple[tuple[int, ...], ...]:
+        if not isinstance(attention, LatentAttentionConfig) or attention.indexer is not None:
+            others = "keys and values of heads: use KVCache"
+            if isinstance(attention, LatentAttentionConfig):
+                others = "an indexer's keys, too: use IndexedLatentCache"
+            raise ValueError(f"LatentCache holds latents, but this model keeps {others}")
         return (attention.kv_lora_rank,), (attention.qk_rope_head_dim,)
 
     def update(
@@ -126,6 +197,26 @@ class LatentCache(Cache):
         """Store a layer's new latents and turned keys behind the old ones and return all of them."""
         latents, rope_keys = self._store(layer, latents, rope_keys)
         return latents, rope_keys
+
+
+class IndexedLatentCache(Cache):
+    """What LatentCache holds, and an indexer's key beside it: indexer.head_dim numbers more."""
+
+    def _sizes(self, attention: AnyAttention) -> tuple[tuple[int, ...], ...]:
+        if not isinstance(attention, LatentAttentionConfig) or attention.indexer is None:
+            raise ValueError("IndexedLatentCache holds an indexer's keys, but this model has none: ask make_cache")
+        return (attention.kv_lora_rank,), (attention.qk_rope_head_dim,), (attention.indexer.head_dim,)
+
+    def update(
+        self,
+        layer: int,
+        latents: Float[Tensor, "batch new latent"],
+        rope_keys: Float[Tensor, "batch new rope"],
+        index_keys: Float[Tensor, "batch new index"],
+    ) -> tuple[Float[Tensor, "batch time latent"], Float[Tensor, "batch time rope"], Float[Tensor, "batch time index"]]:
+        """Store a layer's new latents, turned keys and indexer's keys and return all of them."""
+        latents, rope_keys, index_keys = self._store(layer, latents, rope_keys, index_keys)
+        return latents, rope_keys, index_keys
 
 
 def make_cache(
@@ -138,5 +229,14 @@ def make_cache(
     dtype: torch.dtype = torch.float32,
 ) -> Cache:
     """An empty cache of the kind that the model's attention writes into."""
-    kind = LatentCache if isinstance(config.attention, LatentAttentionConfig) else KVCache
-    return kind(config, batch_size, max_length, layers=layers, device=device, dtype=dtype)
+    return _kind(config)(config, batch_size, max_length, layers=layers, device=device, dtype=dtype)
+
+
+def _kind(config: ModelConfig) -> type[Cache]:
+    if isinstance(config.attention, SharedKVAttentionConfig):
+        from moe_lessons.model.compressed_cache import CompressedCache
+
+        return CompressedCache
+    if isinstance(config.attention, LatentAttentionConfig):
+        return LatentCache if config.attention.indexer is None else IndexedLatentCache
+    return KVCache if config.attention.window is None else WindowedKVCache

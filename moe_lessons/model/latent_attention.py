@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -80,7 +80,10 @@ class LatentAttention(nn.Module):
 
     def queries(self, hidden: Float[Tensor, "batch new dim"], by: Rotation) -> LatentQueries:
         """Each head's query, its last numbers turned by position."""
-        queries = self.query(self.query_latent_norm(self.compress_query(hidden)))
+        return self.by_head(self.query(self.query_latent_norm(self.compress_query(hidden))), by)
+
+    def by_head(self, queries: Float[Tensor, "batch new _"], by: Rotation) -> LatentQueries:
+        """The queries of all heads side by side as each head's own, turned."""
         queries = rearrange(queries, "batch new (heads qk) -> batch heads new qk", heads=self.n_heads)
         nope, rope = queries.split([queries.shape[-1] - self.rope_dim, self.rope_dim], dim=-1)
         return LatentQueries(nope, rotate(rope, by))
@@ -98,16 +101,24 @@ class LatentAttention(nn.Module):
         values = rearrange(self.value(kept.latents), split, heads=self.n_heads)
         return Unpacked(torch.cat([nope, rope], dim=-1), values)
 
-    def unpacked(self, queries: LatentQueries, kept: Latents) -> Float[Tensor, "batch heads new value"]:
-        """Unpack keys and values of every token and attend to them: the way for training and for long prompts."""
+    def unpacked(
+        self, queries: LatentQueries, kept: Latents, visible: Bool[Tensor, "batch 1 new time"] | None = None
+    ) -> Float[Tensor, "batch heads new value"]:
+        """Unpack keys and values of every token and attend to them: the way for training and for long prompts.
+
+        `visible` says which of the past each query sees; None: all of it.
+        """
         keys, values = self.unpack(kept)
         new, time = queries.nope.shape[2], keys.shape[2]
-        mask = None if new in (1, time) else _past(new, time, keys.device)
+        mask = past(new, time, keys.device) if visible is None and new not in (1, time) else visible
+        causal = new == time and visible is None
         query, key, value = _same_width(torch.cat(queries, dim=-1), keys, values)
-        mixed = F.scaled_dot_product_attention(query, key, value, mask, is_causal=new == time, scale=self.scale)
+        mixed = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal, scale=self.scale)
         return mixed[..., : values.shape[-1]]
 
-    def absorbed(self, queries: LatentQueries, kept: Latents) -> Float[Tensor, "batch heads new value"]:
+    def absorbed(
+        self, queries: LatentQueries, kept: Latents, visible: Bool[Tensor, "batch 1 new time"] | None = None
+    ) -> Float[Tensor, "batch heads new value"]:
         """Attend to the latents themselves: the way for generation, whose cost no longer grows with unpacking.
 
         q . (K c) = (K^T q) . c, so the key matrix K is applied to the one query instead of all latents c, and the
@@ -119,7 +130,8 @@ class LatentAttention(nn.Module):
         compare = "batch heads new size, batch time size -> batch heads new time"
         scores = einsum(wanted, kept.latents, compare) + einsum(queries.rope, kept.rope_keys, compare)
         new, time = scores.shape[-2:]
-        scores = (scores * self.scale).masked_fill(~_past(new, time, scores.device), float("-inf"))
+        visible = past(new, time, scores.device) if visible is None else visible
+        scores = (scores * self.scale).masked_fill(~visible, float("-inf"))
         shares = scores.softmax(dim=-1)
         mixed = einsum(shares, kept.latents, "batch heads new time, batch time latent -> batch heads new latent")
         return einsum(mixed, value, "batch heads new latent, heads value latent -> batch heads new value")
@@ -142,6 +154,6 @@ def _same_width(*parts: Tensor) -> tuple[Tensor, ...]:
     return tuple(F.pad(part, (0, n)) if n else part for part, n in zip(parts, missing, strict=True))
 
 
-def _past(new: int, time: int, device: torch.device) -> Tensor:
+def past(new: int, time: int, device: torch.device) -> Tensor:
     """Which of `time` positions each of the last `new` may see."""
     return torch.ones(new, time, dtype=torch.bool, device=device).tril(time - new)

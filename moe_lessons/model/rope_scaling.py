@@ -5,17 +5,28 @@ came round would meet angles that it has not seen: it is slowed down by `factor`
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from moe_lessons.config import AttentionConfig, LatentAttentionConfig, RopeScaling
+from moe_lessons.config import AnyAttention, AttentionConfig, RopeScaling
 from moe_lessons.model.rope import Rotation, rotation
 
 
-def position_rotation(positions: Int[Tensor, " time"], attention: AttentionConfig | LatentAttentionConfig) -> Rotation:
-    """The rotation that a model's attention turns queries and keys by, scaled where the configuration says so."""
+def position_rotation(positions: Int[Tensor, " time"], attention: AnyAttention) -> Rotation:
+    """The rotation that a model's attention turns queries and keys by, scaled where the configuration says so.
+
+    Where windowed layers have a base of their own, their numbers stand behind those of the full layers, unscaled
+    (Gemma 3, arXiv:2503.19786, section 2); `own_rotation` takes a layer's.
+    """
+    if isinstance(attention, AttentionConfig) and attention.window is not None:
+        theta = attention.window.rope_theta
+        if theta is not None:
+            full = position_rotation(positions, replace(attention, window=None))
+            both = zip(full, rotation(positions, attention.rope_dim, theta), strict=True)
+            return Rotation(*(torch.cat(halves, dim=-1) for halves in both))
     plain = attention.rope_dim, attention.rope_theta
     if attention.rope_scaling is None:
         return rotation(positions, *plain)
@@ -25,14 +36,24 @@ def position_rotation(positions: Int[Tensor, " time"], attention: AttentionConfi
     return Rotation(angles.cos() * length, angles.sin() * length)
 
 
+def own_rotation(by: Rotation, head_dim: int, windowed: bool) -> Rotation:
+    """A layer's part of a rotation that may hold those of two kinds of layers."""
+    if by.cos.shape[-1] == head_dim:
+        return by
+    start = head_dim if windowed else 0
+    return Rotation(by.cos.narrow(-1, start, head_dim), by.sin.narrow(-1, start, head_dim))
+
+
 def scaled_frequencies(rope_dim: int, theta: float, scaling: RopeScaling) -> Float[Tensor, " pairs"]:
     """Angle per position of each pair, in float32."""
     pairs = torch.arange(rope_dim // 2, dtype=torch.float32)
     frequencies = theta ** -(2 * pairs / rope_dim)
     if scaling.ramp == "index":
         # The index at which a pair turns so often within the original length, whole numbers as YaRN's code takes them.
-        first = max(math.floor(_index_of(scaling.fast, rope_dim, theta, scaling)), 0)
-        last = min(math.ceil(_index_of(scaling.slow, rope_dim, theta, scaling)), rope_dim - 1)
+        first, last = (_index_of(turns, rope_dim, theta, scaling) for turns in (scaling.fast, scaling.slow))
+        if scaling.whole:
+            first, last = math.floor(first), math.ceil(last)
+        first, last = max(first, 0), min(last, rope_dim - 1)
         keep = 1 - (pairs - first) / ((last - first) or 0.001)
     else:
         turns = scaling.original_length * frequencies / (2 * math.pi)

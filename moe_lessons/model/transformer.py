@@ -8,11 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moe_lessons.config import ModelConfig
-from moe_lessons.model.block import Block
+from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.cache import Cache
+from moe_lessons.model.ends import embedding_of, head_of, last_norm_of
 from moe_lessons.model.initialization import NoInitialization
 from moe_lessons.model.multi_token import MultiTokenModule
-from moe_lessons.model.norm import RMSNorm
+from moe_lessons.model.reading import Reading
+from moe_lessons.model.reading_block import layer_block
 from moe_lessons.model.rope import Rotation
 from moe_lessons.model.rope_scaling import position_rotation
 from moe_lessons.seeds import run_seed
@@ -26,13 +28,13 @@ class Transformer(nn.Module):
 
     def __init__(self, config: ModelConfig, *, device: torch.device | str | None = None, seed: int = 0) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.reads_tokens = config, config.reads_tokens
         device = torch.device(device or "cpu")
         with device, NoInitialization() if device.type == "meta" else nullcontext():
-            self.embedding = nn.Embedding(config.vocab_size, config.dim)
-            self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
-            self.norm = RMSNorm(config.dim, config.norm_eps)
-            self.head = nn.Linear(config.dim, config.vocab_size, bias=False)
+            self.embedding = embedding_of(config)
+            self.blocks = nn.ModuleList(layer_block(config, layer) for layer in range(config.n_layers))
+            self.norm = last_norm_of(config)
+            self.head = head_of(config)
             self.mtp = nn.ModuleList(MultiTokenModule(config, depth) for depth in range(config.mtp_depth))
         if config.tie_embeddings:
             self.head.weight = self.embedding.weight
@@ -43,12 +45,12 @@ class Transformer(nn.Module):
         """Draw all weights again, the same on every device: they are drawn on the CPU."""
         generator = torch.Generator().manual_seed(run_seed(seed))
         for name, parameter in self.named_parameters():
-            if parameter.is_meta or parameter.ndim == 1 or name.endswith("noise_weight"):
-                continue  # gains of norms start at 1, the router's noise without a say of the token
+            if parameter.is_meta or parameter.ndim == 1 or name.endswith(("noise_weight", "bias")):
+                continue  # gains of norms start at 1, biases, sinks and the router's noise at 0
             # Variance-preserving matrices; those that write into the residual stream start smaller, so that
             # its size does not grow with depth (GPT-2's rule).
             std = parameter.shape[-1] ** -0.5
-            if name.endswith(("attention.output.weight", "down", "down.weight")):
+            if name.endswith(("attention.output.weight", "attention.output.outer.weight", "down", "down.weight")):
                 std *= (2 * self.config.n_layers) ** -0.5
             if name in ("embedding.weight", "head.weight"):
                 std = 0.02 if self.config.tie_embeddings else std
@@ -74,6 +76,8 @@ class Transformer(nn.Module):
             )
         hidden = self.embedding(tokens)
         by = self.rotation(past, end) if cache is None else cache.rotation(tokens.shape[1])
+        if self.reads_tokens:
+            by = Reading(tokens, past, by, self._far_rotation(past, end))
         for block in self.blocks:
             hidden = block(hidden, by, cache)
         if cache is not None:
@@ -99,6 +103,13 @@ class Transformer(nn.Module):
         """How the positions from `start` to before `end` turn queries and keys."""
         positions = torch.arange(start, end, device=self.embedding.weight.device)
         return position_rotation(positions, self.config.attention)
+
+    def _far_rotation(self, start: int, end: int) -> Rotation | None:
+        attention = self.config.attention
+        if not isinstance(attention, SharedKVAttentionConfig) or attention.compression is None:
+            return None
+        positions = torch.arange(start, end, device=self.embedding.weight.device)
+        return position_rotation(positions, attention.with_entries)
 
     def extra_repr(self) -> str:
         return f"{sum(p.numel() for p in self.parameters()):,} parameters"

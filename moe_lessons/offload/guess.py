@@ -31,11 +31,16 @@ def next_layer_guesses(model: Transformer, tokens: Int[Tensor, "batch time"], *,
 
     With `early`, to what that layer's own router sees, so that fetching has all of that layer's experts' time and the
     next attention's; without, to what the layer leaves, so that it has the attention's time alone. Raises ValueError
-    for a model with fewer than two routers.
+    for a model with fewer than two routers, or with hyper-connections or hash routes.
     """
     routers = our_routers(model)
     if len(routers) < 2:
         raise ValueError(f"the model has {len(routers)} layers with a router, but a next one needs at least 2")
+    if model.reads_tokens:
+        raise ValueError(
+            "the model's layers have hash routes, several streams or one vector as key and value, but guesses are for "
+            "routers that read one stream; take a model without these"
+        )
     layers, order = tuple(routers), []
     seen: dict[int, Tensor] = {}
     handles = []

@@ -3,7 +3,7 @@
 import ast
 from typing import Any, NamedTuple
 
-from moe_lessons.accounting import ParameterCount, cache_bytes_per_token, count_parameters, forward_flops
+from moe_lessons.accounting import ParameterCount, cache_bytes, cache_bytes_per_token, count_parameters, forward_flops
 from moe_lessons.cards import card_values
 from moe_lessons.config import ModelConfig
 
@@ -42,6 +42,7 @@ class Cost(NamedTuple):
     cache_bytes_per_token: int  # two bytes a number
     flops_per_token: int  # of a forward pass that looks back on `context` tokens
     context: int
+    cache_bytes: int  # of a text of `context` tokens; layers with a sliding window keep no more than it is wide
 
 
 def read_card(name: str) -> Card:
@@ -69,14 +70,14 @@ def count_card(card: Card) -> ParameterCount:
 def cost(card: Card, context: int = 4096) -> Cost:
     """Parameters, cache and FLOPs of one token that looks back on `context` tokens, or on as many as the model reads.
 
-    As our modules compute it: a window that a card lists under `not_expressed` would make cache and FLOPs smaller.
     Raises ValueError for a context that is not a positive number.
     """
     if context < 1:
         raise ValueError(f"context is {context}, but must be at least 1: a token looks back on itself")
     context = min(context, card.config.max_length)
     flops = forward_flops(card.config, 1, context) // context
-    return Cost(*count_card(card), cache_bytes_per_token(card.config), flops, context)
+    kept = cache_bytes_per_token(card.config), cache_bytes(card.config, context)
+    return Cost(*count_card(card), kept[0], flops, context, kept[1])
 
 
 def evaluate(formula: str, config: ModelConfig) -> int:

@@ -1,14 +1,15 @@
 """Configurations of Hugging Face's `transformers` as ours, and ours as theirs, by the tables in `families`."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from moe_lessons.config import ModelConfig
+from moe_lessons.concerns import Gate
+from moe_lessons.config import AttentionConfig, ModelConfig
+from moe_lessons.published import shared_kv
 from moe_lessons.published.families import BEYOND, FAMILIES, Family
+from moe_lessons.published.rotations import our_rotation, their_rotation, usual_window
 
-# Entries of rope_parameters that change nothing.
-_HARMLESS = (("partial_rotary_factor", 1.0), ("truncate", True), ("type", "yarn"), ("type", "llama3"))
+FAMILIES = (*FAMILIES, shared_kv.FAMILY)
 
 
 def config_from_hugging_face(theirs: Any) -> ModelConfig:
@@ -16,24 +17,34 @@ def config_from_hugging_face(theirs: Any) -> ModelConfig:
 
     Raises ValueError for a family, or an option of it, that our modules do not express.
     """
-    family = _family_of(theirs)
+    family = family_of(theirs)
     values: dict[str, Any] = {}
     sizes = {ours: getattr(theirs, name, None) for ours, name in family.sizes}
-    for path, value in (family.always | sizes | _our_rotation(theirs.rope_parameters)).items():
-        owner, _, name = path.rpartition(".")
+    if family.scaled_embedding:
+        sizes["embedding_scale"] = theirs.hidden_size**0.5
+    sizes |= shared_kv.our_values(theirs) if family is shared_kv.FAMILY else our_rotation(theirs, family)
+    for path, value in (family.always | sizes).items():
+        *owners, name = path.split(".")
         if value is not None:
-            (values.setdefault(owner, {}) if owner else values)[name] = value
+            place = values
+            for owner in owners:
+                place = place.setdefault(owner, {})
+            place[name] = value
     if named := getattr(theirs, "mlp_only_layers", None):
-        values["moe"]["n_dense_layers"] = _first_layers(named)
+        values["moe"]["n_dense_layers"] = _first_layers("mlp_only_layers", named)
+    kinds = getattr(theirs, "mlp_layer_types", None)
+    if kinds and family is not shared_kv.FAMILY:
+        dense = [layer for layer, kind in enumerate(kinds) if kind == "dense"]
+        values["moe"]["n_dense_layers"] = _first_layers("mlp_layer_types with dense ones", dense)
     if values.get("moe", {}).get("n_dense_layers", 0) >= values["n_layers"]:
         del values["moe"]
-    return ModelConfig.from_dict(values)
+    return _usual(ModelConfig.from_dict(values))
 
 
-def _first_layers(named: list[int]) -> int:
+def _first_layers(name: str, named: list[int]) -> int:
     """How many layers are named, where they are the first ones; ours are dense nowhere else."""
     if sorted(named) != list(range(len(named))):
-        raise ValueError(f"the model has mlp_only_layers = {named!r}, but our modules have dense layers only at first")
+        raise ValueError(f"the model has {name} = {named!r}, but our modules have dense layers only at first")
     return len(named)
 
 
@@ -59,13 +70,15 @@ def config_to_hugging_face(config: ModelConfig) -> Any:
             return theirs
         different = [path for path, value in ours.items() if path not in back or back[path] != value]
         lacking[family.model_type] = [f"{path} = {ours[path]!r}" for path in different]
+    if not lacking:
+        raise ValueError(f"Hugging Face has no model with attention like this one's: {config.attention}")
     closest = min(lacking, key=lambda name: len(lacking[name]))
     raise ValueError(
         f"Hugging Face has no model like this one; the closest, {closest!r}, lacks {', '.join(lacking[closest])}"
     )
 
 
-def _family_of(theirs: Any) -> Family:
+def family_of(theirs: Any) -> Family:
     """The family whose options all have the value that we know; a ValueError says what stands in the way."""
     name = theirs.model_type
     families = [family for family in FAMILIES if family.model_type == name]
@@ -86,71 +99,50 @@ def _their_values(config: ModelConfig, family: Family) -> dict[str, Any]:
     """What the family's configuration is built from, and no token ids: ours mean other tokens."""
     ours = _flat(config)
     values = {name: ours[path] for path, name in family.sizes if path in ours} | family.only
+    if "query_pre_attn_scalar" in values:
+        scalar = config.grouped_attention.query_scalar or config.grouped_attention.sizes.head_dim
+        values["query_pre_attn_scalar"] = int(scalar) if scalar == int(scalar) else scalar
     if config.moe is None and ("moe.n_dense_layers", "first_k_dense_replace") in family.sizes:
         values["first_k_dense_replace"] = config.n_layers
     if family.model_type == "qwen3_moe":
         values["mlp_only_layers"] = list(range(config.moe.n_dense_layers if config.moe else config.n_layers))
     no_ids = {f"{name}_token_id": None for name in ("bos", "eos", "pad")}
-    return values | no_ids | {"rope_parameters": _their_rotation(config)}
+    rest = shared_kv.their_values(config) if family is shared_kv.FAMILY else their_rotation(config, family)
+    return values | no_ids | rest
 
 
 def _essential(config: ModelConfig) -> ModelConfig:
     """The same model without what its logits do not depend on."""
     moe = config.moe and replace(config.moe, noise=False)
     hidden_dim = moe.hidden_dim if moe is not None and moe.n_dense_layers == 0 else config.hidden_dim
-    return replace(config, moe=moe, mtp_depth=0, hidden_dim=hidden_dim)
+    return _usual(replace(config, moe=moe, mtp_depth=0, hidden_dim=hidden_dim))
+
+
+def _usual(config: ModelConfig) -> ModelConfig:
+    """The same model in the words that are usual where there are several: short patterns, None for what is None's."""
+    heads = config.attention
+    if isinstance(heads, AttentionConfig):
+        if heads.query_scalar == heads.sizes.head_dim:
+            heads = replace(heads, query_scalar=None)
+        if heads.window is not None:
+            heads = replace(heads, window=usual_window(heads, config.n_layers))
+    gate = None if config.gate == Gate() else config.gate
+    return replace(config, attention=heads, gate=gate)
+
+
+_NESTED = ("attention", "moe", "gate", "indexer", "compression", "hyper_connections")
 
 
 def _flat(config: ModelConfig) -> dict[str, Any]:
     """Entries by path, such as "moe.top_k"; entries that are None stay."""
+    return _flattened(asdict(config))
+
+
+def _flattened(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    for name, value in config.to_dict().items():
-        if name in ("attention", "moe") and value is not None:
-            flat |= {f"{name}.{inner}": entry for inner, entry in value.items()}
+    for name, value in values.items():
+        if name in _NESTED and value is not None:
+            flat |= _flattened(value, f"{prefix}{name}.")
         else:
-            flat[name] = value
+            flat[prefix + name] = value
     return flat
-
-
-def _our_rotation(theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of our attention that Hugging Face keeps in `rope_parameters`."""
-    kind = theirs.get("rope_type", "default")
-    if kind not in ("default", "yarn", "llama3"):
-        raise ValueError(f"rope_type is {kind!r}, but our modules know only 'default', 'yarn' and 'llama3'")
-    known = {"rope_type", "rope_theta", "factor", "original_max_position_embeddings"}
-    scaling: dict[str, Any] = {}
-    if kind != "default":
-        scaling = {"factor": theirs["factor"], "original_length": theirs["original_max_position_embeddings"]}
-    if kind == "yarn":
-        known |= {"beta_fast", "beta_slow", "mscale", "mscale_all_dim"}
-        scaling |= {"fast": theirs.get("beta_fast") or 32.0, "slow": theirs.get("beta_slow") or 1.0}
-        if theirs.get("mscale") and theirs.get("mscale_all_dim"):
-            scaling |= {"mscale": theirs["mscale"], "mscale_all_dim": theirs["mscale_all_dim"]}
-        elif theirs.get("mscale_all_dim"):
-            raise ValueError("rope_parameters has mscale_all_dim without mscale; our modules need both or neither")
-    elif kind == "llama3":
-        known |= {"low_freq_factor", "high_freq_factor"}
-        scaling |= {"fast": theirs["high_freq_factor"], "slow": theirs["low_freq_factor"]}
-        scaling |= {"ramp": "turns", "mscale": 0.0}
-    for name, value in theirs.items():
-        if name not in known and value is not None and (name, value) not in _HARMLESS:
-            raise ValueError(f"rope_parameters has {name} = {value!r}, which our modules do not express")
-    return {"attention.rope_theta": float(theirs["rope_theta"]), "attention.rope_scaling": scaling or None}
-
-
-def _their_rotation(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `_our_rotation`."""
-    scaling, theta = config.attention.rope_scaling, config.attention.rope_theta
-    if scaling is None:
-        return {"rope_type": "default", "rope_theta": theta}
-    values = {
-        "rope_theta": theta,
-        "factor": scaling.factor,
-        "original_max_position_embeddings": scaling.original_length,
-    }
-    if scaling.ramp == "turns":
-        return values | {"rope_type": "llama3", "low_freq_factor": scaling.slow, "high_freq_factor": scaling.fast}
-    values |= {"rope_type": "yarn", "beta_fast": scaling.fast, "beta_slow": scaling.slow}
-    if scaling.mscale_all_dim:
-        values |= {"mscale": scaling.mscale, "mscale_all_dim": scaling.mscale_all_dim}
-    return values

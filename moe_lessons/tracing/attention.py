@@ -9,7 +9,10 @@ from jaxtyping import Float
 from torch import nn
 
 from moe_lessons.model.attention import Attention, attention_weights
+from moe_lessons.model.indexed_latent_attention import IndexedLatentAttention
 from moe_lessons.model.latent_attention import LatentAttention
+from moe_lessons.model.shaped_attention import ShapedAttention
+from moe_lessons.model.shared_kv_attention import SharedKVAttention
 
 
 class AttentionTrace:
@@ -28,12 +31,20 @@ class AttentionTrace:
 def record_attention(model: nn.Module) -> Iterator[AttentionTrace]:
     """Record the weights of each attention layer during one whole forward pass without a cache.
 
-    Raises ValueError for a model without attention layers of this package.
+    What a sink takes is not among them, so that rows sum to less than 1 there.
+
+    Raises ValueError for a model without attention layers of this package, or whose attention is sparse.
     """
     trace = AttentionTrace()
     layers = [block.attention for block in getattr(model, "blocks", ())]
     if not layers:
         raise ValueError("the model has no attention layer of moe_lessons to record; pass a Transformer")
+
+    if any(isinstance(layer, IndexedLatentAttention | SharedKVAttention) for layer in layers):
+        raise ValueError(
+            "the model's attention picks what each token sees, or reads entries for many tokens, whose weights have no "
+            "place in a square of tokens; record a model with another attention"
+        )
 
     @torch.no_grad()
     def keep(module: Attention | LatentAttention, inputs: tuple, output: object) -> None:
@@ -44,6 +55,9 @@ def record_attention(model: nn.Module) -> Iterator[AttentionTrace]:
             keys = module.unpack(module.latents(hidden, by)).keys
         else:
             queries, keys, _ = module.project(*inputs[:2])
+        if isinstance(module, ShapedAttention):
+            trace.layers.append(module.shares(queries, keys).float().cpu().numpy())
+            return
         trace.layers.append(attention_weights(queries, keys).float().cpu().numpy())
 
     handles = [model.register_forward_pre_hook(lambda *_: trace.layers.clear())]

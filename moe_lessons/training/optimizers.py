@@ -241,7 +241,7 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     of_others = {"lr": config.matrix_lr, "momentum": config.matrix_momentum, "every": 1}
     matrices, experts, tables, gains = [], [], [], []
     for name, parameter in model.named_parameters():
-        if parameter.ndim == 1:
+        if parameter.ndim == 1 or name.endswith("_bias"):  # also those of all experts in one tensor
             gains.append(parameter)
         elif config.optimizer == "muon" and ".router." not in name and name.startswith(("blocks.", "mtp.")):
             (experts if of_experts != of_others and ".experts." in name else matrices).append(parameter)

@@ -16,6 +16,8 @@ from moe_lessons.accounting import (
     training_flops_per_token,
     weight_bytes,
 )
+from moe_lessons.concerns import Gate
+from moe_lessons.long_texts import IndexerConfig
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.experts import Experts
 
@@ -35,6 +37,8 @@ grouped = st.builds(
     n_kv_heads=st.sampled_from([1, 2, 4]),
     head_dim=st.sampled_from([None, 6]),
     qk_norm=st.booleans(),
+    bias=st.booleans(),
+    sinks=st.booleans(),
 ) | st.builds(AttentionConfig, n_heads=st.just(4), n_kv_heads=st.sampled_from([1, 2]), joint_qk_norm=st.just(True))
 latent = st.builds(
     LatentAttentionConfig,
@@ -45,17 +49,43 @@ latent = st.builds(
     qk_rope_head_dim=st.sampled_from([2, 4]),
     v_head_dim=st.integers(1, 5),
 )
-configs = st.builds(
+indexed = st.builds(
+    LatentAttentionConfig,
+    n_heads=st.integers(1, 3),
+    q_lora_rank=st.integers(1, 9),
+    kv_lora_rank=st.integers(1, 9),
+    qk_nope_head_dim=st.integers(1, 5),
+    qk_rope_head_dim=st.sampled_from([2, 4]),
+    v_head_dim=st.integers(1, 5),
+    indexer=st.builds(
+        # Of a single head, torch sums without a product.
+        IndexerConfig,
+        n_heads=st.integers(2, 3),
+        head_dim=st.integers(4, 7),
+        top_k=st.sampled_from([1, 5, 99]),
+    ),
+)
+sizes = {
+    "vocab_size": st.integers(3, 40),
+    "dim": st.sampled_from([8, 16]),
+    "n_layers": st.integers(2, 3),
+    "hidden_dim": st.integers(1, 20),
+    "max_length": st.just(16),
+    "attention": grouped | latent | indexed,
+    "tie_embeddings": st.booleans(),
+}
+configs = st.builds(ModelConfig, moe=moes, mtp_depth=st.integers(0, 2), **sizes)
+biased = st.builds(
+    MoEConfig, n_routed_experts=st.integers(2, 6), bias=st.just(True), **sparse | {"noise": st.just(False)}
+)
+configs |= st.builds(
     ModelConfig,
-    vocab_size=st.integers(3, 40),
-    dim=st.sampled_from([8, 16]),
-    n_layers=st.integers(2, 3),
-    hidden_dim=st.integers(1, 20),
-    max_length=st.just(16),
-    attention=grouped | latent,
-    moe=moes,
-    tie_embeddings=st.booleans(),
-    mtp_depth=st.integers(0, 2),
+    moe=moes | biased,
+    gate=st.sampled_from([None, Gate(activation="gelu"), Gate(sharpness=1.7, limit=7.0, shift=1.0)]),
+    output_norms=st.booleans(),
+    embedding_scale=st.sampled_from([None, 3.0]),
+    logit_cap=st.sampled_from([None, 30.0]),
+    **sizes,
 )
 
 

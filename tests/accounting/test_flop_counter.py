@@ -9,19 +9,24 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from moe_lessons import LatentAttentionConfig, ModelConfig, Transformer
 from moe_lessons.accounting import (
+    cache_bytes,
     cache_bytes_per_token,
     cached_pair_products,
     continuation_flops,
     forward_flops,
+    pair_products,
     token_products,
     training_flops,
     training_flops_per_token,
     weight_bytes,
 )
 from moe_lessons.benchmark.next_token import LATENT
+from moe_lessons.concerns import Gate, SlidingWindow
 from moe_lessons.config import TrainConfig
+from moe_lessons.long_texts import IndexerConfig
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.experts import Experts
+from moe_lessons.model.shaped_attention import visible
 from moe_lessons.studies.scaling import LAYERS, scaled
 from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
@@ -32,6 +37,15 @@ COURSE |= {f"study-{kind}-{dim}": scaled(kind, dim, LAYERS[dim]) for kind in ("d
 MOE = COURSE["course-moe"]
 WIDE = replace(MOE.moe, n_routed_experts=32, top_k=4, hidden_dim=96)
 # What lessons 09, 10 and 11 make of the course's model.
+INDEXED = LatentAttentionConfig(
+    n_heads=4,
+    q_lora_rank=48,
+    kv_lora_rank=32,
+    qk_nope_head_dim=32,
+    qk_rope_head_dim=16,
+    v_head_dim=32,
+    indexer=IndexerConfig(n_heads=3, head_dim=24, top_k=10),
+)
 COURSE |= {
     "fine": replace(MOE, moe=WIDE),
     "shared": replace(MOE, moe=replace(WIDE, top_k=3, n_shared_experts=1, n_dense_layers=1)),
@@ -43,6 +57,19 @@ COURSE |= {
         attention=LatentAttentionConfig(
             n_heads=4, q_lora_rank=48, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32
         ),
+    ),
+    "indexed": replace(COURSE["course-dense"], attention=INDEXED, mtp_depth=1, n_layers=2),
+    "indexed, few": replace(
+        MOE, attention=replace(INDEXED, indexer=IndexerConfig(n_heads=2, head_dim=16, top_k=30)), n_layers=2
+    ),
+    "sinks, biases and caps": replace(
+        MOE,
+        attention=replace(MOE.attention, sinks=True, bias=True, score_cap=5.0, query_scalar=9.0),
+        moe=replace(WIDE, bias=True),
+        gate=Gate(sharpness=1.702, limit=7.0, shift=1.0),
+        output_norms=True,
+        embedding_scale=3.0,
+        logit_cap=9.0,
     ),
     "two modules ahead": replace(MOE, mtp_depth=2),
     "all at once": replace(
@@ -133,3 +160,46 @@ def test_pairs_that_a_mask_hides_are_nearly_half_of_attention():
     assert training_flops_per_token(ModelConfig.from_card("deepseek-v2"), 4096, causal=True) / 1e9 == pytest.approx(
         155, abs=1
     )
+
+
+WINDOWED = replace(
+    COURSE["course-dense"],
+    attention=replace(
+        COURSE["course-dense"].grouped_attention, window=SlidingWindow(size=8, pattern=("windowed", "windowed", "full"))
+    ),
+)
+
+
+@pytest.mark.parametrize("past", [0, 3, 7, 8, 40])
+def test_a_token_behind_a_window_costs_no_more_than_the_window(past):
+    model, cache = built(WINDOWED), make_cache(WINDOWED, 2, 64)
+    with torch.no_grad():
+        if past:
+            model(torch.zeros(2, past, dtype=torch.long), cache)
+        flops = counted(lambda: model(torch.zeros(2, 1, dtype=torch.long), cache))
+    assert flops == continuation_flops(WINDOWED, 2, 1, past)
+    windowed = sum(WINDOWED.grouped_attention.window_of(layer) is not None for layer in range(WINDOWED.n_layers))
+    seen = windowed * min(past + 1, 8) + (WINDOWED.n_layers - windowed) * (past + 1)
+    heads = WINDOWED.grouped_attention.sizes
+    assert flops == 4 * (token_products(WINDOWED) + 2 * heads.n_heads * heads.head_dim * seen)
+
+
+def test_reading_with_windows_costs_less_than_twice_the_pairs_that_are_counted():
+    with torch.no_grad():
+        flops = counted(lambda: built(WINDOWED)(torch.zeros(1, 64, dtype=torch.long)))
+    rest = 2 * 64 * token_products(WINDOWED)
+    least = forward_flops(WINDOWED, 1, 64) - rest
+    assert least < flops - rest < 2 * least
+
+
+@pytest.mark.parametrize("length", [1, 8, 9, 64])
+def test_a_cache_with_windows_takes_the_bytes_that_are_counted(length):
+    assert make_cache(WINDOWED, 3, length).bytes == 3 * cache_bytes(WINDOWED, length, 4)
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 30])
+def test_causal_pairs_within_windows_are_those_that_a_mask_shows(length):
+    layers = [WINDOWED.grouped_attention.window_of(layer) for layer in range(WINDOWED.n_layers)]
+    seen = sum(int(visible(length, length, window, torch.device("cpu")).sum()) for window in layers)
+    flops = training_flops_per_token(WINDOWED, length, causal=True)
+    assert flops == pytest.approx(6 * (token_products(WINDOWED) + pair_products(WINDOWED) * seen / length))

@@ -32,7 +32,7 @@ def test_a_models_numbers_give_the_accountings_flops_and_bytes(name):
     assert found.generation == continuation_flops(config, 1, 1, 255)
     if config.moe:
         sparse = sum(config.is_sparse(layer) for layer in range(config.n_layers))
-        expert = 3 * config.dim * config.moe.hidden_dim
+        expert = 3 * config.dim * config.moe.hidden_dim + config.moe.bias * (2 * config.moe.hidden_dim + config.dim)
         assert model.routed == pytest.approx(sparse * config.moe.n_routed_experts * expert)
     else:
         assert model.routed == 0

@@ -14,12 +14,16 @@ transformers = pytest.importorskip("transformers")
 PLAIN = {"rope_theta": 100.0}
 QWEN = {"num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 8}
 YARN = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 2.0, "original_max_position_embeddings": 8}
+OSS = {"num_local_experts": 2, "num_experts_per_tok": 1, "head_dim": 4}
+TURNS = {"rope_type": "default", "rope_theta": 100.0}
+LONG = {"full_attention": {**TURNS, "rope_type": "linear", "factor": 8.0}, "sliding_attention": TURNS}
+NEAR = {"full_attention": TURNS, "sliding_attention": YARN}
 
 
 @pytest.mark.parametrize(
     ("kind", "values", "words"),
     [
-        ("LlamaConfig", {"attention_bias": True}, ["attention_bias = True", "False"]),
+        ("LlamaConfig", {"mlp_bias": True}, ["mlp_bias = True", "False"]),
         ("LlamaConfig", {"hidden_act": "gelu"}, ["hidden_act = 'gelu'", "'silu'"]),
         ("MixtralConfig", {"sliding_window": 4}, ["sliding_window = 4"]),
         ("OlmoeConfig", {"clip_qkv": 8.0}, ["clip_qkv = 8.0"]),
@@ -29,8 +33,19 @@ YARN = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 2.0, "original_max_p
         ("LlamaConfig", {"rope_parameters": {**PLAIN, "rope_type": "dynamic", "factor": 2.0}}, ["'dynamic'"]),
         ("Qwen3MoeConfig", QWEN | {"num_hidden_layers": 3, "mlp_only_layers": [1]}, ["mlp_only_layers = [1]", "first"]),
         ("LlamaConfig", {"rope_parameters": {**YARN, "attention_factor": 3.0}}, ["attention_factor = 3.0"]),
-        ("GptOssConfig", {"num_local_experts": 2, "num_experts_per_tok": 1}, ["'gpt_oss'", "sinks", "deepseek_v3"]),
-        ("Gemma2Config", {"head_dim": 4}, ["'gemma2'", "GELU"]),
+        ("GptOssConfig", OSS | {"hidden_act": "gelu"}, ["hidden_act = 'gelu'", "'silu'"]),
+        ("GptOssConfig", OSS | {"layer_types": ["chunked_attention"]}, ["'chunked_attention'", "'sliding_attention'"]),
+        ("GptOssConfig", OSS | {"rope_parameters": {**PLAIN, "rope_type": "linear", "factor": 2.0}}, ["'linear'"]),
+        ("GemmaConfig", {"head_dim": 4, "use_bidirectional_attention": True}, ["use_bidirectional_attention = True"]),
+        ("Gemma2Config", {"head_dim": 4, "hidden_activation": "relu"}, ["hidden_activation = 'relu'"]),
+        ("Gemma3TextConfig", {"head_dim": 4, "attn_logit_softcapping": 9.0}, ["attn_logit_softcapping = 9.0", "None"]),
+        ("Gemma3TextConfig", {"head_dim": 4, "rope_parameters": LONG}, ["rope_type is 'linear'"]),
+        ("Gemma3TextConfig", {"head_dim": 4, "rope_parameters": NEAR}, ["windowed layers", "'yarn'"]),
+        (
+            "Gemma4TextConfig",
+            {"head_dim": 4, "global_head_dim": 4},
+            ["'gemma4_text'", "beside a dense layer", "gpt_oss"],
+        ),
         ("GPT2Config", {}, ["'gpt2'", "llama"]),
     ],
 )
@@ -51,6 +66,19 @@ def test_the_first_layers_that_qwen3_names_as_dense_are_our_dense_layers():
     assert [ours.config.is_sparse(layer) for layer in range(3)] == [False, True, True]
     assert torch.allclose(ours(text(9)), theirs(text(9)).logits, atol=1e-5)
     assert to_hugging_face(ours).config.mlp_only_layers == [0]
+
+
+@pytest.mark.parametrize("kind", ["DeepseekV2Config", "DeepseekV3Config"])
+def test_a_mixture_without_shared_experts_goes_there_and_back(kind):
+    values = TINY | {"vocab_size": VOCAB, "num_key_value_heads": 2, "num_hidden_layers": 2}
+    values |= {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8, "first_k_dense_replace": 1}
+    values |= {"q_lora_rank": 4, "kv_lora_rank": 4, "qk_nope_head_dim": 4, "qk_rope_head_dim": 4, "v_head_dim": 4}
+    values |= {"n_group": 1, "topk_group": 1, "n_shared_experts": 0}
+    theirs = build(kind, values)
+    ours = from_hugging_face(theirs)
+    assert ours.config.mixture.n_shared_experts == 0
+    assert torch.allclose(ours(text(9)), theirs(text(9)).logits, atol=1e-5)
+    assert torch.allclose(to_hugging_face(ours)(text(9)).logits, theirs(text(9)).logits, atol=1e-5)
 
 
 def test_a_model_without_a_head_is_refused():

@@ -39,7 +39,7 @@ def chosen_by_ours(model: Transformer, tokens: torch.Tensor) -> list[tuple[torch
 def chosen_by_theirs(model: torch.nn.Module, tokens: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
     seen: list = []
     for name, module in model.named_modules():
-        if name.endswith("mlp.gate"):
+        if name.endswith(("mlp.gate", "mlp.router")):
             module.register_forward_hook(lambda module, inputs, output: seen.append((output[2], output[1])))
     model(tokens)
     return [ascending(*choice) for choice in seen]
@@ -73,7 +73,9 @@ def test_logits_equal_hugging_faces(family):
     check()
 
 
-@pytest.mark.parametrize("family", ["mixtral", "olmoe", "qwen3_moe", "deepseek_v2", "deepseek_v3"])
+@pytest.mark.parametrize(
+    "family", ["mixtral", "olmoe", "qwen3_moe", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4", "gpt_oss"]
+)
 @torch.no_grad()
 def test_every_token_goes_to_the_same_experts(family):
     @settings(max_examples=20, deadline=None)
@@ -105,6 +107,52 @@ def test_a_model_survives_the_way_there_and_back(family):
         assert all(torch.equal(back.state_dict()[name], tensor) for name, tensor in ours.state_dict().items())
 
     check()
+
+
+WINDOWED = HEADS | {
+    "vocab_size": VOCAB,
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 3,
+    "head_dim": 8,
+    "initializer_range": 0.2,
+    "max_position_embeddings": 64,
+    "sliding_window": 6,
+    "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    "pad_token_id": None,
+}
+WITH_WINDOWS = {
+    "GptOssConfig": WINDOWED | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "Gemma2Config": WINDOWED | {"query_pre_attn_scalar": 12, "attn_logit_softcapping": 2.0},
+    "Gemma3TextConfig": WINDOWED,
+}
+
+
+@pytest.mark.parametrize("kind", WITH_WINDOWS)
+@torch.no_grad()
+def test_texts_far_longer_than_a_window_are_written_alike(kind):
+    """To the token, over nine windows: theirs, ours with a cache that keeps a window, and ours without a cache."""
+    theirs = build(kind, WITH_WINDOWS[kind])
+    ours, prompt = from_hugging_face(theirs), text(4, batch=1)
+    written = theirs.generate(prompt, max_new_tokens=54, do_sample=False)
+    assert len(set(written[0].tolist())) > 5
+    for use_cache in (True, False):
+        assert torch.equal(generate(ours, prompt, 54, temperature=0.0, use_cache=use_cache), written)
+
+
+@pytest.mark.parametrize("kind", WITH_WINDOWS)
+@torch.no_grad()
+def test_a_padded_batch_has_no_form_here_and_its_texts_are_read_one_by_one(kind):
+    theirs, tokens = build(kind, WITH_WINDOWS[kind]), text(20)
+    ours = from_hugging_face(theirs)
+    mask = torch.ones_like(tokens)
+    mask[0, :7] = 0  # the first text is seven tokens shorter
+    with pytest.raises(TypeError, match="attention_mask"):
+        ours(tokens, attention_mask=mask)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    padded = theirs(tokens, attention_mask=mask, position_ids=positions).logits
+    assert (ours(tokens[:1, 7:]) - padded[:1, 7:]).abs().max() < 1e-5
+    assert (ours(tokens[1:]) - padded[1:]).abs().max() < 1e-5
 
 
 OURS = {

@@ -9,10 +9,13 @@ from in_node import javascript
 from view_samples import dense
 
 from moe_lessons.accounting import count_parameters, forward_flops
+from moe_lessons.concerns import SlidingWindow
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig, MoEConfig
 from moe_lessons.figures.budget import brief
 from moe_lessons.widgets import BudgetView
 from moe_lessons.widgets.budget_view import budget
+
+patterns = st.lists(st.sampled_from(["windowed", "full"]), min_size=1, max_size=3).filter(lambda p: "windowed" in p)
 
 
 @st.composite
@@ -28,7 +31,7 @@ def configs(draw) -> ModelConfig:
         n_groups=st.just(groups),
         top_groups=st.just(best),
         group_score=st.just("max"),
-        noise=st.booleans(),
+        **draw(st.sampled_from([{}, {"noise": st.just(True)}, {"bias": st.just(True)}])),
         hidden_dim=st.integers(1, 40),
         n_shared_experts=st.integers(0, 2),
         n_dense_layers=st.integers(0, n_layers - 1),
@@ -40,6 +43,9 @@ def configs(draw) -> ModelConfig:
         n_kv_heads=draw(st.sampled_from([n for n in range(1, heads + 1) if heads % n == 0])),
         head_dim=draw(st.sampled_from([None, 2, 10])),
         **{norm: True} if norm != "no" else {},
+        bias=draw(st.booleans()),
+        sinks=draw(st.booleans()),
+        window=draw(st.none() | st.builds(SlidingWindow, size=st.integers(1, 300), pattern=patterns)),
     )
     latent = st.builds(
         LatentAttentionConfig,
@@ -50,6 +56,9 @@ def configs(draw) -> ModelConfig:
         qk_rope_head_dim=st.sampled_from([2, 4]),
         v_head_dim=st.integers(1, 9),
     )
+    sparse = draw(st.none() | moe)
+    more = [{"mtp_depth": 0}, {"output_norms": True}]
+    more += [] if sparse is not None and sparse.bias else [{"mtp_depth": 2}]
     return ModelConfig(
         vocab_size=draw(st.integers(1, 300)),
         dim=24 * draw(st.integers(1, 8)),
@@ -57,9 +66,9 @@ def configs(draw) -> ModelConfig:
         hidden_dim=draw(st.integers(1, 99)),
         max_length=16,
         attention=draw(st.just(grouped) | latent),
-        moe=draw(st.none() | moe),
+        moe=sparse,
         tie_embeddings=draw(st.booleans()),
-        mtp_depth=draw(st.integers(0, 2)),
+        **draw(st.sampled_from(more)),
     )
 
 

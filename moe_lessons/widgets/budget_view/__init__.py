@@ -6,7 +6,7 @@ from typing import Any
 import traitlets
 from matplotlib.figure import Figure
 
-from moe_lessons.accounting import pair_products, parameter_table
+from moe_lessons.accounting import added_parameters, pair_products, parameter_table, positions_seen
 from moe_lessons.config import ModelConfig
 from moe_lessons.figures.budget import Slice, draw_budget
 from moe_lessons.widgets.shared.view import View, front_end
@@ -65,9 +65,10 @@ def budget(config: ModelConfig, context: int) -> list[Slice]:
         products = 0 if part.name in ("embedding", "norms") else part.active
         if part.name == "head":
             products = config.vocab_size * config.dim
-        if part.name == "router" and config.moe is not None and config.moe.expert_bias:
-            products -= config.moe.n_routed_experts  # the bias is added, not multiplied
+        if part.layer is not None:
+            products -= added_parameters(config, part.layer).get(part.name, 0)
         slices.append(Slice(part.layer, part.name, part.total, part.active, 2 * products))
         if part.name == "attention":
-            slices.append(Slice(part.layer, "scores", 0, 0, 2 * pair_products(config) * context))
+            seen = positions_seen(config, context, part.layer)
+            slices.append(Slice(part.layer, "scores", 0, 0, 2 * pair_products(config) * seen))
     return slices

@@ -42,12 +42,21 @@ function attentionSizes(config) {
     const [queries, values] = [n_heads * (qk_nope_head_dim + qk_rope_head_dim), n_heads * v_head_dim];
     const query = rank == null ? dim * queries : rank * (dim + queries);
     const latent = dim * (kv_lora_rank + qk_rope_head_dim) + kv_lora_rank * (n_heads * qk_nope_head_dim + values);
-    return { matrices: query + latent + values * dim, gains: (rank ?? 0) + kv_lora_rank, pairs: queries + values };
+    const matrices = query + latent + values * dim;
+    return { matrices, gains: (rank ?? 0) + kv_lora_rank, pairs: queries + values, added: 0 };
   }
   const size = headDim(config);
   const [queries, keys] = [heads.n_heads * size, (heads.n_kv_heads ?? heads.n_heads) * size];
   const gains = heads.qk_norm ? 2 * size : heads.joint_qk_norm ? queries + keys : 0;
-  return { matrices: dim * (2 * queries + 2 * keys), gains, pairs: 2 * queries };
+  const added = (heads.bias ? queries + 2 * keys + dim : 0) + (heads.sinks ? heads.n_heads : 0);
+  return { matrices: dim * (2 * queries + 2 * keys), gains, pairs: 2 * queries, added };
+}
+
+/** How many of `context` positions a layer's tokens see. */
+function seen(config, layer, context) {
+  const { window } = config.attention;
+  const windowed = window && window.pattern[layer % window.pattern.length] === "windowed";
+  return windowed ? Math.min(window.size, context) : context;
 }
 
 /** Every part in reading order: {layer, name, parameters, active}; layer is null before and after the layers. */
@@ -67,15 +76,20 @@ const part = (layer, name, parameters, active = parameters) => ({ layer, name, p
 
 function layerParts(config, layer) {
   const { dim, hidden_dim, moe } = config;
-  const { matrices, gains } = attentionSizes(config);
-  const table = [part(layer, "attention", matrices), part(layer, "norms", 2 * dim + gains)];
+  const { matrices, gains, added } = attentionSizes(config);
+  const norms = (config.output_norms ? 4 : 2) * dim + gains;
+  const table = [part(layer, "attention", matrices + added), part(layer, "norms", norms)];
   if (!moe || layer < (moe.n_dense_layers ?? 0)) return [...table, part(layer, "feed_forward", 3 * dim * hidden_dim)];
-  const expert = 3 * dim * moe.hidden_dim;
-  table.push(part(layer, "router", moe.n_routed_experts * ((moe.noise ? 2 : 1) * dim + (moe.expert_bias ? 1 : 0))));
+  const swiglu = 3 * dim * moe.hidden_dim;
+  const expert = swiglu + (moe.bias ? 2 * moe.hidden_dim + dim : 0);
+  table.push(part(layer, "router", moe.n_routed_experts * ((moe.noise ? 2 : 1) * dim + routerBiases(moe))));
   table.push(part(layer, "experts", moe.n_routed_experts * expert, moe.top_k * expert));
-  if (moe.n_shared_experts) table.push(part(layer, "shared_experts", moe.n_shared_experts * expert));
+  if (moe.n_shared_experts) table.push(part(layer, "shared_experts", moe.n_shared_experts * swiglu));
   return table;
 }
+
+/** Numbers that are added for each expert: the correction bias, which only chooses, and a learned one. */
+const routerBiases = (moe) => (moe.expert_bias ? 1 : 0) + (moe.bias ? 1 : 0);
 
 /** Parameters in all, at work on one token, and by part. */
 export function countParameters(config) {
@@ -93,13 +107,16 @@ export function flopsPerToken(config, context) {
   const { dim, vocab_size, moe } = config;
   const byPart = {};
   const add = (name, products) => (byPart[name] = (byPart[name] ?? 0) + 2 * products);
-  for (const { name, active } of parts(config)) {
+  const { pairs, added } = attentionSizes(config);
+  for (const { layer, name, active } of parts(config)) {
     if (name === "embedding" || name === "norms") continue; // a table look-up; no matrix product
-    if (name === "router")
-      add(name, active - (moe.expert_bias ? moe.n_routed_experts : 0)); // the bias is added
+    // Biases and sinks are added.
+    if (name === "router") add(name, active - moe.n_routed_experts * routerBiases(moe));
+    else if (name === "experts") add(name, active - (moe.bias ? moe.top_k * (2 * moe.hidden_dim + dim) : 0));
+    else if (name === "attention") add(name, active - added);
     else add(name, name === "head" ? vocab_size * dim : active);
-    // Scores for all pairs, masked ones included, then their weighted sum of values.
-    if (name === "attention") add("scores", attentionSizes(config).pairs * context);
+    // Scores for all pairs, masked ones included, then their weighted sum of values; within a window, for its own.
+    if (name === "attention") add("scores", pairs * seen(config, layer, context));
   }
   return { total: Object.values(byPart).reduce((a, b) => a + b, 0), byPart };
 }

@@ -29,14 +29,26 @@ export function routed(model) {
 
 /** FLOPs per token to learn from, over pairs that it may see, and to write behind `context` tokens. */
 export function flopsPerToken(model, context) {
-  const training = 6 * (model.products + (model.pairs * (context + 1)) / 2);
-  return { training, generation: 2 * (model.products + model.cached_pairs * context) };
+  const training = 6 * (model.products + model.pairs * seenCausally(model, context));
+  return { training, generation: 2 * (model.products + model.cached_pairs * seen(model, context)) };
+}
+
+/** Positions that the last of `context` tokens looks at and the cache keeps, in the mean over the layers. */
+function seen({ windowed = 0, window = 1 }, context) {
+  return context - windowed * Math.max(0, context - window);
+}
+
+/** Positions that a text's tokens see, each of them up to itself alone, in the mean over tokens and layers. */
+function seenCausally({ windowed = 0, window = 1 }, context) {
+  const width = Math.min(context, window);
+  const within = (width * (2 * context - width + 1)) / (2 * context);
+  return ((1 - windowed) * (context + 1)) / 2 + windowed * within;
 }
 
 /** Bytes of weights and of the batch's caches. */
 export function memory(model, precision, batch, context) {
   const size = PRECISIONS[precision];
-  return { weights: size * model.total, cache: size * model.cache_numbers * batch * context };
+  return { weights: size * model.total, cache: size * model.cache_numbers * batch * seen(model, context) };
 }
 
 const all = ({ weights, cache }) => weights + cache;

@@ -1,0 +1,99 @@
+"""What attention with one vector as key and value costs, and its entries that stand for many tokens.
+
+DeepSeek-V4, arXiv:2606.19348, section 2.3; and what hyper-connections cost (arXiv:2512.24880).
+"""
+
+from moe_lessons.accounting.indexer import indexer_of, indexer_parameters
+from moe_lessons.config import ModelConfig
+
+
+def shared_kv_parameters(config: ModelConfig, layer: int) -> tuple[int, int]:
+    """A layer's matrices, sinks and places' biases, and the gains of the norms inside its attention."""
+    heads, dim = config.shared_kv_attention, config.dim
+    all_heads = heads.n_heads * heads.head_dim
+    matrices = heads.q_lora_rank * (dim + all_heads) + dim * heads.head_dim
+    matrices += heads.output_rank * (all_heads + heads.output_groups * dim)
+    gains = heads.q_lora_rank + heads.head_dim
+    if heads.kind(layer) != "window":
+        matrices += 2 * dim * _width(config, layer, heads.head_dim)  # content and gate
+        gains += heads.head_dim
+    of_indexer, its_gains = indexer_parameters(config, layer)
+    return matrices + of_indexer + shared_kv_added(config, layer), gains + its_gains
+
+
+def shared_kv_added(config: ModelConfig, layer: int) -> int:
+    """Those among them that nothing is multiplied with."""
+    heads = config.shared_kv_attention
+    added = heads.n_heads if heads.sinks else 0
+    if heads.compression is None:
+        return added
+    sizes = [heads.head_dim] if heads.kind(layer) != "window" else []
+    sizes += [indexer.head_dim] if (indexer := indexer_of(config, layer)) else []
+    return added + heads.compression.rate(layer) * sum(_width(config, layer, size) for size in sizes)
+
+
+def shared_kv_seen(config: ModelConfig, time: int, layer: int) -> int:
+    """Vectors that the last of `time` tokens attends to: those in its window, and entries, where picked or all."""
+    heads = config.shared_kv_attention
+    seen = min(time, heads.window)
+    if heads.compression is None or not heads.compression.rate(layer):
+        return seen
+    entries, indexer = time // heads.compression.rate(layer), indexer_of(config, layer)
+    return seen + (entries if indexer is None else min(entries, indexer.top_k))
+
+
+def shared_kv_numbers(config: ModelConfig, length: int) -> int:
+    """Numbers that a cache keeps of a text of `length` tokens, with its room for tokens that wait for an entry."""
+    heads, numbers = config.shared_kv_attention, 0
+    for layer in range(config.n_layers):
+        numbers += min(length, heads.window) * heads.head_dim
+        if heads.compression is None or not (rate := heads.compression.rate(layer)):
+            continue
+        waiting = 2 * rate - 1 if heads.kind(layer) == "sparse" else rate - 1
+        for size in _sizes_of_entries(config, layer):
+            numbers += length // rate * size + 2 * waiting * _width(config, layer, size)
+    return numbers
+
+
+def shared_kv_numbers_per_token(config: ModelConfig) -> float:
+    """Numbers that one more token of a long text takes in all layers together: its shares of entries."""
+    compression = config.shared_kv_attention.compression
+    if compression is None:
+        return 0
+    layers = [layer for layer in range(config.n_layers) if compression.rate(layer)]
+    return sum(sum(_sizes_of_entries(config, layer)) / compression.rate(layer) for layer in layers)
+
+
+def connection_parameters(config: ModelConfig) -> tuple[int, int]:
+    """Hyper-connections around one layer's two halves: matrices, and what is added or scales."""
+    if config.hyper_connections is None:
+        return 0, 0
+    streams = config.hyper_connections.n_streams
+    rows = (2 + streams) * streams
+    return 2 * rows * streams * config.dim, 2 * (rows + 3)
+
+
+def last_reading_parameters(config: ModelConfig) -> tuple[int, int]:
+    """The same for what reads the streams in front of the head."""
+    if config.hyper_connections is None:
+        return 0, 0
+    streams = config.hyper_connections.n_streams
+    return streams**2 * config.dim, streams + 1
+
+
+def stream_products(config: ModelConfig) -> int:
+    """Products of each token's streams with their weights in the whole model: read and mixed twice a layer."""
+    if config.hyper_connections is None:
+        return 0
+    streams = config.hyper_connections.n_streams
+    return config.n_layers * 2 * (streams + streams**2) * config.dim + streams * config.dim
+
+
+def _sizes_of_entries(config: ModelConfig, layer: int) -> list[int]:
+    indexer = indexer_of(config, layer)
+    return [config.shared_kv_attention.head_dim] + ([indexer.head_dim] if indexer else [])
+
+
+def _width(config: ModelConfig, layer: int, size: int) -> int:
+    """Numbers that a token gives to be pooled into entries of a size."""
+    return 2 * size if config.shared_kv_attention.kind(layer) == "sparse" else size
