@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from moe_lessons.config import LatentAttentionConfig, ModelConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.attention import Attention, JointNormAttention
 from moe_lessons.model.cache import Cache
 from moe_lessons.model.feed_forward import SwiGLU
@@ -39,11 +40,12 @@ class Block(nn.Module):
 
 
 def attention_layer(config: ModelConfig, layer: int) -> Attention | LatentAttention:
-    """The kind of attention that the configuration describes."""
-    if isinstance(config.attention, LatentAttentionConfig):
-        if config.attention.indexer is not None:
-            return IndexedLatentAttention(config, layer)
-        return LatentAttention(config, layer)
-    if not config.attention.is_plain:
+    """The kind of attention that the configuration describes; shared keys and values need a ReadingBlock."""
+    attention = config.attention
+    if isinstance(attention, LatentAttentionConfig):
+        return LatentAttention(config, layer) if attention.indexer is None else IndexedLatentAttention(config, layer)
+    if isinstance(attention, SharedKVAttentionConfig):
+        raise ValueError("keys and values are shared, which a Block does not know; build the layer by layer_block")
+    if not attention.is_plain:
         return ShapedAttention(config, layer)
-    return JointNormAttention(config, layer) if config.attention.joint_qk_norm else Attention(config, layer)
+    return JointNormAttention(config, layer) if attention.joint_qk_norm else Attention(config, layer)
