@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from moe_lessons.concerns import as_plain
 from moe_lessons.config import AttentionConfig, ModelConfig, MoEConfig, TrainConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.studies.keep import keep
@@ -72,7 +73,7 @@ def record(steps: int, seeds: int) -> dict[str, Any]:
     """What lesson 09 reads: the losses, and all that decides them."""
     config = TrainConfig(steps=steps, batch_size=8, seq_len=128, lr=0.02, bias_rate=0.01)
     losses = ablate(GRANULARITY, course_corpus(progress=False), config, range(seeds))
-    arms = {name: asdict(moe) for name, moe in GRANULARITY.items()}
+    arms = {name: as_plain(moe) for name, moe in GRANULARITY.items()}
     return {"losses": losses, "arms": arms, "train": asdict(config), "seeds": list(range(seeds))}
 
 

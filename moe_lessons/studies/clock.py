@@ -31,7 +31,7 @@ MEASURED = 12  # times on the way, about
 STEPS_A_SECOND = 8  # about
 
 #: The models' cards: as many parameters at work on a token, and each with the way to train that suits it.
-ARMS: dict[str, str] = {"dense": "clock-dense", "sparse": "clock-moe"}
+ARMS: dict[str, str] = {"dense": "course-dense-clock", "sparse": "course-moe-clock"}
 
 
 def run(arm: str, seconds: float, seed: int, corpus: Corpus | None = None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.loop import train
 from moe_lessons.training.recipes import recipe
 
-CARD = "clock-moe"
+CARD = "course-moe-clock"
 AT_ONCE = 2
 
 

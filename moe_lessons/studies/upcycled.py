@@ -35,7 +35,7 @@ AGAIN, FASTER = 0.02, 0.16  # of the usual rates
 def begin(arm: str, seed: int = 0) -> Transformer:
     """The model as it is before its minute: trained, made of copies, or new."""
     if arm == "scratch":
-        return Transformer(recipe("clock-moe").model, seed=seed)
+        return Transformer(recipe("course-moe-clock").model, seed=seed)
     dense = open_shipped("course-dense").model
     if arm != "upcycled":
         return dense
@@ -52,11 +52,11 @@ def again(found: Recipe, share: float, **changes: Any) -> TrainConfig:
 def settings(arm: str, seconds: float, seed: int) -> TrainConfig:
     """How the model is trained; from `seed` comes the order of the text, which shipped models have read in another."""
     if arm == "scratch":
-        return recipe("clock-moe").train_config(seconds=seconds, seed=seed)
+        return recipe("course-moe-clock").train_config(seconds=seconds, seed=seed)
     waiting = {"expert_every": COPIES // TOP_K, "expert_rate": float(COPIES // TOP_K), "expert_momentum": 0.5}
     more = {"bias_rate": 0.003, **waiting} if arm == "upcycled" else {}
     share = FASTER if arm == "dense, faster" else AGAIN
-    return again(recipe("clock-dense"), share, seconds=seconds, seed=100 + seed, **more)
+    return again(recipe("course-dense-clock"), share, seconds=seconds, seed=100 + seed, **more)
 
 
 def minute(arm: str, seconds: float, seed: int, corpus: Corpus | None = None) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """Several arms from several seeds: equal conditions, one loss for each, and a record that says what it was."""
 
 import json
-from dataclasses import asdict
 
 import pytest
 import torch
 
 from moe_lessons import Transformer
 from moe_lessons.accounting import count_parameters, forward_flops
+from moe_lessons.concerns import as_plain
 from moe_lessons.config import TrainConfig
 from moe_lessons.resources import data_path
 from moe_lessons.studies.ablation import GRANULARITY, ablate, small_model
@@ -49,6 +49,6 @@ def test_held_out_loss_is_the_mean_over_all_tokens(corpus):
 def test_the_shipped_studies_are_of_the_arms_that_stand_in_the_package(name, steps, seeds):
     study = json.loads(data_path(f"studies/{name}.json").read_text(encoding="utf-8"))
     assert study["command"] == f"python -m moe_lessons.studies.ablation --steps {steps} --seeds {seeds}"
-    assert study["arms"] == {name: asdict(moe) for name, moe in GRANULARITY.items()}
+    assert study["arms"] == {name: as_plain(moe) for name, moe in GRANULARITY.items()}
     assert {name: len(values) for name, values in study["losses"].items()} == dict.fromkeys(GRANULARITY, seeds)
     assert study["seeds"] == list(range(seeds)) and study["train"]["steps"] == steps

@@ -20,7 +20,7 @@ def test_the_mixture_begins_as_the_dense_model_and_the_new_one_does_not():
 
 def test_trained_models_go_on_slowly_and_a_new_one_begins_fast():
     dense, copies, faster, new = (upcycled.settings(arm, 5.0, 0) for arm in upcycled.ARMS)
-    fast = recipe("clock-moe").train_config(seconds=5)
+    fast = recipe("course-moe-clock").train_config(seconds=5)
     assert new.matrix_lr == fast.matrix_lr
     assert dense.matrix_lr == copies.matrix_lr == pytest.approx(upcycled.AGAIN * fast.matrix_lr)
     assert dense.matrix_lr < faster.matrix_lr < new.matrix_lr
