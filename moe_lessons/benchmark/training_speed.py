@@ -30,10 +30,7 @@ class Arm(NamedTuple):
 UPCYCLED = 8  # experts, each as wide as the dense layer that it is a copy of
 ARMS = {"dense": Arm("dense"), "moe": Arm("moe")}
 WAITING = {"moe, experts at every 8th step": Arm("moe", {"expert_every": 8})}
-CLOCK = {
-    "course-dense-clock": Arm("course-dense-clock"),
-    "course-moe-clock": Arm("course-moe-clock"),
-}  # as lesson 07's race trains them
+CLOCK = {name: Arm(name) for name in ("course-dense-clock", "course-moe-clock")}  # as lesson 07's race trains them
 MORE = (
     WAITING
     | CLOCK
