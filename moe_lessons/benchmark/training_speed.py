@@ -31,16 +31,14 @@ UPCYCLED = 8  # experts, each as wide as the dense layer that it is a copy of
 ARMS = {"dense": Arm("dense"), "moe": Arm("moe")}
 WAITING = {"moe, experts at every 8th step": Arm("moe", {"expert_every": 8})}
 CLOCK = {name: Arm(name) for name in ("course-dense-clock", "course-moe-clock")}  # as lesson 07's race trains them
-MORE = (
-    WAITING
-    | CLOCK
-    | {
-        "dense, AdamW alone": Arm("dense", {"optimizer": "adamw"}),
-        "moe, AdamW alone": Arm("moe", {"optimizer": "adamw"}),
-        f"dense, upcycled, 1 of {UPCYCLED} used": Arm("dense", upcycled=1),
-        f"dense, upcycled, 2 of {UPCYCLED} used": Arm("dense", upcycled=2),
-    }
-)
+MORE = {
+    **WAITING,
+    **CLOCK,
+    "dense, AdamW alone": Arm("dense", {"optimizer": "adamw"}),
+    "moe, AdamW alone": Arm("moe", {"optimizer": "adamw"}),
+    f"dense, upcycled, 1 of {UPCYCLED} used": Arm("dense", upcycled=1),
+    f"dense, upcycled, 2 of {UPCYCLED} used": Arm("dense", upcycled=2),
+}
 
 
 class Step(NamedTuple):
@@ -104,7 +102,8 @@ def sizes_of(arm: Arm, device: torch.device, *, quick: bool) -> tuple[str, Model
     """The recipe's card, its model for this device, or a tiny one, and its way to train."""
     chosen = recipe(arm.kind, device.type)
     small = {"batch_size": 1, "seq_len": 16} if quick else {}
-    sizes = replace(chosen.model, n_layers=1, dim=16) if quick else chosen.model
+    first = chosen.model.moe.n_dense_layers if chosen.model.moe else 0
+    sizes = replace(chosen.model, n_layers=first + 1, dim=16) if quick else chosen.model
     return chosen.card, sizes, chosen.train_config(steps=1, **arm.changes, **small)
 
 
