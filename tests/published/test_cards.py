@@ -8,14 +8,22 @@ import pytest
 import torch
 
 from moe_lessons import ModelConfig, Transformer
-from moe_lessons.accounting import cache_bytes_per_token, count_parameters
+from moe_lessons.accounting import cache_bytes, cache_bytes_per_token, count_parameters
 from moe_lessons.cards import card_names
 from moe_lessons.cli import main
+from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.cache import make_cache
 from moe_lessons.published.cards import cost, count_card, evaluate, read_card
 from moe_lessons.published.configurations import config_from_hugging_face, config_to_hugging_face
 
 PUBLISHED = [name for name in card_names() if read_card(name).is_published]
+
+
+def v4_layers(first: str, n_layers: int) -> list[str]:
+    """DeepSeek-V4's kinds of layers: two of one kind, then few and many tokens an entry in turn."""
+    after = ["compressed_sparse_attention", "heavily_compressed_attention"]
+    return [first, first] + [after[layer % 2] for layer in range(n_layers - 2)]
+
 
 # Each publisher's config.json, in its own words: what Hugging Face builds from it must hold as many numbers as we
 # count. Only entries that differ from the defaults of transformers' class.
@@ -115,6 +123,78 @@ CONFIG_JSON = {
     ),
     # https://huggingface.co/deepseek-ai/DeepSeek-V3
     "deepseek-v3": ("DeepseekV3Config", {}),
+    # https://huggingface.co/deepseek-ai/DeepSeek-V3.2
+    "deepseek-v3.2": ("DeepseekV32Config", {}),
+    # https://huggingface.co/deepseek-ai/DeepSeek-V4-Flash: its compress_ratios are 0, 0, 4, 128, 4, ...
+    "deepseek-v4-flash": ("DeepseekV4Config", {"layer_types": v4_layers("sliding_attention", 43)}),
+    # https://huggingface.co/deepseek-ai/DeepSeek-V4-Pro: 128, 128, 4, 128, 4, ...
+    "deepseek-v4-pro": (
+        "DeepseekV4Config",
+        {
+            "hidden_size": 7168,
+            "moe_intermediate_size": 3072,
+            "num_hidden_layers": 61,
+            "num_attention_heads": 128,
+            "q_lora_rank": 1536,
+            "o_groups": 16,
+            "n_routed_experts": 384,
+            "index_topk": 1024,
+            "routed_scaling_factor": 2.5,
+            "layer_types": v4_layers("heavily_compressed_attention", 61),
+        },
+    ),
+    # https://huggingface.co/google/gemma-4-26B-A4B-it, text_config
+    "gemma-4-26b-a4b": (
+        "Gemma4TextConfig",
+        {
+            "hidden_size": 2816,
+            "intermediate_size": 2112,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 8,
+            "num_global_key_value_heads": 2,
+            "attention_k_eq_v": True,
+            "hidden_size_per_layer_input": 0,
+            "enable_moe_block": True,
+            "num_experts": 128,
+            "top_k_experts": 8,
+            "moe_intermediate_size": 704,
+        },
+    ),
+    # https://huggingface.co/zai-org/GLM-4.5
+    "glm-4.5": (
+        "Glm4MoeConfig",
+        {
+            "hidden_size": 5120,
+            "intermediate_size": 12288,
+            "moe_intermediate_size": 1536,
+            "num_hidden_layers": 92,
+            "head_dim": 128,
+            "n_routed_experts": 160,
+            "first_k_dense_replace": 3,
+            "attention_bias": True,
+            "use_qk_norm": True,
+        },
+    ),
+    # https://huggingface.co/meta-llama/Llama-4-Scout-17B-16E-Instruct
+    "llama-4-scout": (
+        "Llama4Config",
+        {
+            "vision_config": {
+                "hidden_size": 1408,
+                "intermediate_size": 5632,
+                "num_hidden_layers": 34,
+                "num_attention_heads": 16,
+                "image_size": 336,
+                "vision_output_dim": 4096,
+                "projector_input_dim": 4096,
+                "projector_output_dim": 4096,
+            }
+        },
+    ),
+    # https://huggingface.co/MiniMaxAI/MiniMax-M2
+    "minimax-m2": ("MiniMaxM2Config", {}),
+    # https://huggingface.co/Qwen/Qwen3-Next-80B-A3B-Instruct
+    "qwen3-next-80b-a3b": ("Qwen3NextConfig", {"intermediate_size": 5120}),
     # https://huggingface.co/moonshotai/Kimi-K2-Instruct
     "kimi-k2": (
         "DeepseekV3Config",
@@ -161,7 +241,9 @@ def test_hugging_face_builds_as_many_numbers_from_the_publishers_configuration(n
     transformers = pytest.importorskip("transformers")
     kind, values = CONFIG_JSON[name]
     with torch.device("meta"):
-        theirs = transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(**values))
+        seeing = "ImageTextToText" if "vision_config" in values else "CausalLM"
+        model = getattr(transformers, f"AutoModelFor{seeing}")
+        theirs = model.from_config(getattr(transformers, kind)(**values))
     biases = sum(buffer.numel() for key, buffer in theirs.named_buffers() if key.endswith("correction_bias"))
     assert theirs.num_parameters() + biases == count_card(read_card(name)).total
 
@@ -233,7 +315,9 @@ def test_multi_token_prediction_adds_eleven_and_a_half_billion():
 def test_the_cache_grows_by_the_bytes_that_are_counted(name):
     config = ModelConfig.from_card(name)
     cache = make_cache(config, 1, 8, device="meta", dtype=torch.bfloat16)
-    assert cache.bytes == 8 * cache_bytes_per_token(config)
+    # Where entries stand for many tokens, there is room for those that wait for one, which does not grow.
+    per_token = not isinstance(config.attention, SharedKVAttentionConfig)
+    assert cache.bytes == (8 * cache_bytes_per_token(config) if per_token else cache_bytes(config, 8))
 
 
 def test_a_latent_is_kept_instead_of_keys_and_values():
@@ -244,10 +328,20 @@ def test_a_latent_is_kept_instead_of_keys_and_values():
         assert cache_bytes_per_token(ModelConfig.from_card(name), bytes_per_number=1) == layers * (512 + 64)
 
 
-def test_a_formula_of_a_card_knows_sizes_sums_and_products_alone():
+def test_a_formula_of_a_card_knows_sizes_and_what_is_made_of_them_alone():
     config = ModelConfig.from_card("course-moe")
     assert evaluate("n_layers * (2 + moe.top_k) * dim + 1", config) == 4 * 4 * 128 + 1
-    for formula in ("n_layers - 1", "__import__('os')", "config.name", "moe.experts", "dim ** 2", "1.5"):
+    assert evaluate("(n_layers - 1) * context", config, 7) == 21
+    for formula in (
+        "n_layers / 2",
+        "context",
+        "-1",
+        "__import__('os')",
+        "config.name",
+        "moe.experts",
+        "dim ** 2",
+        "1.5",
+    ):
         with pytest.raises(ValueError, match="is no size of the model"):
             evaluate(formula, config)
 
@@ -269,7 +363,10 @@ def test_all_cards_are_counted_in_one_table(capsys):
     named = {line.split()[0].rstrip("*"): line for line in lines[1:] if line and line[0].islower()}
     assert set(named) == set(card_names())
     for name, line in named.items():
-        assert [int(cell.replace(",", "")) for cell in line.split()[1:]] == list(cost(read_card(name))[:5])
+        of = cost(read_card(name))
+        shown = [*of[:3], of.cache_bytes, of.next_token_flops]
+        assert [int(cell.replace(",", "")) for cell in line.split()[1:]] == shown
+        assert len(line) <= 100
         assert ("*" in line) == bool(read_card(name).not_expressed)
     assert main(["count", "--all", "--json", "--context", "1000"]) == 0
     assert json.loads(capsys.readouterr().out)["course-moe"]["context"] == 256  # as many as it reads
