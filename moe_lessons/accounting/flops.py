@@ -11,10 +11,10 @@ def forward_flops(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     """FLOPs of one forward pass over `batch_size` sequences of `seq_len` tokens.
 
     Attention's scores are counted for all pairs, masked ones included, as a dense kernel computes them; latent
-    attention unpacks its keys and values first. In a layer with a sliding window they are counted for as many pairs
-    as the window is wide, which a kernel that knows of it comes close to; ours computes the others, too, and hides
-    them. Divided by the number of tokens this is also what one new token costs that looks back on `seq_len`, given
-    their keys and values.
+    attention unpacks its keys and values first. In a layer with a sliding window, each token is counted with as many
+    positions as that is wide, which is what generation computes; who reads a text computes up to twice as many, half
+    of them masked. Divided by the number of tokens this is also what one new token costs that looks back on
+    `seq_len`, given their keys and values.
     """
     pairs = pair_products(config) * positions_seen(config, seq_len)
     return 2 * batch_size * (seq_len * (token_products(config) + pairs) + _indexers(config, seq_len, seq_len))

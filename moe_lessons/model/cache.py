@@ -33,13 +33,13 @@ class Cache:
         self.length = 0
         self._kept: tuple[Tensor, ...] = ()
         self._of_layer: dict[int, tuple[Tensor, ...]] = {}
-        for layers, room in self._rooms(config.attention):
+        for group, room in self._rooms(config.attention):
             kept = tuple(
-                torch.zeros((len(layers), batch_size, *heads, room, size), device=device, dtype=dtype)
+                torch.zeros((len(group), batch_size, *heads, room, size), device=device, dtype=dtype)
                 for *heads, size in self._sizes(config.attention)
             )
             self._kept += kept
-            self._of_layer |= {layer: tuple(each[row] for each in kept) for row, layer in enumerate(layers)}
+            self._of_layer |= {layer: tuple(each[row] for each in kept) for row, layer in enumerate(group)}
         # Once for all tokens to come, whose angles would take longer than their embedding.
         self._rotation = position_rotation(torch.arange(self.max_length, device=device), config.attention)
 

@@ -57,7 +57,18 @@ class ShapedAttention(Attention):
         keys: Float[Tensor, "batch kv_heads time head_dim"],
         values: Float[Tensor, "batch kv_heads time head_dim"],
     ) -> Float[Tensor, "batch heads new head_dim"]:
-        """What the queries, the last `new` of `time` positions, gather; sinks gather nothing."""
+        """What the queries, the last `new` of `time` positions, gather; sinks gather nothing.
+
+        Texts far longer than a window are read a window at a time, so that most of what is hidden is never computed.
+        """
+        new, time = queries.shape[2], keys.shape[2]
+        if self.window is not None and new > 2 * self.window:
+            parts, end = [], time - new
+            for some in queries.split(self.window, dim=2):
+                end += some.shape[2]
+                near = slice(max(0, end - some.shape[2] - self.window + 1), end)
+                parts.append(self.mix(some, keys[:, :, near], values[:, :, near]))
+            return torch.cat(parts, dim=2)
         shares = self.shares(queries, keys).unflatten(1, (keys.shape[1], -1)).flatten(2, 3)
         return (shares @ values).view(queries.shape)
 

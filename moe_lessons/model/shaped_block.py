@@ -8,7 +8,7 @@ from moe_lessons.model.block import Block, attention_layer
 from moe_lessons.model.cache import Cache
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.rope import Rotation
-from moe_lessons.model.shaped_moe import ShapedMoE, feed_forward_of
+from moe_lessons.model.shaped_moe import feed_forward_of, mixture_of
 
 
 class ShapedBlock(Block):
@@ -19,7 +19,9 @@ class ShapedBlock(Block):
         self.attention_norm = RMSNorm(config.dim, config.norm_eps)
         self.attention = attention_layer(config, layer)
         self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
-        self.feed_forward = ShapedMoE(config) if config.is_sparse(layer) else feed_forward_of(config, config.hidden_dim)
+        self.feed_forward = (
+            mixture_of(config) if config.is_sparse(layer) else feed_forward_of(config, config.hidden_dim)
+        )
 
 
 class OutputNormBlock(ShapedBlock):

@@ -76,6 +76,12 @@ class ShapedMoE(MoE):
         self.shared = feed_forward_of(config, moe.n_shared_experts * moe.hidden_dim) if moe.n_shared_experts else None
 
 
+def mixture_of(config: ModelConfig) -> MoE:
+    """A mixture of experts with the model's gate and biases."""
+    moe = config.mixture
+    return ShapedMoE(config) if config.gate is not None or moe.bias else MoE(config.dim, moe)
+
+
 def feed_forward_of(config: ModelConfig, hidden_dim: int) -> SwiGLU:
     """A dense feed-forward layer with the model's gate."""
     return (

@@ -90,7 +90,16 @@ def spread_experts(model: nn.Module, group: Any = None) -> None:
     """Leave this process its part of every layer's experts, in place; all processes start from the same model."""
     for module in model.modules():
         if isinstance(module, MoE):
-            module.experts = SpreadExperts(module.experts, group)
+            module.experts = SpreadExperts(plain_experts(module), group)
+
+
+def plain_experts(layer: MoE) -> Experts:
+    """The layer's experts; ValueError where they have biases or a gate of their own, which nothing here sends along."""
+    if not isinstance(layer.experts, Experts):
+        raise ValueError(
+            "the experts have biases or a gate of their own; only plain ones can live on several processes"
+        )
+    return layer.experts
 
 
 def _gather_state(layer: SpreadExperts, state: dict[str, Any], prefix: str, _: Any) -> None:

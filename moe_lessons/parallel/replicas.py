@@ -15,7 +15,7 @@ from torch import distributed as dist
 
 from moe_lessons.model.experts import Experts
 from moe_lessons.model.moe import MoE
-from moe_lessons.parallel.experts import SpreadExperts
+from moe_lessons.parallel.experts import SpreadExperts, plain_experts
 from moe_lessons.parallel.placement import Placement
 
 
@@ -80,4 +80,4 @@ def place_experts(model: nn.Module, placements: Sequence[Placement], group: Any 
     if len(layers) != len(placements):
         raise ValueError(f"{len(placements)} placements are given for {len(layers)} layers with experts; give one each")
     for layer, placement in zip(layers, placements, strict=True):
-        layer.experts = PlacedExperts(layer.experts, placement, group)
+        layer.experts = PlacedExperts(plain_experts(layer), placement, group)

@@ -13,7 +13,7 @@ from moe_lessons.published.families import LAYER, PROJECTIONS, Family
 
 def layer_names(family: Family, latent: bool) -> dict[str, str]:
     """Our names and theirs of the tensors in a layer; those of latent attention's matrices are not among them."""
-    return (LAYER if latent else LAYER | PROJECTIONS) | family.names
+    return (LAYER if latent else LAYER | PROJECTIONS) | dict(family.names)
 
 
 def our_layout(family: Family, name: str, theirs: Tensor) -> Tensor:

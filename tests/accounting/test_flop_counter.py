@@ -184,6 +184,14 @@ def test_a_token_behind_a_window_costs_no_more_than_the_window(past):
     assert flops == 4 * (token_products(WINDOWED) + 2 * heads.n_heads * heads.head_dim * seen)
 
 
+def test_reading_with_windows_costs_less_than_twice_the_pairs_that_are_counted():
+    with torch.no_grad():
+        flops = counted(lambda: built(WINDOWED)(torch.zeros(1, 64, dtype=torch.long)))
+    rest = 2 * 64 * token_products(WINDOWED)
+    least = forward_flops(WINDOWED, 1, 64) - rest
+    assert least < flops - rest < 2 * least
+
+
 @pytest.mark.parametrize("length", [1, 8, 9, 64])
 def test_a_cache_with_windows_takes_the_bytes_that_are_counted(length):
     assert make_cache(WINDOWED, 3, length).bytes == 3 * cache_bytes(WINDOWED, length, 4)

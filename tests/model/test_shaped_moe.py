@@ -1,8 +1,10 @@
 """Mixtures with biases and gates of their own, against each token's experts in turn."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from small import SPARSE, small_config
+from small import SPARSE, small_config, small_model
 from torch.nn import functional as F
 
 from moe_lessons import MoEConfig
@@ -11,7 +13,7 @@ from moe_lessons.model.experts import Experts
 from moe_lessons.model.gates import pass_gate
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Router
-from moe_lessons.model.shaped_moe import BiasedRouter, ShapedExperts, ShapedMoE
+from moe_lessons.model.shaped_moe import BiasedRouter, ShapedExperts, ShapedMoE, mixture_of
 
 OSS = Gate(sharpness=1.702, limit=0.5, shift=1.0)
 
@@ -64,11 +66,23 @@ def test_a_routers_bias_takes_part_in_choice_and_weights():
 
 
 def test_a_model_without_these_concerns_has_the_plain_parts_alone():
-    config = small_config(moe=SPARSE)
-    layer = ShapedMoE(config)
-    assert type(layer.router) is Router
-    assert isinstance(layer, MoE)
-    assert not {name for name, _ in layer.named_parameters()} - {name for name, _ in MoE(16, SPARSE).named_parameters()}
+    assert type(mixture_of(small_config(moe=SPARSE, output_norms=True))) is MoE
+    layer = mixture_of(small_config(moe=SPARSE, gate=Gate(activation="gelu")))
+    assert (type(layer), type(layer.router)) == (ShapedMoE, Router)
+    assert {name for name, _ in layer.named_parameters()} == {name for name, _ in MoE(16, SPARSE).named_parameters()}
+
+
+def test_experts_that_others_cannot_carry_are_refused_there(tmp_path):
+    from moe_lessons.offload import load_offloaded
+    from moe_lessons.parallel.experts import spread_experts
+    from moe_lessons.training.checkpoint import save_checkpoint
+
+    model = small_model(moe=replace(SPARSE, bias=True))
+    with pytest.raises(ValueError, match="only plain ones can live on several processes"):
+        spread_experts(model)
+    save_checkpoint(tmp_path / "model.safetensors", model)
+    with pytest.raises(ValueError, match="only plain ones can be left in the file"):
+        load_offloaded(tmp_path / "model.safetensors", slots=2)
 
 
 def test_a_bias_beside_noise_is_refused():
