@@ -48,9 +48,9 @@ class CostView(View):
     """A calculator of memory, speed and price; the pictures are made in the browser while a knob moves.
 
     `presets` maps names to configurations; without it there is every card of data/models whose configuration says what
-    a text costs. Any knob can be given: preset, device, precision, total, active, context, batch, devices (0: as few as hold the model), utilization (of the
-    arithmetic's peak), bandwidth_utilization (of the memory's), price (USD an hour), tokens (to train on). Raises
-    ValueError for knobs that make no sense.
+    a text costs. Any knob can be given: preset, device, precision, total, active, context, batch, devices (0: as few as
+    hold the model), utilization (of the arithmetic's peak), bandwidth_utilization (of the memory's), price (USD an
+    hour), tokens (to train on). Raises ValueError for knobs that make no sense.
     """
 
     _esm, _css = front_end(__file__)
