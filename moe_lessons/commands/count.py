@@ -58,12 +58,14 @@ def one(card, costs: list) -> list[str]:
     if first.weight_bytes is None:
         lines.append(f"{'weight bytes':<26} {'not stated':>21}")
     else:
-        lines.append(f"{'weight bytes':<26} {first.weight_bytes:>21,}  ({precision(card.stored_bits)})")
+        lines.append(f"{'weight bytes':<26} {first.weight_bytes:>21,}")
     lines.append(f"{'cache bytes per token':<26} {first.cache_bytes_per_token:>21,}")
     lines += ["", f"{'looking back on':<26} " + " ".join(f"{of.context:>21,}" for of in costs)]
     for name, words in IN_COLUMNS.items():
         lines.append(f"{words:<26} " + " ".join(f"{getattr(of, name):>21,}" for of in costs))
-    return lines + ([""] if card.not_expressed else []) + [f"not in our modules: {what}" for what in card.not_expressed]
+    notes = [f"weights are stored in {precision(card.stored_bits)}"] if card.stored_bits else []
+    notes += [f"not in our modules: {what}" for what in card.not_expressed]
+    return [*lines, "", *notes] if notes else lines
 
 
 def precision(bits: dict[str, float]) -> str:
@@ -73,7 +75,7 @@ def precision(bits: dict[str, float]) -> str:
         parts.setdefault(each, []).append(part.replace("_", " "))
     if len(parts) == 1:
         return f"{next(iter(parts)):g} bits a number"
-    return ", ".join(f"{each:g} bits: {' and '.join(named)}" for each, named in parts.items())
+    return "; ".join(f"{each:g} bits: {', '.join(named)}" for each, named in parts.items())
 
 
 def table(cards: list, costs: dict, context: int) -> list[str]:

@@ -152,8 +152,8 @@ def test_one_length_can_be_asked_for(capsys):
 
 def test_the_precision_of_what_is_stored_is_said_in_words(capsys):
     for name, words in (
-        ("gpt-oss-20b", "(4.25 bits: experts, 16 bits: rest)"),
-        ("mixtral-8x7b", "(16 bits a number)"),
+        ("gpt-oss-20b", "stored in 4.25 bits: experts; 16 bits: rest\n"),
+        ("mixtral-8x7b", "stored in 16 bits a number\n"),
         ("course-moe", "not stated"),
     ):
         assert main(["count", name]) == 0
