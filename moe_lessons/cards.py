@@ -6,14 +6,16 @@ from typing import Any
 from moe_lessons.resources import data_path
 
 
-def card_names() -> list[str]:
-    """All cards, in the order of the alphabet."""
-    return sorted(path.stem for path in data_path("models").glob("*.toml"))
+def card_names(*, later: bool = False) -> list[str]:
+    """All cards, in the order of the alphabet; with `later` also data/models/later, which no lesson's list has yet."""
+    folders = [data_path("models"), *([data_path("models/later")] if later else [])]
+    return sorted(path.stem for folder in folders for path in folder.glob("*.toml"))
 
 
 def card_values(name: str) -> dict[str, Any]:
     """What `data/models/<name>.toml` says; an unknown name is a ValueError that lists the known ones."""
-    known = card_names()
+    known = card_names(later=True)
     if name not in known:
         raise ValueError(f"there is no model card {name!r}; the cards are: {', '.join(known)}")
-    return tomllib.loads(data_path(f"models/{name}.toml").read_text(encoding="utf-8"))
+    folder = "models" if name in card_names() else "models/later"
+    return tomllib.loads(data_path(f"{folder}/{name}.toml").read_text(encoding="utf-8"))

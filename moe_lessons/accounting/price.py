@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from moe_lessons.accounting.flops import cached_pair_products, pair_products, token_products
+from moe_lessons.accounting.indexer import indexer_of
 from moe_lessons.accounting.memory import cache_bytes_per_token
 from moe_lessons.accounting.parameters import count_parameters
 from moe_lessons.config import AttentionConfig, ModelConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.resources import data_path
 
 #: Bytes a number; scales of small blocks, which 8- and 4-bit numbers need, would add a few per cent.
@@ -85,8 +87,18 @@ class Sizes:
         return replace(self, total=total, active=active, products=max(1, self.products + active - self.active))
 
 
+def has_sizes(config: ModelConfig) -> bool:
+    """Whether a few numbers say what a model costs: not where tokens are picked, or where entries stand for many."""
+    return not isinstance(config.attention, SharedKVAttentionConfig) and indexer_of(config, 0) is None
+
+
 def sizes(config: ModelConfig) -> Sizes:
-    """What a configuration comes to."""
+    """What a configuration comes to; ValueError for one that `has_sizes` says no to."""
+    if not has_sizes(config):
+        raise ValueError(
+            "the model picks tokens or lets entries stand for many, which Sizes cannot say; ask continuation_flops and "
+            "cache_bytes instead"
+        )
     count, heads = count_parameters(config), config.attention
     window = heads.window if isinstance(heads, AttentionConfig) else None
     n_windowed = sum(window is not None and window.of(layer) is not None for layer in range(config.n_layers))

@@ -3,17 +3,30 @@
 import ast
 from typing import Any, NamedTuple
 
-from moe_lessons.accounting import ParameterCount, cache_bytes, cache_bytes_per_token, count_parameters, forward_flops
+from moe_lessons.accounting import (
+    ParameterCount,
+    cache_bytes,
+    cache_bytes_per_token,
+    continuation_flops,
+    count_parameters,
+    forward_flops,
+    parameter_table,
+)
 from moe_lessons.cards import card_values
 from moe_lessons.config import ModelConfig
 
 
 class Extra(NamedTuple):
-    """Parameters of a published model that our modules lack, counted by a formula over the configuration."""
+    """What our modules lack of a published model, by formulas over its configuration; less than 0 takes away.
+
+    `products` and `cache` may depend on `context`, the tokens that one looks back on, itself among them.
+    """
 
     what: str
-    total: str
+    total: str  # parameters
     active: str
+    products: str  # of one token
+    cache: str  # numbers kept of a text
 
 
 class Card(NamedTuple):
@@ -26,6 +39,7 @@ class Card(NamedTuple):
     stated: dict[str, str]  # numbers in the publisher's words, such as total = "47B", and their source
     not_expressed: tuple[str, ...]  # what the published model does and ours does not
     extra: tuple[Extra, ...]
+    stored_bits: dict[str, float]  # of a number in the publisher's files, by part, and of the rest; {}: nobody says
 
     @property
     def is_published(self) -> bool:
@@ -43,6 +57,8 @@ class Cost(NamedTuple):
     flops_per_token: int  # of a forward pass that looks back on `context` tokens
     context: int
     cache_bytes: int  # of a text of `context` tokens; layers with a sliding window keep no more than it is wide
+    next_token_flops: int  # of the last of `context` tokens, where the others lie in the cache
+    weight_bytes: int | None  # as the publisher stores them; None: nobody says
 
 
 def read_card(name: str) -> Card:
@@ -55,8 +71,15 @@ def read_card(name: str) -> Card:
         published_parameters=values.get("published_parameters"),
         stated=values.get("stated", {}),
         not_expressed=tuple(values.get("not_expressed", ())),
-        extra=tuple(Extra(e["what"], e["total"], e.get("active", e["total"])) for e in values.get("extra", ())),
+        extra=tuple(_extra(written) for written in values.get("extra", ())),
+        stored_bits=values.get("stored_bits", {}),
     )
+
+
+def _extra(written: dict[str, str]) -> Extra:
+    """One entry of a card; a model's parts that say nothing of products and cache have none."""
+    what, total = written["what"], written["total"]
+    return Extra(what, total, written.get("active", total), written.get("products", "0"), written.get("cache", "0"))
 
 
 def count_card(card: Card) -> ParameterCount:
@@ -74,14 +97,35 @@ def cost(card: Card, context: int = 4096) -> Cost:
     """
     if context < 1:
         raise ValueError(f"context is {context}, but must be at least 1: a token looks back on itself")
-    context = min(context, card.config.max_length)
-    flops = forward_flops(card.config, 1, context) // context
-    kept = cache_bytes_per_token(card.config), cache_bytes(card.config, context)
-    return Cost(*count_card(card), kept[0], flops, context, kept[1])
+    config = card.config
+    context = min(context, config.max_length)
+    products = sum(evaluate(extra.products, config, context) for extra in card.extra)
+    each, kept = cache_bytes_per_token(config), cache_bytes(config, context)
+    for extra in card.extra:
+        each += 2 * (evaluate(extra.cache, config, context + 1) - evaluate(extra.cache, config, context))
+        kept += 2 * evaluate(extra.cache, config, context)
+    flops = forward_flops(config, 1, context) // context + 2 * products
+    following = continuation_flops(config, 1, 1, context - 1) + 2 * products
+    return Cost(*count_card(card), each, flops, context, kept, following, stored_bytes(card))
 
 
-def evaluate(formula: str, config: ModelConfig) -> int:
-    """The value of sums and products of whole numbers and of a configuration's sizes: "n_layers * moe.top_k".
+def stored_bytes(card: Card) -> int | None:
+    """The weights in the precision of their publisher's files, without multi-token modules; None where nobody says."""
+    if not card.stored_bits:
+        return None
+    config, rest = card.config, card.stored_bits["rest"]
+    bits = sum(part.total * card.stored_bits.get(part.name, rest) for part in parameter_table(config))
+    if config.moe is not None and config.moe.bias:  # what is added in experts is not stored as their matrices are
+        layers = sum(config.is_sparse(layer) for layer in range(config.n_layers))
+        added = layers * config.moe.n_routed_experts * (2 * config.moe.hidden_dim + config.dim)
+        bits += added * (rest - card.stored_bits.get("experts", rest))
+    return round((bits + rest * sum(evaluate(extra.total, config) for extra in card.extra)) / 8)
+
+
+def evaluate(formula: str, config: ModelConfig, context: int | None = None) -> int:
+    """The value of sums, differences and products of whole numbers and of a configuration's sizes.
+
+    Such as "n_layers * moe.top_k"; where there is a `context`, that is such a size, too.
 
     Raises ValueError for anything else in the formula.
     """
@@ -92,14 +136,20 @@ def evaluate(formula: str, config: ModelConfig) -> int:
                 return value(body)
             case ast.Constant(value=int() as number):
                 return number
+            case ast.Name(id="context") if context is not None:
+                return context
             case ast.Name(id=name) if hasattr(config, name):
                 return getattr(config, name)
             case ast.Attribute(value=owner, attr=name) if hasattr(value(owner), name):
                 return getattr(value(owner), name)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return value(left) + value(right)
+            case ast.BinOp(left=left, op=ast.Sub(), right=right):
+                return value(left) - value(right)
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 return value(left) * value(right)
-        raise ValueError(f"{ast.unparse(node)!r} in the formula {formula!r} is no size of the model, sum or product")
+        raise ValueError(
+            f"{ast.unparse(node)!r} in the formula {formula!r} is no size of the model, sum, difference or product"
+        )
 
     return value(ast.parse(formula, mode="eval"))

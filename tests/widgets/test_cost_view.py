@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from in_node import javascript
 
 from moe_lessons import ModelConfig
-from moe_lessons.accounting.price import PRECISIONS, accelerators, costs, sizes
+from moe_lessons.accounting.price import PRECISIONS, accelerators, costs, has_sizes, sizes
 from moe_lessons.cards import card_names
 from moe_lessons.figures.lesson_12 import draw_laws, draw_ranges
 from moe_lessons.widgets import CostView
 from moe_lessons.widgets.shared.view import png
 
-CARDS = {name: sizes(ModelConfig.from_card(name)) for name in card_names()}
+CONFIGS = {name: ModelConfig.from_card(name) for name in card_names()}
+CARDS = {name: sizes(config) for name, config in CONFIGS.items() if has_sizes(config)}
 DEVICES = accelerators()
 
 
@@ -92,7 +93,8 @@ def test_numbers_are_said_in_three_digits_with_their_unit(node):
 
 def test_every_card_is_a_preset_with_a_still_picture_and_a_stable_repr():
     view = CostView()
-    assert set(view.presets) == set(CARDS)
+    counted_otherwise = {"gemma-4-26b-a4b", "qwen3-next-80b-a3b"}  # their cards have formulas for the cache
+    assert set(view.presets) == set(CARDS) - counted_otherwise
     for name in ("deepseek-v3", "llama-3.1-8b", "course-moe"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")

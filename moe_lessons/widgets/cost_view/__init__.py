@@ -15,12 +15,13 @@ from moe_lessons.accounting.price import (
     accelerators,
     costs,
     generation_speed,
+    has_sizes,
     sizes,
 )
+from moe_lessons.cards import card_names, card_values
 from moe_lessons.config import ModelConfig
 from moe_lessons.figures.budget import brief
 from moe_lessons.figures.cost import draw_cost
-from moe_lessons.resources import data_path
 from moe_lessons.widgets.shared.view import View, front_end
 
 BATCHES = tuple(2**power for power in range(13))
@@ -38,13 +39,18 @@ _KNOBS: dict[str, Any] = {
 }
 
 
+def _has_another_cache(name: str) -> bool:
+    """Whether a card's model keeps something else than its configuration says, which the card counts by formulas."""
+    return any("cache" in extra for extra in card_values(name).get("extra", ()))
+
+
 class CostView(View):
     """A calculator of memory, speed and price; the pictures are made in the browser while a knob moves.
 
-    `presets` maps names to configurations; without it there is every card of data/models. Any knob can be given:
-    preset, device, precision, total, active, context, batch, devices (0: as few as hold the model), utilization (of the
-    arithmetic's peak), bandwidth_utilization (of the memory's), price (USD an hour), tokens (to train on). Raises
-    ValueError for knobs that make no sense.
+    `presets` maps names to configurations; without it there is every card of data/models whose configuration says what
+    a text costs. Any knob can be given: preset, device, precision, total, active, context, batch, devices (0: as few as
+    hold the model), utilization (of the arithmetic's peak), bandwidth_utilization (of the memory's), price (USD an
+    hour), tokens (to train on). Raises ValueError for knobs that make no sense.
     """
 
     _esm, _css = front_end(__file__)
@@ -54,8 +60,8 @@ class CostView(View):
 
     def __init__(self, presets: Mapping[str, ModelConfig] | None = None, **knobs: Any) -> None:
         if presets is None:
-            names = sorted(path.stem for path in data_path("models").glob("*.toml"))
-            presets = {name: ModelConfig.from_card(name) for name in names}
+            presets = {name: ModelConfig.from_card(name) for name in card_names() if not _has_another_cache(name)}
+            presets = {name: config for name, config in presets.items() if has_sizes(config)}
         if not presets:
             raise ValueError("presets is empty; give at least one name with its configuration")
         self._sizes = {name: sizes(config) for name, config in presets.items()}
