@@ -6,7 +6,7 @@ from typing import NamedTuple
 from moe_lessons.accounting import count_parameters
 from moe_lessons.cards import card_names
 from moe_lessons.config import ModelConfig
-from moe_lessons.ledger.measures import leads_by_clock
+from moe_lessons.ledger.measures import gained_by_settings
 from moe_lessons.published.cards import read_card
 
 
@@ -62,13 +62,12 @@ def _cheap(values: Mapping[str, float]) -> Judgment:
 
 def _more_compute(values: Mapping[str, float]) -> Judgment:
     bought = values["12"]
-    seconds, lead = list(leads_by_clock().items())[-1]
+    seconds, settings = gained_by_settings()
     word = {(True, True): "half right", (True, False): "right", (False, True): "wrong", (False, False): "wrong"}
     return Judgment(
-        word[bought > 0, abs(lead) > 0.01],
-        f"The last doubling bought {bought:.2f} nats a token. But it must be spent well: in equal time, "
-        f"{seconds / 60:.0f} minutes of training on a core, the sparse model ended {abs(lead):.2f} nats "
-        f"{'ahead of' if lead > 0 else 'behind'} the dense one.",
+        word[bought > 0, settings > 0.01],
+        f"The last doubling bought {bought:.2f} nats a token. But it must be spent well: in the same {seconds:.0f} "
+        f"seconds, and on one core of two, better settings brought our dense model {settings:.2f} nats.",
     )
 
 
