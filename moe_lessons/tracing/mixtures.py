@@ -43,7 +43,7 @@ def find_mixtures(model: nn.Module) -> list[Mixture]:
         also = " in some layers, where half a trace would be wrong" if mixtures else ""
         raise ValueError(
             f"{type(model).__name__} routes with {_name(modules, unknown)}, which tracing does not know{also}: no "
-            "experts beside it are called with tokens, experts and weights; use a model whose experts are"
+            "experts beside it are called with tokens, experts and weights; use a model whose experts are called so"
         )
     found: dict[int, Mixture] = {}
     shared = _layers_of(model, mixtures)
