@@ -92,6 +92,7 @@ def training_lines(found: dict[str, "Training"], peak: float | None) -> list[str
     rows = [
         [
             name.replace(name.partition(",")[0], training.card, 1),
+            f"{training.tokens:,}",
             f"{training.tokens_per_second:,.0f}",
             _spread(training.step, 1000, 0),
             _spread(training.optimizer, 1000, 0) if training.optimizer else "",
@@ -101,8 +102,8 @@ def training_lines(found: dict[str, "Training"], peak: float | None) -> list[str
     ]
     ratio = found["moe"].step.median / found["dense"].step.median
     return [
-        f"Training, {found['dense'].tokens:,} tokens a step, optimizer included",
-        *aligned([["", "tokens/s", "ms a step", "of these the optimizer", "model's products"], *rows]),
+        "Training, optimizer included",
+        *aligned([["", "tokens a step", "tokens/s", "ms a step", "of these the optimizer", "model's products"], *rows]),
         f"a sparse step takes {ratio:.2f} times as long as a dense one",
     ]
 
