@@ -31,6 +31,13 @@ class Cache:
         self.max_length = max_length or config.max_length
         self.layers = range(config.n_layers) if layers is None else layers
         self.length = 0
+        self._make_room(config, batch_size, device, dtype)
+        # Once for all tokens to come, whose angles would take longer than their embedding.
+        self._rotation = position_rotation(torch.arange(self.max_length, device=device), config.attention)
+
+    def _make_room(
+        self, config: ModelConfig, batch_size: int, device: torch.device | str | None, dtype: torch.dtype
+    ) -> None:
         self._kept: tuple[Tensor, ...] = ()
         self._of_layer: dict[int, tuple[Tensor, ...]] = {}
         for group, room in self._rooms(config.attention):
@@ -40,8 +47,6 @@ class Cache:
             )
             self._kept += kept
             self._of_layer |= {layer: tuple(each[row] for each in kept) for row, layer in enumerate(group)}
-        # Once for all tokens to come, whose angles would take longer than their embedding.
-        self._rotation = position_rotation(torch.arange(self.max_length, device=device), config.attention)
 
     def _sizes(self, attention: AnyAttention) -> tuple[tuple[int, ...], ...]:
         raise NotImplementedError
@@ -153,18 +158,12 @@ class WindowedKVCache(KVCache):
             return super().update(layer, keys, values)
         room, new, start = self._window[layer], keys.shape[2], self.length
         end = self._end(new)
-        both = self._of_layer[layer], (keys, values)
+        kept_keys, kept_values = self._of_layer[layer]
         if new == 1:
-            for kept, entry in zip(*both, strict=True):
+            for kept, entry in ((kept_keys, keys), (kept_values, values)):
                 kept.narrow(2, start % room, 1).copy_(entry)
-            keys, values = (kept.narrow(2, 0, min(end, room)) for kept in both[0])
-            return keys, values
-        old = torch.arange(max(0, start - room + 1), start, device=keys.device) % room
-        seen = [torch.cat([kept[:, :, old], entries], dim=2) for kept, entries in zip(*both, strict=True)]
-        last = torch.arange(max(start, end - room), end, device=keys.device)
-        for kept, entries in zip(*both, strict=True):
-            kept[:, :, last % room] = entries[:, :, last - start]
-        return seen[0], seen[1]
+            return kept_keys.narrow(2, 0, min(end, room)), kept_values.narrow(2, 0, min(end, room))
+        return slide(kept_keys, keys, start), slide(kept_values, values, start)
 
     def truncate(self, length: int) -> None:
         """Forget all positions from `length` on, as far as what they took the place of is not needed again.
@@ -178,6 +177,21 @@ class WindowedKVCache(KVCache):
                 "positions; read the text again"
             )
         super().truncate(length)
+
+
+def slide(
+    kept: Float[Tensor, "*batch _ size"], new: Float[Tensor, "*batch new size"], start: int
+) -> Float[Tensor, "*batch time size"]:
+    """Store the entries of the positions from `start` on in a ring of the last `room` ones.
+
+    Returns them, in order, behind the old ones that the first of them still sees.
+    """
+    room, end = kept.shape[-2], start + new.shape[-2]
+    old = torch.arange(max(0, start - room + 1), start, device=new.device) % room
+    seen = torch.cat([kept[..., old, :], new], dim=-2)
+    last = torch.arange(max(start, end - room), end, device=new.device)
+    kept[..., last % room, :] = new[..., last - start, :]
+    return seen
 
 
 class LatentCache(Cache):

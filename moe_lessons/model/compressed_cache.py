@@ -6,7 +6,7 @@ from torch import Tensor
 
 from moe_lessons.config import ModelConfig
 from moe_lessons.long_texts import SharedKVAttentionConfig
-from moe_lessons.model.cache import Cache
+from moe_lessons.model.cache import Cache, slide
 from moe_lessons.model.pool_room import PoolRoom
 
 
@@ -16,20 +16,16 @@ class CompressedCache(Cache):
     Sparse layers have a second one, of their indexer's keys.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        batch_size: int = 1,
-        max_length: int | None = None,
-        *,
-        layers: range | None = None,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype = torch.float32,
+    def _make_room(
+        self, config: ModelConfig, batch_size: int, device: torch.device | str | None, dtype: torch.dtype
     ) -> None:
-        super().__init__(config, batch_size, max_length, layers=layers, device=device, dtype=dtype)
-        sizes = config.shared_kv_attention
-        self.window = min(sizes.window, self.max_length)
-        self._near = torch.zeros(len(self.layers), batch_size, self.window, sizes.head_dim, device=device, dtype=dtype)
+        sizes = config.attention
+        if not isinstance(sizes, SharedKVAttentionConfig):
+            raise ValueError(
+                "CompressedCache holds vectors that are key and value, but this model has none: make_cache"
+            )
+        window = min(sizes.window, self.max_length)
+        self._near = torch.zeros(len(self.layers), batch_size, window, sizes.head_dim, device=device, dtype=dtype)
         self._row = {layer: row for row, layer in enumerate(self.layers)}
         self._pools: dict[tuple[int, str], PoolRoom] = {}
         if (compression := sizes.compression) is None:
@@ -44,22 +40,10 @@ class CompressedCache(Cache):
                     batch_size, self.max_length, size, rate, kind == "sparse", device, dtype
                 )
 
-    def _sizes(self, attention: object) -> tuple[tuple[int, ...], ...]:
-        if not isinstance(attention, SharedKVAttentionConfig):
-            raise ValueError(
-                "CompressedCache holds vectors that are key and value, but this model has none: make_cache"
-            )
-        return ()
-
     def near(self, layer: int, new: Float[Tensor, "batch new head_dim"]) -> Float[Tensor, "batch time head_dim"]:
         """Store a layer's new vectors; return them behind the old ones that one of them still sees, in order."""
-        start, end = self.length, self._end(new.shape[1])
-        kept = self._near[self._row[layer]]
-        old = torch.arange(max(0, start - self.window + 1), start, device=new.device) % self.window
-        seen = torch.cat([kept[:, old], new], dim=1)
-        last = torch.arange(max(start, end - self.window), end, device=new.device)
-        kept[:, last % self.window] = new[:, last - start]
-        return seen
+        self._end(new.shape[1])
+        return slide(self._near[self._row[layer]], new, self.length)
 
     def pool(self, layer: int, name: str) -> PoolRoom:
         """A layer's room for "entries", or for what its "index" is searched by."""

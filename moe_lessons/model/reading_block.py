@@ -14,7 +14,7 @@ from moe_lessons.model.moe import MoE
 from moe_lessons.model.norm import RMSNorm
 from moe_lessons.model.reading import Reading
 from moe_lessons.model.shaped_block import block_of
-from moe_lessons.model.shaped_moe import ShapedMoE, feed_forward_of
+from moe_lessons.model.shaped_moe import feed_forward_of, mixture_of
 from moe_lessons.model.shared_kv_attention import SharedKVAttention
 
 
@@ -34,7 +34,7 @@ class ReadingBlock(nn.Module):
         elif layer < moe.n_dense_layers + moe.n_hash_layers:
             self.feed_forward = HashMoE(config, layer)
         else:
-            self.feed_forward = MoE(config.dim, moe) if config.has_plain_blocks else ShapedMoE(config)
+            self.feed_forward = mixture_of(config)
         self.around_attention = HyperConnection(config.dim, hyper, config.norm_eps) if hyper else None
         self.around_feed_forward = HyperConnection(config.dim, hyper, config.norm_eps) if hyper else None
 

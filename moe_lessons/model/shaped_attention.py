@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from moe_lessons.config import ModelConfig
 from moe_lessons.model.attention import Attention, Projections
 from moe_lessons.model.cache import KVCache
+from moe_lessons.model.latent_attention import past
 from moe_lessons.model.norm import JointRMSNorm
 from moe_lessons.model.rope import Rotation
 from moe_lessons.model.rope_scaling import own_rotation
@@ -97,5 +98,5 @@ def visible(new: int, time: int, window: int | None, device: torch.device) -> Bo
     tensor([[False,  True,  True, False],
             [False, False,  True,  True]])
     """
-    seen = torch.ones(new, time, dtype=torch.bool, device=device).tril(time - new)
+    seen = past(new, time, device)
     return seen if window is None else seen.triu(time - new - window + 1)
