@@ -4,36 +4,30 @@ DeepSeek-V4, arXiv:2606.19348, section 2.3: its keys are pooled as the entries a
 """
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from moe_lessons.long_texts import CompressionConfig, SharedKVAttentionConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.compression import Compressor
-from moe_lessons.model.indexer import best_keys, index_scores, seen
+from moe_lessons.model.indexer import Finder, best_keys, seen
 from moe_lessons.model.partial_rotation import turn_last
 from moe_lessons.model.pool_room import PoolRoom
 from moe_lessons.model.rope import Rotation
 
 
-class EntryIndexer(nn.Module):
-    """Scores only choose, as the Indexer's do: a model's own loss leaves it as it is.
+class EntryIndexer(Finder):
+    """Scores of entries: the last numbers of its queries are turned.
 
     Raises ValueError for a compression without an indexer.
     """
 
     def __init__(self, dim: int, attention: SharedKVAttentionConfig, norm_eps: float) -> None:
-        super().__init__()
         compression = attention.compression
         if compression is None or compression.indexer is None:
             raise ValueError("compression.indexer is None, but entries shall be picked; give it")
-        sizes: CompressionConfig = compression
         indexer = compression.indexer
-        self.n_heads, self.top_k = indexer.n_heads, indexer.top_k
-        self.query = nn.Linear(attention.q_lora_rank, indexer.n_heads * indexer.head_dim, bias=False)
-        self.keys = Compressor(dim, indexer.head_dim, sizes.sparse_rate, True, attention, norm_eps)
-        self.head_weights = nn.Linear(dim, indexer.n_heads, bias=False)
+        super().__init__(dim, attention.q_lora_rank, indexer)
+        self.keys = Compressor(dim, indexer.head_dim, compression.sparse_rate, True, attention, norm_eps)
 
     @torch.no_grad()
     def forward(
@@ -48,7 +42,9 @@ class EntryIndexer(nn.Module):
         keys = self.keys(hidden, room)
         if keys.shape[1] <= self.top_k:
             return None
-        queries = rearrange(self.query(latent), "batch new (heads index) -> batch heads new index", heads=self.n_heads)
-        weights = F.linear(hidden.float(), self.head_weights.weight.float())
-        scores = index_scores(turn_last(queries, by), keys, weights)
-        return seen(best_keys(scores, visible, self.top_k), visible)
+        return seen(best_keys(self.scores(hidden, latent, keys, by), visible, self.top_k), visible)
+
+    def turned(
+        self, vectors: Float[Tensor, "batch heads new index"], by: Rotation
+    ) -> Float[Tensor, "batch heads new index"]:
+        return turn_last(vectors, by)

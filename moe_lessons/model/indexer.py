@@ -17,24 +17,17 @@ from moe_lessons.model.router import choose
 NORM_EPS = 1e-6  # of the norm on its keys
 
 
-class Indexer(nn.Module):
-    """Scores of keys by position: the first `rope_dim` numbers of its queries and keys are turned.
+class Finder(nn.Module):
+    """Small heads whose scores say which few keys are worth attending to.
 
-    Its scores only choose, and a choice has no slope: a model's own loss leaves the indexer as it is.
+    The scores only choose, and a choice has no slope: a model's own loss leaves a finder as it is.
     """
 
-    def __init__(self, dim: int, query_dim: int, rope_dim: int, config: IndexerConfig) -> None:
+    def __init__(self, dim: int, query_dim: int, config: IndexerConfig) -> None:
         super().__init__()
-        self.n_heads, self.rope_dim, self.top_k = config.n_heads, rope_dim, config.top_k
+        self.n_heads, self.top_k = config.n_heads, config.top_k
         self.query = nn.Linear(query_dim, config.n_heads * config.head_dim, bias=False)
-        self.key = nn.Linear(dim, config.head_dim, bias=False)
-        self.key_norm = nn.LayerNorm(config.head_dim, eps=NORM_EPS)
         self.head_weights = nn.Linear(dim, config.n_heads, bias=False)
-
-    @torch.no_grad()
-    def keys(self, hidden: Float[Tensor, "batch new dim"], by: Rotation) -> Float[Tensor, "batch new index"]:
-        """What is kept of each token."""
-        return self._turned(self.key_norm(self.key(hidden))[:, None], by)[:, 0]
 
     @torch.no_grad()
     def scores(
@@ -47,9 +40,30 @@ class Indexer(nn.Module):
         """How much each of `time` keys is worth to each new token; `latent` is what its queries are made from."""
         queries = rearrange(self.query(latent), "batch new (heads index) -> batch heads new index", heads=self.n_heads)
         weights = F.linear(hidden.float(), self.head_weights.weight.float())
-        return index_scores(self._turned(queries, by), keys, weights)
+        return index_scores(self.turned(queries, by), keys, weights)
 
-    def _turned(
+    def turned(
+        self, vectors: Float[Tensor, "batch heads new index"], by: Rotation
+    ) -> Float[Tensor, "batch heads new index"]:
+        """Queries or keys, the part that knows its position turned by it."""
+        raise NotImplementedError
+
+
+class Indexer(Finder):
+    """Scores of tokens: the first `rope_dim` numbers of its queries and keys are turned."""
+
+    def __init__(self, dim: int, query_dim: int, rope_dim: int, config: IndexerConfig) -> None:
+        super().__init__(dim, query_dim, config)
+        self.rope_dim = rope_dim
+        self.key = nn.Linear(dim, config.head_dim, bias=False)
+        self.key_norm = nn.LayerNorm(config.head_dim, eps=NORM_EPS)
+
+    @torch.no_grad()
+    def keys(self, hidden: Float[Tensor, "batch new dim"], by: Rotation) -> Float[Tensor, "batch new index"]:
+        """What is kept of each token."""
+        return self.turned(self.key_norm(self.key(hidden))[:, None], by)[:, 0]
+
+    def turned(
         self, vectors: Float[Tensor, "batch heads new index"], by: Rotation
     ) -> Float[Tensor, "batch heads new index"]:
         rope, nope = vectors.split([self.rope_dim, vectors.shape[-1] - self.rope_dim], dim=-1)

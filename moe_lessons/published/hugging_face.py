@@ -4,19 +4,9 @@ from pathlib import Path
 
 from torch import nn
 
-from moe_lessons.config import LatentAttentionConfig
-from moe_lessons.long_texts import SharedKVAttentionConfig
 from moe_lessons.model.transformer import Transformer
-from moe_lessons.published import shared_kv
 from moe_lessons.published.configurations import config_from_hugging_face, config_to_hugging_face, family_of
-from moe_lessons.published.families import OUTSIDE
-from moe_lessons.published.layouts import (
-    layer_names,
-    our_layout,
-    pack_latent_attention,
-    their_layout,
-    unpack_latent_attention,
-)
+from moe_lessons.published.layouts import our_layer, our_layout, outside_names, their_layer, their_layout
 
 
 def from_hugging_face(hf_model: nn.Module) -> Transformer:
@@ -30,22 +20,13 @@ def from_hugging_face(hf_model: nn.Module) -> Transformer:
     if "lm_head.weight" not in theirs:
         raise ValueError(f"{type(hf_model).__name__} has no lm_head; give the ...ForCausalLM model that ends in one")
     model = Transformer(config, device="meta")
-    outside = OUTSIDE | shared_kv.OUTSIDE if config.hyper_connections else OUTSIDE
-    weights = {ours: theirs[name].clone() for ours, name in outside.items()}
+    weights = {ours: theirs[name].clone() for ours, name in outside_names(config).items()}
     for layer in range(config.n_layers):
         prefix = f"model.layers.{layer}."
         inside = {name.removeprefix(prefix): tensor for name, tensor in theirs.items() if name.startswith(prefix)}
-        inside = {
-            name: tensor for name, tensor in inside.items() if tensor.numel()
-        }  # no shared expert is one of width 0
-        latent = isinstance(config.attention, LatentAttentionConfig)
-        names = layer_names(family, latent)
-        named = {ours: inside[name].clone() for ours, name in names.items() if name in inside}
-        if latent:
-            named |= unpack_latent_attention(inside, config.latent_attention)
-        if isinstance(config.attention, SharedKVAttentionConfig):
-            named = shared_kv.our_layer(inside, config)
-        weights |= {f"blocks.{layer}.{name}": tensor for name, tensor in named.items()}
+        # where we have no shared expert, theirs may be one of width 0
+        inside = {name: tensor for name, tensor in inside.items() if tensor.numel()}
+        weights |= {f"blocks.{layer}.{name}": tensor for name, tensor in our_layer(family, config, inside).items()}
     weights = {name: our_layout(family, name, tensor) for name, tensor in weights.items()}
     model.load_state_dict(weights, assign=True)  # takes each tensor's own precision: biases stay in float32
     if config.tie_embeddings:
@@ -67,18 +48,11 @@ def to_hugging_face(model: Transformer, folder: str | Path | None = None) -> nn.
     family = family_of(theirs)
     hf_model = AutoModelForCausalLM.from_config(theirs, dtype=model.embedding.weight.dtype).eval()
     ours = {name: their_layout(family, name, tensor) for name, tensor in model.state_dict().items()}
-    outside = OUTSIDE | shared_kv.OUTSIDE if config.hyper_connections else OUTSIDE
-    weights = {name: ours[our_name] for our_name, name in outside.items()}
+    weights = {name: ours[our_name] for our_name, name in outside_names(config).items()}
     for layer in range(config.n_layers):
         prefix = f"blocks.{layer}."
         inside = {name.removeprefix(prefix): tensor for name, tensor in ours.items() if name.startswith(prefix)}
-        latent = isinstance(config.attention, LatentAttentionConfig)
-        names = layer_names(family, latent)
-        named = {name: inside[our_name] for our_name, name in names.items() if our_name in inside}
-        if latent:
-            named |= pack_latent_attention(inside, config.latent_attention)
-        if isinstance(config.attention, SharedKVAttentionConfig):
-            named = shared_kv.their_layer(inside, config)
+        named = their_layer(family, config, inside)
         weights |= {f"model.layers.{layer}.{name}": tensor for name, tensor in named.items()}
     # Without shared experts of ours, theirs are matrices without a row.
     empty = {name: tensor for name, tensor in hf_model.state_dict().items() if not tensor.numel()}

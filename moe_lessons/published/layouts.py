@@ -7,12 +7,42 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from moe_lessons.config import LatentAttentionConfig
-from moe_lessons.published.families import LAYER, PROJECTIONS, Family
+from moe_lessons.config import LatentAttentionConfig, ModelConfig
+from moe_lessons.long_texts import SharedKVAttentionConfig
+from moe_lessons.published import shared_kv
+from moe_lessons.published.families import LAYER, OUTSIDE, PROJECTIONS, Family
 
 
-def layer_names(family: Family, latent: bool) -> dict[str, str]:
+def outside_names(config: ModelConfig) -> dict[str, str]:
+    """Our names and theirs of the tensors outside of the layers."""
+    return OUTSIDE | shared_kv.OUTSIDE if config.hyper_connections else OUTSIDE
+
+
+def our_layer(family: Family, config: ModelConfig, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of one layer's tensors under our names."""
+    if isinstance(config.attention, SharedKVAttentionConfig):
+        return shared_kv.our_layer(theirs, config)
+    names = _layer_names(family, config)
+    ours = {our: theirs[name].clone() for our, name in names.items() if name in theirs}
+    if isinstance(config.attention, LatentAttentionConfig):
+        ours |= unpack_latent_attention(theirs, config.attention)
+    return ours
+
+
+def their_layer(family: Family, config: ModelConfig, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `our_layer`."""
+    if isinstance(config.attention, SharedKVAttentionConfig):
+        return shared_kv.their_layer(ours, config)
+    names = _layer_names(family, config)
+    theirs = {name: ours[our] for our, name in names.items() if our in ours}
+    if isinstance(config.attention, LatentAttentionConfig):
+        theirs |= pack_latent_attention(ours, config.attention)
+    return theirs
+
+
+def _layer_names(family: Family, config: ModelConfig) -> dict[str, str]:
     """Our names and theirs of the tensors in a layer; those of latent attention's matrices are not among them."""
+    latent = isinstance(config.attention, LatentAttentionConfig)
     return (LAYER if latent else LAYER | PROJECTIONS) | dict(family.names)
 
 
