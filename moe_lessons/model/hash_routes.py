@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moe_lessons.config import ModelConfig, MoEConfig
-from moe_lessons.model.experts import Experts
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.router import Router, Routing
-from moe_lessons.model.shaped_moe import ShapedExperts, feed_forward_of
+from moe_lessons.model.shaped_moe import experts_of, shared_of
 
 
 class HashRouter(Router):
@@ -54,11 +53,8 @@ class HashMoE(MoE):
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         nn.Module.__init__(self)  # none of MoE's own parts, which would take their memory first
-        moe, dim, gate = config.mixture, config.dim, config.gate
-        self.router = HashRouter(dim, moe, config.vocab_size, layer)
-        sizes = moe.n_routed_experts, dim, moe.hidden_dim
-        self.experts = Experts(*sizes) if gate is None else ShapedExperts(*sizes, gate)
-        self.shared = feed_forward_of(config, moe.n_shared_experts * moe.hidden_dim) if moe.n_shared_experts else None
+        self.router = HashRouter(config.dim, config.mixture, config.vocab_size, layer)
+        self.experts, self.shared = experts_of(config), shared_of(config)
 
     def forward(
         self, hidden: Float[Tensor, "batch time dim"], ids: Int[Tensor, "batch time"]

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from moe_lessons.concerns import Gate
 from moe_lessons.config import ModelConfig, MoEConfig
 from moe_lessons.model.dispatch import sort_by_expert
+from moe_lessons.model.experts import Experts
 from moe_lessons.model.feed_forward import SwiGLU
 from moe_lessons.model.gates import GatedFeedForward, pass_gate
 from moe_lessons.model.moe import MoE
@@ -70,10 +71,24 @@ class ShapedMoE(MoE):
 
     def __init__(self, config: ModelConfig) -> None:
         nn.Module.__init__(self)  # none of MoE's own parts, which would take their memory first
-        moe, dim, rule = config.mixture, config.dim, config.gate or Gate()
-        self.router = BiasedRouter(dim, moe) if moe.bias else Router(dim, moe)
-        self.experts = ShapedExperts(moe.n_routed_experts, dim, moe.hidden_dim, rule, moe.bias)
-        self.shared = feed_forward_of(config, moe.n_shared_experts * moe.hidden_dim) if moe.n_shared_experts else None
+        kind = BiasedRouter if config.mixture.bias else Router
+        self.router = kind(config.dim, config.mixture)
+        self.experts, self.shared = experts_of(config), shared_of(config)
+
+
+def experts_of(config: ModelConfig) -> Experts | ShapedExperts:
+    """The routed experts of a layer, with the model's gate and biases."""
+    moe = config.mixture
+    sizes = moe.n_routed_experts, config.dim, moe.hidden_dim
+    if config.gate is None and not moe.bias:
+        return Experts(*sizes)
+    return ShapedExperts(*sizes, config.gate or Gate(), moe.bias)
+
+
+def shared_of(config: ModelConfig) -> SwiGLU | None:
+    """The shared experts of a layer, which are one network; None where there are none."""
+    moe = config.mixture
+    return feed_forward_of(config, moe.n_shared_experts * moe.hidden_dim) if moe.n_shared_experts else None
 
 
 def mixture_of(config: ModelConfig) -> MoE:

@@ -22,7 +22,7 @@ import torch
 
 from moe_lessons.accounting import training_flops_per_token
 from moe_lessons.model.transformer import Transformer
-from moe_lessons.studies.keep import keep
+from moe_lessons.studies.keep import keep, last_losses
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.loop import train
 from moe_lessons.training.recipes import recipe
@@ -54,7 +54,7 @@ def run(arm: str, seconds: float, seed: int, corpus: Corpus | None = None) -> di
             [row["step"], round(at[row["step"]], 2), round(sum(row[d] for d in domains) / len(domains), 4)]
             for row in history.evaluations
         ],
-        "losses": {domain: round(history.evaluations[-1][domain], 4) for domain in domains},
+        "losses": last_losses(history, domains)["losses"],
     }
 
 

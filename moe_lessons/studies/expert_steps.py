@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 
 from moe_lessons.model.transformer import Transformer
-from moe_lessons.studies.keep import keep
+from moe_lessons.studies.keep import keep, last_losses
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.loop import train
 from moe_lessons.training.recipes import recipe
@@ -56,10 +56,8 @@ def measure(arm: Arm, steps: int, seed: int, corpus: Corpus | None = None) -> di
     found = recipe(CARD)
     model = Transformer(found.model_config(corpus.tokenizer.vocab_size), seed=seed)
     changes = {f"expert_{name}": value for name, value in arm._asdict().items()}
-    end = train(model, corpus, found.train_config(steps=steps, seed=seed, **changes), progress=False).evaluations[-1]
-    losses = {domain: round(end[domain], 4) for domain in corpus.domains}
-    mean = round(sum(losses.values()) / len(losses), 4)
-    return arm._asdict() | {"steps": steps, "seed": seed, "mean": mean, "losses": losses}
+    history = train(model, corpus, found.train_config(steps=steps, seed=seed, **changes), progress=False)
+    return arm._asdict() | {"steps": steps, "seed": seed} | last_losses(history, corpus.domains)
 
 
 def missing(runs: Sequence[dict[str, Any]], seeds: int) -> list[tuple[Arm, int]]:

@@ -1,13 +1,20 @@
 """How a study is kept: one JSON file that begins with the command that makes it, written whole after each part."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from moe_lessons.files import replacing
+from moe_lessons.training.history import History
+
+
+def last_losses(history: History, domains: Iterable[str]) -> dict[str, Any]:
+    """The last evaluation of a run in nats per token: each domain's, and the mean over them."""
+    losses = {domain: round(history.evaluations[-1][domain], 4) for domain in domains}
+    return {"mean": round(sum(losses.values()) / len(losses), 4), "losses": losses}
 
 
 def keep(path: Path, study: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ import torch
 from moe_lessons.config import MoEConfig, TrainConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.model.upcycle import upcycle
-from moe_lessons.studies.keep import keep
+from moe_lessons.studies.keep import keep, last_losses
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.evaluate import Evaluation, evaluate
 from moe_lessons.training.loop import train
@@ -65,9 +65,8 @@ def minute(arm: str, seconds: float, seed: int, corpus: Corpus | None = None) ->
     corpus = corpus or course_corpus(progress=False)
     model = begin(arm, seed)
     history = train(model, corpus, settings(arm, seconds, seed), progress=False)
-    losses = {domain: round(history.evaluations[-1][domain], 4) for domain in corpus.domains}
-    mean = round(sum(losses.values()) / len(losses), 4)
-    return {"arm": arm, "seconds": seconds, "seed": seed, "steps": history.steps, "mean": mean, "losses": losses}
+    run = {"arm": arm, "seconds": seconds, "seed": seed, "steps": history.steps}
+    return run | last_losses(history, corpus.domains)
 
 
 def _mean(evaluations: Mapping[str, Evaluation]) -> float:

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 from tiny_run import sums
 
 from moe_lessons.accounting import count_parameters
@@ -11,13 +10,6 @@ from moe_lessons.resources import data_path
 from moe_lessons.studies import clock
 from moe_lessons.text.own_text import text_corpus
 from moe_lessons.training.recipes import recipe
-
-
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")

@@ -3,19 +3,11 @@
 import json
 
 import pytest
-import torch
 from tiny_run import sums
 
 from moe_lessons.resources import data_path
 from moe_lessons.studies.expert_steps import ARMS, Arm, measure, missing
 from moe_lessons.text.own_text import text_corpus
-
-
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")
