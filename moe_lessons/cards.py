@@ -17,5 +17,5 @@ def card_values(name: str) -> dict[str, Any]:
     known = card_names(later=True)
     if name not in known:
         raise ValueError(f"there is no model card {name!r}; the cards are: {', '.join(known)}")
-    folder = "models" if name in card_names() else "models/later"
-    return tomllib.loads(data_path(f"{folder}/{name}.toml").read_text(encoding="utf-8"))
+    here, later = (data_path(folder) / f"{name}.toml" for folder in ("models", "models/later"))
+    return tomllib.loads((here if here.is_file() else later).read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from moe_lessons.accounting import count_parameters
 from moe_lessons.cards import card_names
 from moe_lessons.config import ModelConfig
-from moe_lessons.ledger.measures import gained_by_settings
+from moe_lessons.ledger.runs import gained_by_settings
 from moe_lessons.published.cards import read_card
 
 

@@ -3,7 +3,6 @@
 What a lesson settles is computed there once more, in its own words; a test holds both to the same number.
 """
 
-import json
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from moe_lessons.accounting import cache_bytes_per_token, count_parameters, trai
 from moe_lessons.accounting.price import accelerators, flops_per_token, sizes, utilization
 from moe_lessons.cards import card_names
 from moe_lessons.config import ModelConfig, TrainConfig
+from moe_lessons.ledger.runs import leads_by_clock, record, spent
 from moe_lessons.model.low_precision import to_float8
 from moe_lessons.model.multi_token import multi_token_loss
 from moe_lessons.model.router import choose, within_best_groups
@@ -203,26 +203,6 @@ def bought_by_compute() -> Measured:
     )  # fmt: skip
 
 
-def leads_by_clock() -> dict[float, float]:
-    """Lesson 07's races for equal seconds: their lengths, and how far the sparse model ended ahead, in nats."""
-    dense, sparse = (_ends_of_races(arm) for arm in ("dense", "sparse"))
-    return {seconds: dense[seconds] - sparse[seconds] for seconds in dense}
-
-
-def gained_by_settings() -> tuple[float, float]:
-    """Seconds of lesson 07's shortest races, and the nats by which their dense model ends below the usual recipe's."""
-    seconds, loss = next(iter(_ends_of_races("dense").items()))
-    return seconds, spent("clock-dense")[1] - loss
-
-
-def _ends_of_races(arm: str) -> dict[float, float]:
-    """The last held-out loss, the mean over the races of each length, the shortest first."""
-    ends: dict[float, list[float]] = {}
-    for race in json.loads(data_path("studies/clock.json").read_text(encoding="utf-8"))["races"]:
-        ends.setdefault(race["seconds"], []).append(race["runs"][arm]["held_out"][-1][2])
-    return {seconds: float(np.mean(ends[seconds])) for seconds in sorted(ends)}
-
-
 def between_machines() -> Measured:
     """What eight bits there and a choice within groups save of DeepSeek-V3's traffic between machines (lesson 15)."""
     moe, numbers = ModelConfig.from_card("deepseek-v3").mixture, torch.ones(256, 128)
@@ -248,19 +228,6 @@ def sparse_models() -> Measured:
     return Measured(
         len(sparse), "{:.0f}", f"Of {len(cards)} published models that our code counts: {', '.join(sparse)}."
     )
-
-
-def record(name: str) -> dict[str, Any]:
-    """What a run of `moe-lessons train` wrote down beside a shipped model."""
-    return json.loads(data_path(f"checkpoints/{name}.json").read_text(encoding="utf-8"))
-
-
-def spent(name: str) -> tuple[float, float]:
-    """A recorded run's FLOPs, and its mean loss over the kinds of text."""
-    note = record(name)
-    flops = note["tokens"] * training_flops_per_token(ModelConfig.from_dict(note["config"]), note["train"]["seq_len"])
-    losses = [loss for domain, loss in note["evaluations"][-1].items() if domain != "step"]
-    return flops, float(np.mean(losses))
 
 
 @cache

@@ -16,8 +16,16 @@ from moe_lessons.tracing.foreign_router import ForeignRouter
 from moe_lessons.tracing.mixtures import find_mixtures
 from moe_lessons.tracing.rehearsal import REHEARSING, run_eagerly
 
-__all__ = ["Batch", "ForeignRouter", "foreign_passes", "foreign_routers", "logits_of", "longest_text", "run_eagerly"]
-__all__ += ["sizes_of"]
+__all__ = [
+    "Batch",
+    "ForeignRouter",
+    "foreign_passes",
+    "foreign_routers",
+    "logits_of",
+    "longest_text",
+    "run_eagerly",
+    "sizes_of",
+]
 
 
 def foreign_routers(model: nn.Module) -> dict[int, ForeignRouter]:
@@ -39,13 +47,12 @@ class Batch(NamedTuple):
 
 
 @contextmanager
-def foreign_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator[None]:
-    """Inside the block, call `begin` for each forward pass as it reaches the first layer.
+def foreign_passes(model: nn.Module, stack: str, begin: Callable[[Batch], None]) -> Iterator[None]:
+    """Inside the block, call `begin` for each forward pass as it reaches the first layer of the list named `stack`.
 
     Positions are the model's own, also behind a cache, whose later passes continue the sequences of the earlier ones.
     Layers that run again because activations are recomputed begin nothing.
     """
-    stack = find_mixtures(model)[0].stack
     state: dict[str, Any] = {"cache": None, "rows": 0, "first": 0, "waiting": False, "mask": None}
     state |= {"ids": None, "inside": False}
 
@@ -96,11 +103,12 @@ def foreign_passes(model: nn.Module, begin: Callable[[Batch], None]) -> Iterator
     layers = cast(nn.ModuleList, model.get_submodule(stack))
     above = model.get_submodule(stack.rpartition(".")[0])
     handles = [
-        *(each.register_forward_pre_hook(start, with_kwargs=True) for each in (model,) if each is not above),
         above.register_forward_pre_hook(enter, with_kwargs=True),
         cast(Any, model).get_input_embeddings().register_forward_pre_hook(look_up),
         layers[0].register_forward_pre_hook(reach, with_kwargs=True),
     ]
+    if model is not above:
+        handles.append(model.register_forward_pre_hook(start, with_kwargs=True))
     try:
         yield
     finally:

@@ -100,7 +100,7 @@ def record_routing(model: nn.Module, tokenizer: Pieces | None = None) -> Iterato
 
     # The trace exists from the start, so that the block can name it, and gets its content at the end.
     trace = RoutingTrace.__new__(RoutingTrace)
-    with _our_passes(model, begin) if _is_ours(model) else foreign_passes(model, begin):
+    with _our_passes(model, begin) if _is_ours(model) else foreign_passes(model, _stack_of(routers), begin):
         handles = [router.register_forward_hook(keep(layer)) for layer, router in routers.items()]
         try:
             with run_eagerly(model):
@@ -146,6 +146,11 @@ def _our_passes(model: Transformer, begin: Callable[[Batch], None]) -> Iterator[
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _stack_of(routers: dict[int, Any]) -> str:
+    """The name of the list of layers that the routers of somebody else's model stand in."""
+    return next(iter(routers.values())).mixture.stack
 
 
 def _is_ours(model: nn.Module) -> TypeGuard[Transformer]:

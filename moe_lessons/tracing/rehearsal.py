@@ -77,7 +77,10 @@ def _is_mark(name: str, value: object) -> bool:
 @contextmanager
 def run_eagerly(model: nn.Module) -> Iterator[None]:
     """Inside the block, a model that was compiled runs as it was written, since graphs call no hooks of ours."""
-    compiled = any(hasattr(module, "_orig_mod") or module._compiled_call_impl is not None for module in model.modules())
+    # Asked at every step of a training, so without `hasattr`, which takes long to say no.
+    compiled = any(
+        "_orig_mod" in module._modules or module._compiled_call_impl is not None for module in model.modules()
+    )
     if not compiled:
         yield
         return
