@@ -67,7 +67,8 @@ def _more_compute(values: Mapping[str, float]) -> Judgment:
     return Judgment(
         word[bought > 0, settings > 0.01],
         f"The last doubling bought {bought:.2f} nats a token. But it must be spent well: in the same {seconds:.0f} "
-        f"seconds, and on one core of two, better settings brought our dense model {settings:.2f} nats.",
+        f"seconds, and on one core in place of two, better settings brought our dense model {settings:.2f} nats "
+        "(against one run with the usual ones).",
     )
 
 

@@ -196,10 +196,10 @@ def final_run() -> Measured:
 def bought_by_compute() -> Measured:
     """What the second half of the compute bought the shipped sparse model (lesson 12)."""
     (half_flops, half), (full_flops, full) = (spent(f"course-moe{end}") for end in ("-half", ""))
-    by_length = ", ".join(f"{lead:+.2f} nats in {seconds:g} s" for seconds, lead in leads_by_clock().items())
+    by_length = ", ".join(f"{lead:+.3f} nats after {seconds:g} s" for seconds, lead in leads_by_clock().items())
     return Measured(
         half - full, "{:.2f}", f"{full_flops / half_flops:.1f} times the compute bought this much in one model. In "
-        f"equal seconds our sparse model led by {by_length}.",
+        f"equal seconds our sparse model's mean lead was {by_length}.",
     )  # fmt: skip
 
 
