@@ -62,6 +62,7 @@ def train(
     notes: dict[str, Any] | None = None,
     watch: Callable[[int, dict[int, Routing]], None] | None = None,
     team: Alone = ALONE,
+    now: Callable[[], float] = time.perf_counter,
 ) -> History:
     """Train `model` in place on `corpus.train` and return what happened.
 
@@ -72,6 +73,9 @@ def train(
 
     `watch(step, routings)` is called after every step, outside of the run's clock, with what each sparse layer's
     router decided in it, by layer; it may look at the model and must leave it as it is.
+
+    `now` is the clock that a run's seconds are read from; `time.process_time` counts those that this process had on a
+    processor, whatever else the machine does.
 
     With a `team` of several processes (moe_lessons.parallel), each calls this with the same arguments and works on its
     part of every batch; the run, its history and its files are those of one process.
@@ -123,7 +127,7 @@ def train(
     bar = tqdm(total=total, unit=unit[:-1], disable=not (progress and team.leader), desc="training", bar_format=_BAR)
     bar.update(history.steps if unit == "steps" else history.seconds)
     with _stop_between_steps(team.patient) as stop, bar:
-        clock = time.perf_counter() - history.seconds
+        clock = now() - history.seconds
         stopped = False
         while (history.steps if unit == "steps" else history.seconds) < total:
             if stopped := bool(team.most(stop.is_set())):
@@ -135,7 +139,7 @@ def train(
             loss, routings = training_step(model, optimizers, *own, config, factor, team, step=history.steps)
             history.steps += 1
             history.tokens += inputs.numel()
-            before, history.seconds = history.seconds, team.most(time.perf_counter() - clock)
+            before, history.seconds = history.seconds, team.most(now() - clock)
             point = {"step": history.steps, "seconds": history.seconds, "loss": loss, "tokens": history.tokens}
             history.points.append(point | {"lr": factor})
             load = team.total(_work(routings)).numpy() if routings else None
@@ -152,14 +156,14 @@ def train(
                 )
             bar.update(1 if unit == "steps" else min(history.seconds, total) - min(before, total))
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-            pause = time.perf_counter()
+            pause = now()
             if watch:
                 watch(history.steps, routings)
             if config.evaluate_every and history.steps % config.evaluate_every == 0:
                 measure()
             if config.checkpoint_every and history.steps % config.checkpoint_every == 0:
                 save()
-            clock += time.perf_counter() - pause  # the run's clock stands still meanwhile
+            clock += now() - pause  # the run's clock stands still meanwhile
         history.interrupted = stopped
     model.eval()
     measured = bool(history.evaluations) and history.evaluations[-1]["step"] == history.steps
