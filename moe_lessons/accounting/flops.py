@@ -2,7 +2,12 @@
 
 from moe_lessons.accounting.indexer import attended, indexer_parameters, indexer_products
 from moe_lessons.accounting.parameters import added_parameters, layer_table, parameter_table
-from moe_lessons.accounting.shared_kv import last_reading_parameters, shared_kv_seen, stream_products
+from moe_lessons.accounting.shared_kv import (
+    last_reading_parameters,
+    shared_kv_seen,
+    shared_kv_seen_by_all,
+    stream_products,
+)
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
 from moe_lessons.long_texts import SharedKVAttentionConfig
 
@@ -45,7 +50,7 @@ def positions_seen_causally(config: ModelConfig, time: int) -> float:
     """The same in the mean over a text's tokens, where each sees those up to itself alone."""
     heads = config.attention
     if isinstance(heads, SharedKVAttentionConfig):
-        return sum(positions_seen(config, here) for here in range(1, time + 1)) / time
+        return sum(shared_kv_seen_by_all(config, time, layer) for layer in range(config.n_layers)) / time
     if not isinstance(heads, AttentionConfig) or heads.window is None:
         return config.n_layers * (time + 1) / 2
     widths = (min(time, heads.window_of(layer) or time) for layer in range(config.n_layers))

@@ -42,6 +42,19 @@ def shared_kv_seen(config: ModelConfig, time: int, layer: int) -> int:
     return seen + (entries if indexer is None else min(entries, indexer.top_k))
 
 
+def shared_kv_seen_by_all(config: ModelConfig, time: int, layer: int) -> int:
+    """The sum of `shared_kv_seen` over a text's first, second, ... and last of `time` tokens."""
+    heads = config.shared_kv_attention
+    width = min(time, heads.window)
+    seen = width * (2 * time - width + 1) // 2
+    if heads.compression is None or not (rate := heads.compression.rate(layer)):
+        return seen
+    indexer, entries = indexer_of(config, layer), time // rate
+    most = entries if indexer is None else min(entries, indexer.top_k)
+    # The j-th entry seen at once is seen from token j * rate on, for as long as the text goes.
+    return seen + most * (time + 1) - rate * most * (most + 1) // 2
+
+
 def shared_kv_numbers(config: ModelConfig, length: int) -> int:
     """Numbers that a cache keeps of a text of `length` tokens, with its room for tokens that wait for an entry."""
     heads, numbers = config.shared_kv_attention, 0

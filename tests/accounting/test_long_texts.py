@@ -10,7 +10,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from moe_lessons import ModelConfig, MoEConfig, Transformer
 from moe_lessons.accounting import cache_bytes, cache_bytes_per_token, count_parameters, forward_flops, parameter_table
-from moe_lessons.accounting.flops import positions_seen, training_flops, training_flops_per_token
+from moe_lessons.accounting.flops import (
+    positions_seen,
+    positions_seen_causally,
+    training_flops,
+    training_flops_per_token,
+)
 from moe_lessons.concerns import Gate, HyperConnectionConfig
 from moe_lessons.config import TrainConfig
 from moe_lessons.long_texts import CompressionConfig, IndexerConfig, SharedKVAttentionConfig
@@ -120,6 +125,13 @@ def test_what_an_indexer_does_not_pick_is_not_counted():
     hidden = positions_seen(all_seen, 24) - positions_seen(few, 24)
     assert hidden == 24 // 4 - 2
     assert flops == forward_flops(few, 2, 24) + 2 * 2 * 24 * hidden * 2 * COMPRESSED.n_heads * COMPRESSED.head_dim
+
+
+@settings(max_examples=100, deadline=None)
+@given(configs, st.integers(1, 200))
+def test_what_a_texts_tokens_see_is_added_up_as_one_by_one(config, time):
+    one_by_one = sum(positions_seen(config, here) for here in range(1, time + 1))
+    assert positions_seen_causally(config, time) == one_by_one / time
 
 
 def test_a_training_step_costs_what_the_counter_says():
