@@ -10,10 +10,18 @@ from moe_lessons.accounting.flops import (
     training_flops,
     training_flops_per_token,
 )
-from moe_lessons.accounting.memory import cache_bytes, cache_bytes_per_token, training_bytes, weight_bytes
+from moe_lessons.accounting.memory import (
+    Kept,
+    cache_bytes,
+    cache_bytes_per_token,
+    numbers_kept,
+    training_bytes,
+    weight_bytes,
+)
 from moe_lessons.accounting.parameters import ParameterCount, added_parameters, count_parameters, parameter_table
 
 __all__ = [
+    "Kept",
     "ParameterCount",
     "added_parameters",
     "cache_bytes",
@@ -22,6 +30,7 @@ __all__ = [
     "continuation_flops",
     "count_parameters",
     "forward_flops",
+    "numbers_kept",
     "pair_products",
     "parameter_table",
     "positions_seen",

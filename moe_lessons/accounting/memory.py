@@ -1,9 +1,11 @@
 """Bytes: of a model's numbers while it works and while it learns, and of what each token leaves in the cache."""
 
+from typing import NamedTuple
+
 from moe_lessons.accounting.flops import positions_seen
 from moe_lessons.accounting.parameters import count_parameters
-from moe_lessons.accounting.shared_kv import shared_kv_numbers, shared_kv_numbers_per_token
-from moe_lessons.config import LatentAttentionConfig, ModelConfig
+from moe_lessons.accounting.shared_kv import shared_kv_numbers, shared_kv_numbers_per_token, shared_kv_waiting
+from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
 from moe_lessons.long_texts import SharedKVAttentionConfig
 
 
@@ -25,6 +27,32 @@ def cache_bytes(config: ModelConfig, length: int, bytes_per_number: float = 2) -
     if isinstance(config.attention, SharedKVAttentionConfig):
         return round(shared_kv_numbers(config, length) * bytes_per_number)
     return round(positions_seen(config, length) * _numbers_kept(config) * bytes_per_number)
+
+
+class Kept(NamedTuple):
+    """Numbers, or bytes, that one text leaves behind in all layers, by how they grow with it."""
+
+    growing: float  # of each token, however long the text
+    windowed: float = 0  # of each of the last `window` tokens
+    window: int = 1
+    fixed: float = 0  # of any text
+
+    def at(self, length: float) -> float:
+        """What a text of `length` tokens leaves behind."""
+        return self.growing * length + self.windowed * min(length, self.window) + self.fixed
+
+
+def numbers_kept(config: ModelConfig) -> Kept:
+    """What `cache_bytes` counts, as a curve: an entry for many tokens counts in shares before it is whole."""
+    heads = config.attention
+    if isinstance(heads, SharedKVAttentionConfig):
+        windowed = config.n_layers * heads.head_dim
+        return Kept(shared_kv_numbers_per_token(config), windowed, heads.window, shared_kv_waiting(config))
+    each, layers = _numbers_kept(config), config.n_layers
+    if not isinstance(heads, AttentionConfig) or heads.window is None:
+        return Kept(each * layers)
+    short = sum(heads.window_of(layer) is not None for layer in range(layers))
+    return Kept(each * (layers - short), each * short, heads.window.size)
 
 
 def _numbers_kept(config: ModelConfig) -> float:

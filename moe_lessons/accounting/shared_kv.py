@@ -57,24 +57,32 @@ def shared_kv_seen_by_all(config: ModelConfig, time: int, layer: int) -> int:
 
 def shared_kv_numbers(config: ModelConfig, length: int) -> int:
     """Numbers that a cache keeps of a text of `length` tokens, with its room for tokens that wait for an entry."""
-    heads, numbers = config.shared_kv_attention, 0
-    for layer in range(config.n_layers):
-        numbers += min(length, heads.window) * heads.head_dim
-        if heads.compression is None or not (rate := heads.compression.rate(layer)):
-            continue
-        waiting = 2 * rate - 1 if heads.kind(layer) == "sparse" else rate - 1
-        for size in _sizes_of_entries(config, layer):
-            numbers += length // rate * size + 2 * waiting * _width(config, layer, size)
+    heads = config.shared_kv_attention
+    numbers = config.n_layers * min(length, heads.window) * heads.head_dim + shared_kv_waiting(config)
+    for layer, rate in _layers_with_entries(config):
+        numbers += length // rate * sum(_sizes_of_entries(config, layer))
+    return numbers
+
+
+def shared_kv_waiting(config: ModelConfig) -> int:
+    """Numbers of the room for tokens that wait for an entry: content and gate of each, in all layers."""
+    numbers = 0
+    for layer, rate in _layers_with_entries(config):
+        waiting = 2 * rate - 1 if config.shared_kv_attention.kind(layer) == "sparse" else rate - 1
+        numbers += 2 * waiting * sum(_width(config, layer, size) for size in _sizes_of_entries(config, layer))
     return numbers
 
 
 def shared_kv_numbers_per_token(config: ModelConfig) -> float:
     """Numbers that one more token of a long text takes in all layers together: its shares of entries."""
+    return sum(sum(_sizes_of_entries(config, layer)) / rate for layer, rate in _layers_with_entries(config))
+
+
+def _layers_with_entries(config: ModelConfig) -> list[tuple[int, int]]:
+    """The layers whose entries stand for several tokens, and for how many."""
     compression = config.shared_kv_attention.compression
-    if compression is None:
-        return 0
-    layers = [layer for layer in range(config.n_layers) if compression.rate(layer)]
-    return sum(sum(_sizes_of_entries(config, layer)) / compression.rate(layer) for layer in layers)
+    rates = [] if compression is None else [compression.rate(layer) for layer in range(config.n_layers)]
+    return [(layer, rate) for layer, rate in enumerate(rates) if rate]
 
 
 def connection_parameters(config: ModelConfig) -> tuple[int, int]:

@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 def one(card, costs: list) -> list[str]:
     """All that is known of one card; what depends on the text's length, in a column for each."""
+    from moe_lessons.published.cards import in_words
+
     first = costs[0]
     lines = [f"{name.replace('_', ' '):<26} {getattr(first, name):>21,}" for name in first._fields[:3]]
     if first.weight_bytes is None:
@@ -63,19 +65,9 @@ def one(card, costs: list) -> list[str]:
     lines += ["", f"{'looking back on':<26} " + " ".join(f"{of.context:>21,}" for of in costs)]
     for name, words in IN_COLUMNS.items():
         lines.append(f"{words:<26} " + " ".join(f"{getattr(of, name):>21,}" for of in costs))
-    notes = [f"weights are stored in {precision(card.stored_bits)}"] if card.stored_bits else []
+    notes = [f"weights are stored in {in_words(card.stored_bits)}"] if card.stored_bits else []
     notes += [f"not in our modules: {what}" for what in card.not_expressed]
     return [*lines, "", *notes] if notes else lines
-
-
-def precision(bits: dict[str, float]) -> str:
-    """Bits of a number in words, the fewest first."""
-    parts: dict[float, list[str]] = {}
-    for part, each in sorted(bits.items(), key=lambda item: item[1]):
-        parts.setdefault(each, []).append(part.replace("_", " "))
-    if len(parts) == 1:
-        return f"{next(iter(parts)):g} bits a number"
-    return "; ".join(f"{each:g} bits: {', '.join(named)}" for each, named in parts.items())
 
 
 def table(cards: list, costs: dict, context: int) -> list[str]:

@@ -1,15 +1,18 @@
 """Model cards: the sizes of published models as facts, with their sources, and what these sizes cost."""
 
 import ast
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from moe_lessons.accounting import (
+    Kept,
     ParameterCount,
     cache_bytes,
     cache_bytes_per_token,
     continuation_flops,
     count_parameters,
     forward_flops,
+    numbers_kept,
     parameter_table,
 )
 from moe_lessons.cards import card_values
@@ -109,6 +112,13 @@ def cost(card: Card, context: int = 4096) -> Cost:
     return Cost(*count_card(card), each, flops, context, kept, following, stored_bytes(card))
 
 
+def kept_by(card: Card) -> Kept:
+    """Numbers that a text leaves behind in the published model, as a curve over the text's length."""
+    kept = numbers_kept(card.config)
+    fixed, first = (sum(evaluate(extra.cache, card.config, length) for extra in card.extra) for length in (0, 1))
+    return kept._replace(growing=kept.growing + first - fixed, fixed=kept.fixed + fixed)
+
+
 def stored_bytes(card: Card) -> int | None:
     """The weights in the precision of their publisher's files, without multi-token modules; None where nobody says."""
     if not card.stored_bits:
@@ -120,6 +130,16 @@ def stored_bytes(card: Card) -> int | None:
         added = layers * config.moe.n_routed_experts * (2 * config.moe.hidden_dim + config.dim)
         bits += added * (rest - card.stored_bits.get("experts", rest))
     return round((bits + rest * sum(evaluate(extra.total, config) for extra in card.extra)) / 8)
+
+
+def in_words(bits: Mapping[str, float]) -> str:
+    """Bits of a number by part, as `Card.stored_bits` has them, in words: the fewest first."""
+    parts: dict[float, list[str]] = {}
+    for part, each in sorted(bits.items(), key=lambda item: item[1]):
+        parts.setdefault(each, []).append(part.replace("_", " "))
+    if len(parts) == 1:
+        return f"{next(iter(parts)):g} bits a number"
+    return "; ".join(f"{each:g} bits: {', '.join(named)}" for each, named in parts.items())
 
 
 def evaluate(formula: str, config: ModelConfig, context: int | None = None) -> int:

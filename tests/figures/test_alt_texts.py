@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from places import PACKAGE
 
+from moe_lessons.accounting import Kept
 from moe_lessons.figures import (
     at_work,
     budget,
@@ -101,7 +102,7 @@ SAMPLES = {
     ),
     "lesson_06.draw_waste": lambda: lesson_06.draw_waste([1, 2], {"mixed": [0.2, 0]}, {"mixed": [0.1, 0.5]}, TITLE),
     "context_view.draw_context": lambda: context_view.picture.draw_context(
-        [context_view.picture.CacheCurve("ours", 1000, 1e9, 2**15)], {"8 GB": 8e9}, 2**14, title=TITLE
+        [context_view.picture.CacheCurve("ours", Kept(1000), 1e9, 2**15)], {"8 GB": 8e9}, 2**14, title=TITLE
     ),
     "cost.draw_cost": lambda: cost.draw_cost(
         {"bf16": (2e9, 1e9)}, "bf16", 8e9, [1, 2], {"memory": [1.0, 2], "arithmetic": [3.0, 3]}, (1, 1.0), TITLE

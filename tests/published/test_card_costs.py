@@ -9,7 +9,7 @@ from moe_lessons.accounting import cache_bytes, continuation_flops, count_parame
 from moe_lessons.accounting.parameters import layer_table, parameter_table
 from moe_lessons.cards import card_names
 from moe_lessons.cli import main
-from moe_lessons.published.cards import cost, count_card, evaluate, read_card, stored_bytes
+from moe_lessons.published.cards import cost, count_card, evaluate, in_words, kept_by, read_card, stored_bytes
 
 LENGTHS = (4096, 131_072, 1_048_576)
 PUBLISHED = [name for name in card_names(later=True) if read_card(name).is_published]
@@ -25,6 +25,20 @@ def test_a_card_without_formulas_costs_what_its_configuration_does(name, length)
     assert found.cache_bytes == cache_bytes(config, length)
     assert found.flops_per_token == forward_flops(config, 1, length) // length
     assert found.next_token_flops == continuation_flops(config, 1, 1, length - 1)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_curve_over_lengths_is_the_cache_that_is_counted(name):
+    card = read_card(name)
+    for length in LENGTHS:
+        length = min(length, card.config.max_length)
+        assert 2 * kept_by(card).at(length) == cost(card, length).cache_bytes
+
+
+def test_precision_is_told_from_the_fewest_bits_on():
+    assert in_words({"rest": 16}) == "16 bits a number"
+    bits = {"attention": 8, "experts": 4.25, "shared_experts": 8, "rest": 16}
+    assert in_words(bits) == "4.25 bits: experts; 8 bits: attention, shared experts; 16 bits: rest"
 
 
 @pytest.mark.parametrize("length", [4096, 131_072, 262_144])

@@ -6,14 +6,16 @@ import re
 import pytest
 from in_node import javascript
 
-from moe_lessons.accounting import cache_bytes_per_token, count_parameters, weight_bytes
+from moe_lessons.accounting import Kept, cache_bytes, cache_bytes_per_token, count_parameters, weight_bytes
+from moe_lessons.cards import card_names
+from moe_lessons.concerns import SlidingWindow
 from moe_lessons.config import AttentionConfig, LatentAttentionConfig, ModelConfig
 from moe_lessons.model.cache import make_cache
 from moe_lessons.widgets import ContextView
-from moe_lessons.widgets.context_view import BITS, MEMORIES, groups, kept
+from moe_lessons.widgets.context_view import BITS, MEMORIES, groups, might_keep
 from moe_lessons.widgets.context_view.picture import CacheCurve, brief_bytes, draw_context, in_k
 
-CARDS = ("llama-2-7b", "llama-3.1-405b", "mixtral-8x22b", "deepseek-v2", "deepseek-v3")
+CARDS = ("llama-2-7b", "deepseek-v4-pro", "gpt-oss-120b", "llama-3.1-405b", "deepseek-v3")
 STATE = ("models", "shown", "rebuilt", "context", "conversations", "bits", "weight_bits", "kv_heads", "latent_heads")
 
 
@@ -29,26 +31,36 @@ def test_a_models_curve_is_what_its_cache_really_holds():
     latent = LatentAttentionConfig(n_heads=4, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=4, v_head_dim=8)
     grouped = AttentionConfig(n_heads=4, n_kv_heads=2)
     sizes = {"vocab_size": 50, "dim": 32, "n_layers": 3, "hidden_dim": 48, "max_length": 64}
-    configs = {"a": ModelConfig(**sizes, attention=latent), "b": ModelConfig(**sizes, attention=grouped)}
+    windowed = AttentionConfig(n_heads=4, window=SlidingWindow(size=8, pattern=("windowed", "full")))
+    kinds = {"a": latent, "b": grouped, "c": windowed}
+    configs = {name: ModelConfig(**sizes, attention=attention) for name, attention in kinds.items()}
     seen = ContextView(configs, context=64)
     seen.bits = seen.weight_bits = 32
     for curve, config in zip(seen.curves(), configs.values(), strict=True):
-        assert curve.per_token * 64 == make_cache(config).bytes
+        assert curve.kept.at(64) == make_cache(config).bytes
         assert curve.weights == weight_bytes(config, 4)
         assert not curve.what_if
 
 
 def test_what_a_model_would_keep_is_what_such_a_model_keeps():
     seen = view(rebuilt="deepseek-v3")
-    assert kept(seen.models[-1], 8, 4) == {
-        "as published": 576, "multi-head": 32768, "grouped, 8": 2048, "multi-query": 256, "latent, 512": 576,
-    }  # fmt: skip
+    numbers = {"as published": 576, "multi-head": 32768, "grouped, 8": 2048, "multi-query": 256, "latent, 512": 576}
+    assert might_keep(seen.models[-1], 8, 4) == {name: Kept(61 * each) for name, each in numbers.items()}
     for curve, heads in zip(seen.curves()[1:4], (128, 8, 1), strict=True):
         attention = AttentionConfig(n_heads=128, n_kv_heads=heads, head_dim=128)
         config = ModelConfig(vocab_size=1, dim=7168, n_layers=61, hidden_dim=1, max_length=163_840, attention=attention)
-        assert curve.per_token == cache_bytes_per_token(config)
+        assert curve.kept == Kept(cache_bytes_per_token(config))
         assert curve.what_if
-    assert seen.curves()[0].per_token == cache_bytes_per_token(ModelConfig.from_card("deepseek-v3")) == 70_272
+    assert seen.curves()[0].kept.at(1) == cache_bytes_per_token(ModelConfig.from_card("deepseek-v3")) == 70_272
+
+
+@pytest.mark.parametrize("name", card_names(later=True))
+def test_a_curve_of_a_card_is_the_bytes_that_are_counted(name):
+    """At lengths that are whole numbers of entries; between them, an entry that is not whole counts in shares."""
+    config = ModelConfig.from_card(name)
+    [curve] = ContextView({name: config}).curves()
+    for length in (128, 4096, 131_072, 2**20):
+        assert curve.kept.at(length) == cache_bytes(config, length)
 
 
 def test_the_browser_counts_as_python_does(node):
@@ -60,8 +72,15 @@ def test_the_browser_counts_as_python_does(node):
         states.append(state(seen))
     found = javascript(node, "context_view/rule", "value.map(m.curves)", states)
     for seen, curves in zip(views, found, strict=True):
-        mine = [(c.name, c.per_token, c.weights, c.longest, c.what_if) for c in seen.curves()]
-        assert mine == [(c["name"], c["perToken"], c["weights"], c["longest"], c["whatIf"]) for c in curves]
+        mine = [(c.name, list(c.kept), c.weights, c.longest, c.what_if) for c in seen.curves()]
+        assert mine == [(c["name"], c["kept"], c["weights"], c["longest"], c["whatIf"]) for c in curves]
+
+
+def test_the_browser_reads_a_curve_as_python_does(node):
+    kepts = [Kept(3.5), Kept(2, 7, 64), Kept(0, 5, 128, 1000), Kept(0.25, 3, 1, 9)]
+    cases = [[list(kept), length] for kept in kepts for length in (1, 64, 100, 5000)]
+    found = javascript(node, "context_view/rule", "value.map((given) => m.at(...given))", cases)
+    assert found == [Kept(*kept).at(length) for kept, length in cases]
 
 
 def test_groups_divide_the_heads_in_both_languages(node):
@@ -73,7 +92,7 @@ def test_groups_divide_the_heads_in_both_languages(node):
 
 
 def test_conversations_fit_beside_the_weights_or_the_weights_do_not(node):
-    curve = {"perToken": 10, "weights": 1000}
+    curve = {"kept": [10, 0, 1, 0], "weights": 1000}
     cases = [[curve, 10, 999], [curve, 10, 1000], [curve, 10, 1199], [curve, 10, 1200]]
     assert javascript(node, "context_view/rule", "value.map((given) => m.fits(...given))", cases) == [-1, 0, 1, 2]
     words = javascript(node, "context_view/view", "value.map(m.inWords)", [-1, 0, 1234, 10**7])
@@ -132,7 +151,8 @@ def test_no_model_and_no_memory_are_refused():
 def test_parameters_that_our_modules_lack_may_be_given():
     config = ModelConfig.from_card("llama-2-7b")
     assert ContextView({"a": config}).curves()[0].weights == 2 * count_parameters(config).total
-    assert ContextView({"a": config}, parameters={"a": 5}, notes={"a": "odd"}).curves()[0].weights == 10
+    [given] = ContextView({"a": config}, parameters={"a": 5}, kept={"a": Kept(3)}, notes={"a": "odd"}).curves()
+    assert (given.weights, given.kept) == (10, Kept(6))
 
 
 def test_the_still_picture_holds_every_curve_and_every_memory():
@@ -151,10 +171,10 @@ def test_the_still_picture_holds_every_curve_and_every_memory():
 
 
 def test_a_line_is_dashed_where_the_model_was_not_made_for_it():
-    figure = draw_context([CacheCurve("a", 10, 100, 2**12)], {"x": 1e6}, context=2**11)
+    figure = draw_context([CacheCurve("a", Kept(10), 100, 2**12)], {"x": 1e6}, context=2**11)
     made, beyond = [line for line in figure.axes[0].lines if line.get_marker() == "None"][:2]
     assert (made.get_linestyle(), beyond.get_linestyle()) == ("-", "--")
-    assert list(made.get_ydata()) == [10 * 2**10, 10 * 2**12]
+    assert list(made.get_ydata()[[0, -1]]) == pytest.approx([10 * 2**10, 10 * 2**12])
     assert figure.get_figwidth() <= 7
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import traitlets
 from matplotlib.figure import Figure
 
-from moe_lessons.accounting import cache_bytes_per_token, count_parameters
+from moe_lessons.accounting import Kept, count_parameters, numbers_kept
 from moe_lessons.config import LatentAttentionConfig, ModelConfig
 from moe_lessons.widgets.context_view.picture import CacheCurve, brief_bytes, draw_context, in_k
 from moe_lessons.widgets.shared.view import View, front_end
@@ -22,8 +22,8 @@ class ContextView(View):
     """Bytes of cache against context, beside the weights and the sizes of memories.
 
     `models` maps names to configurations; `shown` names those drawn, all by default. `rebuilt` names one model to be
-    drawn alone: as published, and as it would be with other attention. `parameters` and `notes` say by name what our
-    modules do not count and do not do. Raises ValueError for what cannot be drawn.
+    drawn alone: as published, and as it would be with other attention. `parameters`, `kept` and `notes` say by name
+    what our modules do not count, do not keep and do not do. Raises ValueError for what cannot be drawn.
     """
 
     _esm, _css = front_end(__file__)
@@ -48,6 +48,7 @@ class ContextView(View):
         context: int = 131_072,
         rebuilt: str = "",
         parameters: Mapping[str, int] | None = None,
+        kept: Mapping[str, Kept] | None = None,
         notes: Mapping[str, str] | None = None,
         memories: Mapping[str, float] = MEMORIES,
     ) -> None:
@@ -56,9 +57,9 @@ class ContextView(View):
         if not memories or not all(0 < size < math.inf for size in memories.values()):
             raise ValueError(f"memories is {dict(memories)}, but needs names with bytes above 0")
         super().__init__()
-        parameters, notes = parameters or {}, notes or {}
+        parameters, kept, notes = parameters or {}, kept or {}, notes or {}
         self.models = [
-            dict(_facts(name, config, parameters.get(name)), note=notes.get(name, ""))
+            dict(_facts(name, config, parameters.get(name), kept.get(name)), note=notes.get(name, ""))
             for name, config in models.items()
         ]
         self.memories = dict(memories)
@@ -99,18 +100,19 @@ class ContextView(View):
         """What is drawn now."""
         chosen = next((model for model in self.models if model["name"] == self.rebuilt), None)
         if chosen is not None:
-            rows = [(name, chosen, numbers) for name, numbers in kept(chosen, self.kv_heads, self.latent_heads).items()]
+            rows = [(name, chosen, kept) for name, kept in might_keep(chosen, self.kv_heads, self.latent_heads).items()]
         else:
-            rows = [(model["name"], model, model["numbers"]) for model in self.models if model["name"] in self.shown]
+            drawn = [model for model in self.models if model["name"] in self.shown]
+            rows = [(model["name"], model, Kept(*model["kept"])) for model in drawn]
         return [
             CacheCurve(
                 name,
-                model["n_layers"] * numbers * self.bits / 8,
+                in_bytes(kept, self.bits),
                 model["parameters"] * self.weight_bits / 8,
                 model["max_length"],
                 what_if=chosen is not None and place > 0,
             )
-            for place, (name, model, numbers) in enumerate(rows)
+            for place, (name, model, kept) in enumerate(rows)
         ]
 
     def figure(self) -> Figure:
@@ -122,8 +124,8 @@ class ContextView(View):
         return draw_context(self.curves(), self.memories, self.context, self.conversations, title, colors)
 
     def describe(self) -> str:
-        cost = self.context * self.conversations
-        sizes = ", ".join(f"{curve.name} {brief_bytes(curve.per_token * cost)}" for curve in self.curves())
+        costs = {curve.name: curve.kept.at(self.context) * self.conversations for curve in self.curves()}
+        sizes = ", ".join(f"{name} {brief_bytes(cost)}" for name, cost in costs.items())
         return f"ContextView: {self.conversations:,} x {in_k(self.context)} tokens: {sizes or 'no model'}"
 
 
@@ -132,27 +134,33 @@ def groups(n_heads: int, asked: int) -> int:
     return next(number for number in range(min(asked, n_heads), 0, -1) if n_heads % number == 0)
 
 
-def kept(model: Mapping[str, int], kv_heads: int, latent_heads: int) -> dict[str, int]:
-    """Numbers that one token leaves in one layer, as published and as it would be, by the kind of attention."""
-    n_heads, head_dim = model["n_heads"], model["head_dim"]
+def in_bytes(kept: Kept, bits: int) -> Kept:
+    """Bytes in place of numbers."""
+    return Kept(kept.growing * bits / 8, kept.windowed * bits / 8, kept.window, kept.fixed * bits / 8)
+
+
+def might_keep(model: Mapping[str, Any], kv_heads: int, latent_heads: int) -> dict[str, Kept]:
+    """Numbers that a text leaves behind, as published and as it would be, by the kind of attention."""
+    n_layers, n_heads, head_dim = model["n_layers"], model["n_heads"], model["head_dim"]
     n = groups(n_heads, kv_heads)
-    return {
-        "as published": model["numbers"],
+    in_a_layer = {
         "multi-head": 2 * n_heads * head_dim,
         f"grouped, {n}": 2 * n * head_dim,
         "multi-query": 2 * head_dim,
         f"latent, {latent_heads * head_dim}": latent_heads * head_dim + head_dim // 2,
     }
+    would_be = {name: Kept(n_layers * numbers) for name, numbers in in_a_layer.items()}
+    return {"as published": Kept(*model["kept"]), **would_be}
 
 
-def _facts(name: str, config: ModelConfig, parameters: int | None) -> dict[str, Any]:
+def _facts(name: str, config: ModelConfig, parameters: int | None, kept: Kept | None) -> dict[str, Any]:
     heads = config.attention
     return {
         "name": name,
         "n_layers": config.n_layers,
         "n_heads": heads.n_heads,
         "head_dim": heads.v_head_dim if isinstance(heads, LatentAttentionConfig) else heads.head_dim,
-        "numbers": cache_bytes_per_token(config, 1) // config.n_layers,
+        "kept": list(kept or numbers_kept(config)),
         "parameters": parameters or count_parameters(config).total,
         "max_length": config.max_length,
     }

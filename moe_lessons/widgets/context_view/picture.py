@@ -7,16 +7,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
+from moe_lessons.accounting import Kept
 from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, label_ends, new_figure
 
 SHORTEST, LONGEST = 2**10, 2**20  # tokens
 
 
 class CacheCurve(NamedTuple):
-    """A model's cache: a straight line through zero."""
+    """A model's cache over the length of a text."""
 
     name: str
-    per_token: float  # bytes that a token leaves in all layers
+    kept: Kept  # bytes
     weights: float  # bytes
     longest: int  # tokens that the model was made for
     what_if: bool = False  # nobody published it like this
@@ -54,13 +55,14 @@ def draw_context(
     axis.set(xscale="log", yscale="log", xlim=(SHORTEST, LONGEST))
     ends = []
     for number, curve in enumerate(curves):
-        color, cost = colors[number % len(colors)], curve.per_token * conversations
+        color, here = colors[number % len(colors)], conversations * curve.kept.at(context)
         for low, high, dashed in ((SHORTEST, curve.longest, curve.what_if), (curve.longest, LONGEST, True)):
-            tokens = np.clip([low, high], SHORTEST, LONGEST)
-            style = (0, (4, 2)) if dashed else "-"
-            axis.plot(tokens, tokens * cost, color=color, linewidth=1.9, linestyle=style)
-        axis.plot(context, context * cost, marker="o", markersize=4.5, color=color)
-        ends.append((LONGEST, LONGEST * cost, f"{curve.name}  {brief_bytes(context * cost)}", color))
+            tokens = np.geomspace(*np.clip([low, high], SHORTEST, LONGEST), 41)
+            sizes = [conversations * curve.kept.at(length) for length in tokens]
+            axis.plot(tokens, sizes, color=color, linewidth=1.9, linestyle=(0, (4, 2)) if dashed else "-")
+        axis.plot(context, here, marker="o", markersize=4.5, color=color)
+        end = conversations * curve.kept.at(LONGEST)
+        ends.append((LONGEST, end, f"{curve.name}  {brief_bytes(here)}", color))
     low, high = axis.get_ylim()
     axis.set_ylim(low, max(high, 1.5 * max(memories.values(), default=0)))
     for name, size in memories.items():

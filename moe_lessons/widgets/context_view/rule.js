@@ -6,38 +6,45 @@ export function groups(nHeads, asked) {
   return 1;
 }
 
-/** Numbers that one token leaves in one layer, as published and as it would be. */
-export function kept({ n_heads, head_dim, numbers }, asked, latentHeads) {
+/**
+ * What a text of `length` tokens leaves behind: so much of each token, so much of each within a window, and of any text.
+ * @param {number[]} kept @param {number} length
+ */
+export function at([growing, windowed, window, fixed], length) {
+  return growing * length + windowed * Math.min(length, window) + fixed;
+}
+
+/** Numbers that a text leaves behind, as `at` takes them: as published, and as it would be. */
+export function mightKeep({ n_layers, n_heads, head_dim, kept }, asked, latentHeads) {
   const n = groups(n_heads, asked);
+  const all = (numbers) => [n_layers * numbers, 0, 1, 0];
   return [
-    ["as published", numbers],
-    ["multi-head", 2 * n_heads * head_dim],
-    [`grouped, ${n}`, 2 * n * head_dim],
-    ["multi-query", 2 * head_dim],
+    ["as published", kept],
+    ["multi-head", all(2 * n_heads * head_dim)],
+    [`grouped, ${n}`, all(2 * n * head_dim)],
+    ["multi-query", all(2 * head_dim)],
     // A part turned by position beside the latent, half a head wide, as in DeepSeek's models.
-    [`latent, ${latentHeads * head_dim}`, latentHeads * head_dim + Math.floor(head_dim / 2)],
+    [`latent, ${latentHeads * head_dim}`, all(latentHeads * head_dim + Math.floor(head_dim / 2))],
   ];
 }
 
-/** What is shown: {name, perToken (bytes, all layers), weights (bytes), longest (tokens), whatIf}. */
+/** What is shown: {name, kept (bytes), weights (bytes), longest (tokens), whatIf}. */
 export function curves({ models, shown, rebuilt, kv_heads, latent_heads, bits, weight_bits }) {
   const one = models.find(({ name }) => name === rebuilt);
-  const curve = (name, { n_layers, parameters, max_length }, numbers, whatIf) => ({
+  const curve = (name, { parameters, max_length }, [growing, windowed, window, fixed], whatIf) => ({
     name,
-    perToken: (n_layers * numbers * bits) / 8,
+    kept: [(growing * bits) / 8, (windowed * bits) / 8, window, (fixed * bits) / 8],
     weights: (parameters * weight_bits) / 8,
     longest: max_length,
     whatIf,
   });
-  if (one) return kept(one, kv_heads, latent_heads).map(([name, numbers], i) => curve(name, one, numbers, i > 0));
-  return models
-    .filter(({ name }) => shown.includes(name))
-    .map((model) => curve(model.name, model, model.numbers, false));
+  if (one) return mightKeep(one, kv_heads, latent_heads).map(([name, kept], i) => curve(name, one, kept, i > 0));
+  return models.filter(({ name }) => shown.includes(name)).map((model) => curve(model.name, model, model.kept, false));
 }
 
 /** How many conversations of `context` tokens fit into memory beside the weights; -1 where the weights do not fit. */
-export function fits({ perToken, weights }, context, memory) {
-  return memory < weights ? -1 : Math.floor((memory - weights) / (perToken * context));
+export function fits({ kept, weights }, context, memory) {
+  return memory < weights ? -1 : Math.floor((memory - weights) / at(kept, context));
 }
 
 /** Lengths between 1,024 and 1,048,576, four to each doubling. */

@@ -1,7 +1,7 @@
 import { powers, rules, spread } from "../shared/chart.js";
 import { bytes, choice, element, messageLine, onFrame, openView, shape, slider, whole } from "../shared/common.js";
 import { follow, putter } from "../shared/habits.js";
-import { curves, fits, groups, inK, lengths, problem } from "./rule.js";
+import { at, curves, fits, groups, inK, lengths, problem } from "./rule.js";
 
 const BITS = [32, 16, 8, 4];
 const [SHORTEST, LONGEST] = [2 ** 10, 2 ** 20];
@@ -158,9 +158,9 @@ function render({ model, el }) {
     const [left, top, bottom] = [64, 14, 292];
     const right = el.clientWidth - 150;
     const sizes = Object.values(memories);
-    const costs = drawn.map(({ perToken }) => perToken * conversations);
-    const low = Math.log10(SHORTEST * Math.min(...costs)) - 0.2;
-    const high = Math.log10(Math.max(1.6 * Math.max(...sizes), LONGEST * Math.max(...costs)));
+    const cost = ({ kept }, length) => at(kept, length) * conversations;
+    const low = Math.log10(Math.min(...drawn.map((curve) => cost(curve, SHORTEST)))) - 0.2;
+    const high = Math.log10(Math.max(1.6 * Math.max(...sizes), ...drawn.map((curve) => cost(curve, LONGEST))));
     const toX = (count) => left + ((right - left) * Math.log2(count / SHORTEST)) / Math.log2(LONGEST / SHORTEST);
     const toY = (size) => bottom - ((bottom - top) * (Math.log10(size) - low)) / (high - low);
     chart.setAttribute("height", String(bottom + 34));
@@ -185,19 +185,19 @@ function render({ model, el }) {
         shape("text", { x: left + 4, y: y - 4, class: "quiet" }, name),
       );
     }
-    const labels = drawn.map(({ name, longest, whatIf, color }, i) => {
+    const labels = drawn.map((curve) => {
+      const { name, longest, whatIf, color } = curve;
       const end = Math.min(LONGEST, Math.max(SHORTEST, longest));
       for (const [from, to, dashed] of [
         [SHORTEST, end, whatIf],
         [end, LONGEST, true],
       ]) {
+        const between = tokens.filter((length) => from < length && length < to);
+        const points = [from, ...between, to].map((length) => `${toX(length)},${toY(cost(curve, length))}`);
         if (to > from)
           chart.append(
-            shape("line", {
-              x1: toX(from),
-              y1: toY(from * costs[i]),
-              x2: toX(to),
-              y2: toY(to * costs[i]),
+            shape("polyline", {
+              points: points.join(" "),
               class: "curve",
               stroke: color,
               "stroke-dasharray": dashed ? "6 4" : false,
@@ -205,9 +205,9 @@ function render({ model, el }) {
             }),
           );
       }
-      const at = Math.min(LONGEST, Math.max(SHORTEST, context));
-      chart.append(shape("circle", { cx: toX(at), cy: toY(at * costs[i]), r: 3.5, fill: color }));
-      return { text: name, y: toY(LONGEST * costs[i]), color };
+      const here = Math.min(LONGEST, Math.max(SHORTEST, context));
+      chart.append(shape("circle", { cx: toX(here), cy: toY(cost(curve, here)), r: 3.5, fill: color }));
+      return { text: name, y: toY(cost(curve, LONGEST)), color };
     });
     const x = toX(Math.min(LONGEST, Math.max(SHORTEST, context)));
     chart.append(shape("line", { x1: x, x2: x, y1: top, y2: bottom, class: "now" }));
@@ -221,7 +221,7 @@ function render({ model, el }) {
       chart.append(shape("text", { x: right + 7, y: y + 4, class: "named", style }, labels[i].text));
     });
     const crowd = conversations > 1 ? `${whole(conversations)} conversations` : "one conversation";
-    const said = drawn.map(({ name }, i) => `${name} ${bytes(context * costs[i])}`).join(", ");
+    const said = drawn.map((curve) => `${curve.name} ${bytes(cost(curve, context))}`).join(", ");
     chart.setAttribute("aria-label", `Cache of ${crowd} of ${inK(context)} tokens: ${said}`);
   }
 
@@ -230,13 +230,13 @@ function render({ model, el }) {
     const cell = (words, tag = "td") => element(tag, {}, words);
     const head = [
       "",
-      "bytes a token",
+      "bytes a token, in the mean",
       `cache of ${conversations > 1 ? `${whole(conversations)} conversations` : "one conversation"}`,
       "weights",
       `conversations beside them in ${memory}`,
     ];
     const rows = [...drawn]
-      .sort((a, b) => b.perToken - a.perToken)
+      .sort((a, b) => at(b.kept, context) - at(a.kept, context))
       .map((curve) => {
         const starred = models.find(({ name }) => name === curve.name)?.note ? " *" : "";
         const name = element(
@@ -249,8 +249,8 @@ function render({ model, el }) {
           "tr",
           {},
           name,
-          cell(whole(Math.round(curve.perToken))),
-          cell(bytes(curve.perToken * context * conversations)),
+          cell(whole(Math.round(at(curve.kept, context) / context))),
+          cell(bytes(at(curve.kept, context) * conversations)),
           cell(bytes(curve.weights)),
           cell(inWords(fits(curve, context, memories[memory]))),
         );
