@@ -1,8 +1,9 @@
 """Floating-point operations, counted as torch's FlopCounterMode counts: two for a multiply-add, products only."""
 
 from moe_lessons.accounting.indexer import attended, indexer_parameters, indexer_products
-from moe_lessons.accounting.parameters import added_parameters, layer_table, parameter_table
+from moe_lessons.accounting.parameters import Part, added_parameters, layer_table, parameter_table
 from moe_lessons.accounting.shared_kv import (
+    connection_parameters,
     last_reading_parameters,
     shared_kv_seen,
     shared_kv_seen_by_all,
@@ -77,10 +78,20 @@ def cached_pair_products(config: ModelConfig) -> int:
 
 def token_products(config: ModelConfig) -> int:
     """Products made of each token by itself: in all matrices at work, head included and look-ups left out."""
-    products = sum(part.active for part in parameter_table(config) if part.name not in ("embedding", "norms", "head"))
-    products -= sum(sum(added_parameters(config, layer).values()) for layer in range(config.n_layers))
-    products -= last_reading_parameters(config)[1]
-    return products + stream_products(config) + config.vocab_size * config.dim
+    return sum(part_products(config, part) for part in parameter_table(config))
+
+
+def part_products(config: ModelConfig, part: Part) -> int:
+    """The same in one part of `parameter_table`: in its matrices, not where numbers are looked up, added or scale."""
+    if part.name in ("embedding", "norms"):
+        return 0
+    if part.name == "head":
+        return config.vocab_size * config.dim
+    if part.name != "hyper_connections":
+        added = 0 if part.layer is None else added_parameters(config, part.layer).get(part.name, 0)
+        return part.active - added
+    connections = last_reading_parameters(config) if part.layer is None else connection_parameters(config)
+    return connections[0] + stream_products(config, part.layer)
 
 
 def continuation_flops(config: ModelConfig, batch_size: int, new: int, past: int) -> int:

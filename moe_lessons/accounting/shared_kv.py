@@ -102,12 +102,12 @@ def last_reading_parameters(config: ModelConfig) -> tuple[int, int]:
     return streams**2 * config.dim, streams + 1
 
 
-def stream_products(config: ModelConfig) -> int:
-    """Products of each token's streams with their weights in the whole model: read and mixed twice a layer."""
+def stream_products(config: ModelConfig, layer: int | None) -> int:
+    """Products of a token's streams with their weights: read and mixed twice in a layer; None: read for the head."""
     if config.hyper_connections is None:
         return 0
     streams = config.hyper_connections.n_streams
-    return config.n_layers * 2 * (streams + streams**2) * config.dim + streams * config.dim
+    return (streams if layer is None else 2 * (streams + streams**2)) * config.dim
 
 
 def _sizes_of_entries(config: ModelConfig, layer: int) -> list[int]:

@@ -19,6 +19,7 @@ PARTS = {
     "shared_experts": (PALETTE[9], "shared experts"),
     "router": (PALETTE[5], "router"),
     "norms": (PALETTE[7], "norms"),
+    "hyper_connections": (PALETTE[6], "hyper-connections"),
     "head": (PALETTE[2], "head"),
     "multi_token": (PALETTE[3], "multi-token modules"),
 }

@@ -5,10 +5,10 @@ from dataclasses import replace
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_shared_kv import COMPRESSED, MODEL
+from small_shared_kv import COMPRESSED, MODEL, configs
 from torch.utils.flop_counter import FlopCounterMode
 
-from moe_lessons import ModelConfig, MoEConfig, Transformer
+from moe_lessons import ModelConfig, Transformer
 from moe_lessons.accounting import cache_bytes, cache_bytes_per_token, count_parameters, forward_flops, parameter_table
 from moe_lessons.accounting.flops import (
     positions_seen,
@@ -16,59 +16,11 @@ from moe_lessons.accounting.flops import (
     training_flops,
     training_flops_per_token,
 )
-from moe_lessons.concerns import Gate, HyperConnectionConfig
 from moe_lessons.config import TrainConfig
-from moe_lessons.long_texts import CompressionConfig, IndexerConfig, SharedKVAttentionConfig
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.experts import Experts
 from moe_lessons.training.loop import training_step
 from moe_lessons.training.optimizers import build_optimizers
-
-indexers = st.builds(
-    IndexerConfig, n_heads=st.integers(1, 3), head_dim=st.integers(4, 7), top_k=st.sampled_from([1, 5, 99])
-)
-compressions = st.builds(
-    CompressionConfig,
-    layers=st.lists(st.sampled_from(["window", "sparse", "heavy"]), min_size=2, max_size=2),
-    indexer=indexers,
-    sparse_rate=st.integers(1, 4),
-    heavy_rate=st.sampled_from([3, 20]),
-)
-shared = st.builds(
-    SharedKVAttentionConfig,
-    n_heads=st.just(4),
-    head_dim=st.sampled_from([4, 6]),
-    rope_head_dim=st.sampled_from([2, 4]),
-    q_lora_rank=st.integers(1, 9),
-    window=st.sampled_from([1, 3, 20]),
-    output_groups=st.sampled_from([1, 2, 4]),
-    output_rank=st.integers(1, 5),
-    sinks=st.booleans(),
-    compression=st.none() | compressions,
-)
-hashed = st.builds(
-    MoEConfig,
-    n_routed_experts=st.integers(2, 6),
-    top_k=st.integers(1, 2),
-    hidden_dim=st.integers(1, 9),
-    n_shared_experts=st.integers(0, 2),
-    n_dense_layers=st.integers(0, 1),
-    n_hash_layers=st.integers(0, 1),
-    expert_bias=st.booleans(),
-)
-configs = st.builds(
-    ModelConfig,
-    vocab_size=st.integers(3, 40),
-    dim=st.sampled_from([8, 16]),
-    n_layers=st.just(2),
-    hidden_dim=st.integers(1, 20),
-    max_length=st.just(64),
-    attention=shared,
-    moe=st.none() | hashed,
-    gate=st.sampled_from([None, Gate(limit=1.0)]),
-    hyper_connections=st.none() | st.builds(HyperConnectionConfig, n_streams=st.integers(1, 4)),
-    tie_embeddings=st.booleans(),
-)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,11 +1,14 @@
 """BudgetView: its slices against the accounting, and that its two languages agree."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from in_node import javascript
+from small_shared_kv import MODEL, indexers
+from small_shared_kv import configs as of_long_texts
 from view_samples import dense
 
 from moe_lessons.accounting import count_parameters, forward_flops
@@ -47,10 +50,12 @@ def configs(draw) -> ModelConfig:
         sinks=draw(st.booleans()),
         window=draw(st.none() | st.builds(SlidingWindow, size=st.integers(1, 300), pattern=patterns)),
     )
+    rank, indexer = draw(st.sampled_from([(None, st.none()), (5, st.none()), (5, indexers)]))
     latent = st.builds(
         LatentAttentionConfig,
         n_heads=st.just(heads),
-        q_lora_rank=st.none() | st.integers(1, 9),
+        q_lora_rank=st.just(rank),
+        indexer=indexer,
         kv_lora_rank=st.integers(1, 9),
         qk_nope_head_dim=st.integers(1, 9),
         qk_rope_head_dim=st.sampled_from([2, 4]),
@@ -72,7 +77,10 @@ def configs(draw) -> ModelConfig:
     )
 
 
-@given(configs(), st.integers(1, 500))
+anything = configs() | of_long_texts
+
+
+@given(anything, st.integers(1, 500))
 def test_the_slices_of_a_budget_add_up_to_the_accounting(config, context):
     slices = budget(config, context)
     assert sum(part.parameters for part in slices) == count_parameters(config).total
@@ -82,7 +90,7 @@ def test_the_slices_of_a_budget_add_up_to_the_accounting(config, context):
 
 def test_the_browser_counts_parameters_and_flops_as_the_package_does(node):
     seen: list[tuple[ModelConfig, int]] = []
-    given(configs(), st.integers(1, 500))(lambda config, context: seen.append((config, context)))()
+    given(anything, st.integers(1, 500))(lambda config, context: seen.append((config, context)))()
     expression = """value.map(([config, context]) => {
       const { total, active } = m.countParameters(config);
       return [total, active, m.flopsPerToken(config, context).total];
@@ -109,6 +117,23 @@ def test_the_browser_refuses_the_sizes_that_the_configuration_refuses(node):
         assert bool(sentence) == (head_dim % 2 == 1), (config, sentence)
 
 
+def test_the_browser_refuses_layers_that_the_configuration_refuses(node):
+    configs, latent = [MODEL.to_dict() | {"n_layers": n} for n in (2, 3, 4)], ModelConfig.from_card("deepseek-v3")
+    configs += [latent.to_dict() | {"n_layers": n} for n in (2, 3, 4)]
+    hashed = replace(MODEL, attention=latent.attention, moe=replace(MODEL.mixture, n_dense_layers=1))
+    configs += [hashed.to_dict() | {"n_layers": n} for n in (1, 2, 3)]
+    shared = MODEL.to_dict()
+    configs += [shared | {"attention": shared["attention"] | {"n_heads": n}} for n in (3, 4)]
+    sentences = javascript(node, "budget_view/rule", "value.map(m.problem)", configs)
+    for config, sentence in zip(configs, sentences, strict=True):
+        try:
+            refused = not ModelConfig.from_dict(config)
+        except ValueError:
+            refused = True
+        assert bool(sentence) == refused, (config["n_layers"], sentence)
+    assert {bool(sentence) for sentence in sentences} == {True, False}
+
+
 def test_the_browser_refuses_groups_that_the_configuration_refuses(node):
     configs = []
     for n_routed_experts, n_groups, top_groups, top_k in itertools.product((2, 4, 6), (1, 2, 3), (1, 2), (1, 3)):
@@ -128,6 +153,13 @@ def test_the_browser_refuses_groups_that_the_configuration_refuses(node):
 def test_a_budget_of_a_published_latent_model_is_shown():
     view = BudgetView({"DeepSeek-V3": ModelConfig.from_card("deepseek-v3")}, context=4096)
     assert "671,026,419,200 parameters" in repr(view)
+    assert view.figure().axes
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3.2", "deepseek-v4-pro"])
+def test_a_budget_of_a_model_that_picks_what_it_reads_is_shown(name):
+    view = BudgetView(ModelConfig.from_card(name), context=131_072)
+    assert f"{forward_flops(ModelConfig.from_card(name), 1, 131_072) // 131_072:,} FLOPs per token" in repr(view)
     assert view.figure().axes
 
 

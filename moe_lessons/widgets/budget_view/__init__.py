@@ -6,7 +6,8 @@ from typing import Any
 import traitlets
 from matplotlib.figure import Figure
 
-from moe_lessons.accounting import added_parameters, pair_products, parameter_table, positions_seen
+from moe_lessons.accounting import pair_products, parameter_table, part_products, positions_seen
+from moe_lessons.accounting.indexer import indexer_parameters, indexer_products
 from moe_lessons.config import ModelConfig
 from moe_lessons.figures.budget import Slice, draw_budget
 from moe_lessons.widgets.shared.view import View, front_end
@@ -62,13 +63,13 @@ def budget(config: ModelConfig, context: int) -> list[Slice]:
     """
     slices = []
     for part in parameter_table(config):
-        products = 0 if part.name in ("embedding", "norms") else part.active
-        if part.name == "head":
-            products = config.vocab_size * config.dim
-        if part.layer is not None:
-            products -= added_parameters(config, part.layer).get(part.name, 0)
-        slices.append(Slice(part.layer, part.name, part.total, part.active, 2 * products))
-        if part.name == "attention":
-            seen = positions_seen(config, context, part.layer)
-            slices.append(Slice(part.layer, "scores", 0, 0, 2 * pair_products(config) * seen))
+        layer, products = part.layer, part_products(config, part)
+        if layer is None or part.name != "attention":
+            slices.append(Slice(layer, part.name, part.total, part.active, 2 * products))
+            continue
+        # Its indexer compares where there is something to choose, and makes no more than keys where there is not.
+        products += indexer_products(config, layer, 1, context) - indexer_parameters(config, layer)[0]
+        slices.append(Slice(layer, part.name, part.total, part.active, 2 * products))
+        seen = positions_seen(config, context, layer)
+        slices.append(Slice(layer, "scores", 0, 0, 2 * pair_products(config) * seen))
     return slices

@@ -1,9 +1,12 @@
 // The accounting of moe_lessons.accounting in JavaScript; a test runs both.
+import { attentionSizes, headDim, indexerProducts, isLatent, isShared, seen } from "./attention.js";
+
+export { headDim, isLatent, isShared };
 
 /** One sentence about sizes that make no model; empty when they do. */
 export function problem(config) {
-  const { n_heads, n_kv_heads } = config.attention;
-  const dim = isLatent(config) ? 2 : headDim(config); // a latent's heads have sizes of their own
+  const { n_heads, n_kv_heads, output_groups, compression } = config.attention;
+  const dim = isLatent(config) || isShared(config) ? 2 : headDim(config); // their heads have sizes of their own
   if (!Number.isInteger(dim)) {
     return `dim is ${config.dim}, which n_heads = ${n_heads} does not divide; choose a multiple of ${n_heads}.`;
   }
@@ -14,7 +17,18 @@ export function problem(config) {
   if (n_kv_heads && n_heads % n_kv_heads) {
     return `n_heads is ${n_heads} and n_kv_heads is ${n_kv_heads}; n_heads must be a multiple of n_kv_heads.`;
   }
+  if (output_groups && n_heads % output_groups) {
+    return `n_heads is ${n_heads}, but must be a multiple of output_groups = ${output_groups}.`;
+  }
+  if (compression && compression.layers.length !== config.n_layers) {
+    return `n_layers is ${config.n_layers}, but the attention names the kinds of ${compression.layers.length} layers.`;
+  }
   const { moe } = config;
+  const [unmixed, hashed] = [moe?.n_dense_layers ?? 0, moe?.n_hash_layers ?? 0];
+  if (moe && (unmixed >= config.n_layers || unmixed + hashed > config.n_layers)) {
+    const first = hashed ? `${unmixed + hashed} layers without a learned choice` : `${unmixed} dense layers`;
+    return `n_layers is ${config.n_layers}, but the model begins with ${first}; add layers.`;
+  }
   if (moe && moe.top_k > moe.n_routed_experts) {
     return `top_k is ${moe.top_k}, but there are only ${moe.n_routed_experts} experts to choose from; lower top_k.`;
   }
@@ -31,40 +45,15 @@ export function problem(config) {
   return "";
 }
 
-export const isLatent = (config) => "kv_lora_rank" in config.attention;
-export const headDim = (config) => config.attention.head_dim ?? config.dim / config.attention.n_heads;
-
-/** One layer's matrices and the gains of the norms inside its attention, and its products for each pair of tokens. */
-function attentionSizes(config) {
-  const { dim, attention: heads } = config;
-  if (isLatent(config)) {
-    const { n_heads, q_lora_rank: rank, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim } = heads;
-    const [queries, values] = [n_heads * (qk_nope_head_dim + qk_rope_head_dim), n_heads * v_head_dim];
-    const query = rank == null ? dim * queries : rank * (dim + queries);
-    const latent = dim * (kv_lora_rank + qk_rope_head_dim) + kv_lora_rank * (n_heads * qk_nope_head_dim + values);
-    const matrices = query + latent + values * dim;
-    return { matrices, gains: (rank ?? 0) + kv_lora_rank, pairs: queries + values, added: 0 };
-  }
-  const size = headDim(config);
-  const [queries, keys] = [heads.n_heads * size, (heads.n_kv_heads ?? heads.n_heads) * size];
-  const gains = heads.qk_norm ? 2 * size : heads.joint_qk_norm ? queries + keys : 0;
-  const added = (heads.bias ? queries + 2 * keys + dim : 0) + (heads.sinks ? heads.n_heads : 0);
-  return { matrices: dim * (2 * queries + 2 * keys), gains, pairs: 2 * queries, added };
-}
-
-/** How many of `context` positions a layer's tokens see. */
-function seen(config, layer, context) {
-  const { window } = config.attention;
-  const windowed = window && window.pattern[layer % window.pattern.length] === "windowed";
-  return windowed ? Math.min(window.size, context) : context;
-}
-
 /** Every part in reading order: {layer, name, parameters, active}; layer is null before and after the layers. */
 export function parts(config) {
   const { dim, vocab_size, n_layers, tie_embeddings, mtp_depth } = config;
   const table = [part(null, "embedding", vocab_size * dim)];
   for (let layer = 0; layer < n_layers; layer++) table.push(...layerParts(config, layer));
-  table.push(part(null, "norms", dim), part(null, "head", tie_embeddings ? 0 : vocab_size * dim));
+  table.push(part(null, "norms", dim));
+  const { last, lastAdded } = connections(config);
+  if (last) table.push(part(null, "hyper_connections", last + lastAdded));
+  table.push(part(null, "head", tie_embeddings ? 0 : vocab_size * dim));
   if (mtp_depth) {
     const block = layerParts(config, n_layers).reduce((sum, { parameters }) => sum + parameters, 0);
     table.push(part(null, "multi_token", mtp_depth * (3 * dim + 2 * dim * dim + block), 0));
@@ -76,17 +65,35 @@ const part = (layer, name, parameters, active = parameters) => ({ layer, name, p
 
 function layerParts(config, layer) {
   const { dim, hidden_dim, moe } = config;
-  const { matrices, gains, added } = attentionSizes(config);
+  const { matrices, gains, added } = attentionSizes(config, layer);
   const norms = (config.output_norms ? 4 : 2) * dim + gains;
   const table = [part(layer, "attention", matrices + added), part(layer, "norms", norms)];
+  const { around, aroundAdded } = connections(config);
+  if (around) table.push(part(layer, "hyper_connections", around + aroundAdded));
   if (!moe || layer < (moe.n_dense_layers ?? 0)) return [...table, part(layer, "feed_forward", 3 * dim * hidden_dim)];
   const swiglu = 3 * dim * moe.hidden_dim;
   const expert = swiglu + (moe.bias ? 2 * moe.hidden_dim + dim : 0);
-  table.push(part(layer, "router", moe.n_routed_experts * ((moe.noise ? 2 : 1) * dim + routerBiases(moe))));
+  const row = looksUp(moe, layer) ? dim : (moe.noise ? 2 : 1) * dim + routerBiases(moe);
+  table.push(part(layer, "router", moe.n_routed_experts * row));
   table.push(part(layer, "experts", moe.n_routed_experts * expert, moe.top_k * expert));
   if (moe.n_shared_experts) table.push(part(layer, "shared_experts", moe.n_shared_experts * swiglu));
   return table;
 }
+
+/**
+ * Around one layer's two halves, and where streams are read for the head: numbers in matrices, numbers that are added or
+ * scale, and products of the streams themselves.
+ */
+function connections({ dim, hyper_connections: given }) {
+  if (!given) return { around: 0, aroundAdded: 0, mixing: 0, last: 0, lastAdded: 0, reading: 0 };
+  const n = given.n_streams;
+  const rows = (2 + n) * n;
+  const layer = { around: 2 * rows * n * dim, aroundAdded: 2 * (rows + 3), mixing: 2 * (n + n * n) * dim };
+  return { ...layer, last: n * n * dim, lastAdded: n + 1, reading: n * dim };
+}
+
+/** Whether a layer's routes are looked up by token; its router then only weighs. */
+const looksUp = (moe, layer) => layer < (moe.n_dense_layers ?? 0) + (moe.n_hash_layers ?? 0);
 
 /** Numbers that are added for each expert: the correction bias, which only chooses, and a learned one. */
 const routerBiases = (moe) => (moe.expert_bias ? 1 : 0) + (moe.bias ? 1 : 0);
@@ -107,16 +114,20 @@ export function flopsPerToken(config, context) {
   const { dim, vocab_size, moe } = config;
   const byPart = {};
   const add = (name, products) => (byPart[name] = (byPart[name] ?? 0) + 2 * products);
-  const { pairs, added } = attentionSizes(config);
+  const { around, mixing, last, reading } = connections(config);
   for (const { layer, name, active } of parts(config)) {
     if (name === "embedding" || name === "norms") continue; // a table look-up; no matrix product
     // Biases and sinks are added.
-    if (name === "router") add(name, active - moe.n_routed_experts * routerBiases(moe));
+    if (name === "router") add(name, active - (looksUp(moe, layer) ? 0 : moe.n_routed_experts * routerBiases(moe)));
     else if (name === "experts") add(name, active - (moe.bias ? moe.top_k * (2 * moe.hidden_dim + dim) : 0));
-    else if (name === "attention") add(name, active - added);
-    else add(name, name === "head" ? vocab_size * dim : active);
-    // Scores for all pairs, masked ones included, then their weighted sum of values; within a window, for its own.
-    if (name === "attention") add("scores", pairs * seen(config, layer, context));
+    else if (name === "hyper_connections") add(name, layer === null ? last + reading : around + mixing);
+    else if (name !== "attention") add(name, name === "head" ? vocab_size * dim : active);
+    else {
+      const { matrices, pairs } = attentionSizes(config, layer);
+      add(name, matrices + indexerProducts(config, layer, context));
+      // Scores for all pairs, masked ones included, then their weighted sum of values; within a window, for its own.
+      add("scores", pairs * seen(config, layer, context));
+    }
   }
   return { total: Object.values(byPart).reduce((a, b) => a + b, 0), byPart };
 }

@@ -11,7 +11,7 @@ import {
   whole,
 } from "../shared/common.js";
 import { follow } from "../shared/habits.js";
-import { countParameters, flopsPerToken, headDim, isLatent, parts, problem } from "./rule.js";
+import { countParameters, flopsPerToken, headDim, isLatent, isShared, parts, problem } from "./rule.js";
 
 // Every part in drawing order: index into the palette, and what it is called.
 const PARTS = {
@@ -23,6 +23,7 @@ const PARTS = {
   shared_experts: [9, "shared experts"],
   router: [5, "router"],
   norms: [7, "norms"],
+  hyper_connections: [6, "hyper-connections"],
   head: [2, "head"],
   multi_token: [3, "multi-token modules"],
 };
@@ -75,7 +76,8 @@ function render({ model, el }) {
   el.append(top, knobs, line, totals, bars, columns);
 
   let [config, context] = [structuredClone(model.get("config")), model.get("context")];
-  const free = () => !isLatent(config) && headDim(config) === config.dim / config.attention.n_heads;
+  const free = () =>
+    !isLatent(config) && !isShared(config) && headDim(config) === config.dim / config.attention.n_heads;
   let follows = free(); // head_dim is dim / n_heads, and stays so
 
   function publish() {
@@ -105,25 +107,26 @@ function render({ model, el }) {
   }
   /** No layer has a dense feed-forward, whose width hidden_dim is. */
   const isSparse = ({ moe }) => Boolean(moe) && !moe.n_dense_layers;
+  /** No slider for what no other size of this model goes with: each layer's kind of attention is named. */
+  const fixed = (path) =>
+    (path === "hidden_dim" && isSparse(config)) || (path === "n_layers" && Boolean(config.attention.compression));
   function addKnobs() {
     tie.checked = config.tie_embeddings;
     const present = (path) => (path === "context" ? context : path.split(".").reduce((o, key) => o?.[key], config));
     knobs.replaceChildren(
-      ...KNOBS.filter(([path]) => present(path) != null && !(path === "hidden_dim" && isSparse(config))).map(
-        ([path, values]) => {
-          const list = choices(values, present(path));
-          const label = path.startsWith("moe.hidden") ? "expert hidden_dim" : path.split(".").at(-1);
-          const show = (i) => whole(list[i]);
-          return slider({
-            label,
-            max: list.length - 1,
-            min: 0,
-            value: list.indexOf(present(path)),
-            show,
-            change: (i) => turn(path, list[i]),
-          }).root;
-        },
-      ),
+      ...KNOBS.filter(([path]) => present(path) != null && !fixed(path)).map(([path, values]) => {
+        const list = choices(values, present(path));
+        const label = path.startsWith("moe.hidden") ? "expert hidden_dim" : path.split(".").at(-1);
+        const show = (i) => whole(list[i]);
+        return slider({
+          label,
+          max: list.length - 1,
+          min: 0,
+          value: list.indexOf(present(path)),
+          show,
+          change: (i) => turn(path, list[i]),
+        }).root;
+      }),
     );
   }
 
