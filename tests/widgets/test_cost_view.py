@@ -16,7 +16,7 @@ from moe_lessons.figures.lesson_12 import draw_laws, draw_ranges
 from moe_lessons.widgets import CostView
 from moe_lessons.widgets.shared.view import png
 
-CONFIGS = {name: ModelConfig.from_card(name) for name in card_names()}
+CONFIGS = {name: ModelConfig.from_card(name) for name in card_names(later=True)}
 CARDS = {name: sizes(config) for name, config in CONFIGS.items() if has_sizes(config)}
 DEVICES = accelerators()
 

@@ -47,8 +47,8 @@ def _has_another_cache(name: str) -> bool:
 class CostView(View):
     """A calculator of memory, speed and price; the pictures are made in the browser while a knob moves.
 
-    `presets` maps names to configurations; without it there is every card of data/models whose configuration says what
-    a text costs. Any knob can be given: preset, device, precision, total, active, context, batch, devices (0: as few as
+    `presets` maps names to configurations; without it there is every card whose configuration says what a text costs:
+    none that picks the tokens it reads, or keeps something else than keys, values or latents. Any knob can be given: preset, device, precision, total, active, context, batch, devices (0: as few as
     hold the model), utilization (of the arithmetic's peak), bandwidth_utilization (of the memory's), price (USD an
     hour), tokens (to train on). Raises ValueError for knobs that make no sense.
     """
@@ -60,7 +60,9 @@ class CostView(View):
 
     def __init__(self, presets: Mapping[str, ModelConfig] | None = None, **knobs: Any) -> None:
         if presets is None:
-            presets = {name: ModelConfig.from_card(name) for name in card_names() if not _has_another_cache(name)}
+            presets = {
+                name: ModelConfig.from_card(name) for name in card_names(later=True) if not _has_another_cache(name)
+            }
             presets = {name: config for name, config in presets.items() if has_sizes(config)}
         if not presets:
             raise ValueError("presets is empty; give at least one name with its configuration")
