@@ -1,6 +1,6 @@
 """Gated pooling: one entry for every few tokens, for attention to read in their place.
 
-DeepSeek-V4 (arXiv:2606.19348, section 2.3): each number of an entry is a weighted mean of that number over the tokens
+DeepSeek-V4 (arXiv:2606.19348, section 2.3.1): each number of an entry is a weighted mean of that number over the tokens
 it stands for, by a softmax of gates that each token makes and a learned bias for its place. With overlap, a token has
 two contents and two gates: the second are for the entry of its own group, the first for the next group's.
 """

@@ -1,6 +1,6 @@
 """The lightning indexer over entries: which few of a sparse layer's entries each token attends to.
 
-DeepSeek-V4, arXiv:2606.19348, section 2.3: its keys are pooled as the entries are, by a small compressor of its own.
+DeepSeek-V4, arXiv:2606.19348, section 2.3.1: its keys are pooled as the entries are, by a small compressor of its own.
 """
 
 import torch

@@ -27,7 +27,7 @@ class StreamWeights(NamedTuple):
 
 
 class HyperConnection(nn.Module):
-    """The weights around one layer, made from all streams together (arXiv:2512.24880, equations 7 to 9)."""
+    """The weights around one layer, made from all streams together (arXiv:2606.19348, equations 3 to 8)."""
 
     def __init__(self, dim: int, config: HyperConnectionConfig, norm_eps: float) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Rotary positions on the last numbers of a vector alone, and back again.
 
 Where one vector is key and value, what is gathered was turned by each key's position. Turned back by the query's, it
-depends on their distance alone (DeepSeek-V4, arXiv:2606.19348, section 2.3).
+depends on their distance alone (DeepSeek-V4, arXiv:2606.19348, section 2.3.3).
 """
 
 import torch
