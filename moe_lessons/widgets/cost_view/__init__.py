@@ -48,9 +48,10 @@ class CostView(View):
     """A calculator of memory, speed and price; the pictures are made in the browser while a knob moves.
 
     `presets` maps names to configurations; without it there is every card whose configuration says what a text costs:
-    none that picks the tokens it reads, or keeps something else than keys, values or latents. Any knob can be given: preset, device, precision, total, active, context, batch, devices (0: as few as
-    hold the model), utilization (of the arithmetic's peak), bandwidth_utilization (of the memory's), price (USD an
-    hour), tokens (to train on). Raises ValueError for knobs that make no sense.
+    none that picks the tokens it reads, or keeps something else than keys, values or latents. Any knob can be given:
+    preset, device, precision, total, active, context, batch, devices (0: as few as hold the model), utilization (of the
+    arithmetic's peak), bandwidth_utilization (of the memory's), price (USD an hour), tokens (to train on). Raises
+    ValueError for knobs that make no sense.
     """
 
     _esm, _css = front_end(__file__)
