@@ -9,11 +9,10 @@ from dataclasses import replace
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from moe_lessons.config import ModelConfig, MoEConfig
 from moe_lessons.model.moe import MoE
-from moe_lessons.model.router import Router, Routing
+from moe_lessons.model.router import Router, Routing, float32_logits
 from moe_lessons.model.shaped_moe import experts_of, shared_of
 
 
@@ -27,10 +26,7 @@ class HashRouter(Router):
         self.register_buffer("routes", drawn_routes(vocab_size, config.n_routed_experts, config.top_k, layer))
 
     def forward(self, hidden: Float[Tensor, "tokens dim"], ids: Int[Tensor, " tokens"]) -> Routing:
-        if torch.is_autocast_enabled(hidden.device.type):
-            with torch.autocast(hidden.device.type, enabled=False):
-                return self.forward(hidden, ids)
-        logits = F.linear(hidden.float(), self.weight.float())
+        logits = float32_logits(hidden, self.weight)
         scores, experts = self.rule.scores(logits), self.routes[ids]
         chosen, order = scores.gather(1, experts).sort(dim=-1, descending=True, stable=True)
         return Routing(self.rule.weigh(chosen), experts.gather(1, order), scores, logits)

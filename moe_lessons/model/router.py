@@ -85,6 +85,16 @@ class Router(FollowsRule, nn.Module):
         return within_best_groups(biased, rule.n_groups, rule.top_groups, rule.group_score)
 
 
+def float32_logits(
+    hidden: Float[Tensor, "tokens dim"],
+    weight: Float[Tensor, "experts dim"],
+    bias: Float[Tensor, " experts"] | None = None,
+) -> Float[Tensor, "tokens experts"]:
+    """A router's product in float32, whatever surrounds it."""
+    with torch.autocast(hidden.device.type, enabled=False):
+        return F.linear(hidden.float(), weight.float(), None if bias is None else bias.float())
+
+
 @contextmanager
 def repeatable_noise(model: nn.Module, seed: int, step: int, rank: int = 0, size: int = 1) -> Iterator[None]:
     """Inside the block, the noise of the model's routers is a function of seed, step and layer alone.

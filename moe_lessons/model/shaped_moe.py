@@ -15,7 +15,7 @@ from moe_lessons.model.experts import Experts
 from moe_lessons.model.feed_forward import SwiGLU
 from moe_lessons.model.gates import GatedFeedForward, pass_gate
 from moe_lessons.model.moe import MoE
-from moe_lessons.model.router import Router, Routing, choose
+from moe_lessons.model.router import Router, Routing, choose, float32_logits
 
 
 class ShapedExperts(nn.Module):
@@ -59,8 +59,7 @@ class BiasedRouter(Router):
         self.bias = nn.Parameter(torch.zeros(config.n_routed_experts))
 
     def forward(self, hidden: Float[Tensor, "tokens dim"]) -> Routing:
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits = F.linear(hidden.float(), self.weight.float(), self.bias.float())
+        logits = float32_logits(hidden, self.weight, self.bias)
         scores = self.rule.scores(logits)
         experts = choose(self.preference(scores.detach()), self.rule.top_k)
         return Routing(self.rule.weigh(scores.gather(1, experts)), experts, scores, logits)

@@ -52,12 +52,7 @@ COURSE |= {
     "sigmoid groups": replace(MOE, moe=replace(WIDE, score_function="sigmoid", n_groups=4, top_groups=2)),
     "noise": replace(MOE, moe=replace(MOE.moe, noise=True)),
     "latent": replace(MOE, attention=LATENT),
-    "latent with queries' latents": replace(
-        COURSE["course-dense"],
-        attention=LatentAttentionConfig(
-            n_heads=4, q_lora_rank=48, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32
-        ),
-    ),
+    "latent with queries' latents": replace(COURSE["course-dense"], attention=replace(INDEXED, indexer=None)),
     "indexed": replace(COURSE["course-dense"], attention=INDEXED, mtp_depth=1, n_layers=2),
     "indexed, few": replace(
         MOE, attention=replace(INDEXED, indexer=IndexerConfig(n_heads=2, head_dim=16, top_k=30)), n_layers=2

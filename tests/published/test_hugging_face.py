@@ -13,8 +13,9 @@ from drawn_families import FAMILIES, HEADS, VOCAB, build, families, text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import ROOT
+from small_latent import USUAL, model_config
 
-from moe_lessons import LatentAttentionConfig, ModelConfig, MoEConfig, Transformer
+from moe_lessons import ModelConfig, MoEConfig, Transformer
 from moe_lessons.model.cache import make_cache
 from moe_lessons.model.generate import generate
 from moe_lessons.model.router import Router
@@ -157,15 +158,10 @@ def test_a_padded_batch_has_no_form_here_and_its_texts_are_read_one_by_one(kind)
 
 OURS = {
     "dense": ModelConfig.from_card("course-dense"),
-    "deepseek": ModelConfig(
+    "deepseek": model_config(
+        USUAL,
         vocab_size=VOCAB,
-        dim=24,
         n_layers=3,
-        hidden_dim=40,
-        max_length=64,
-        attention=LatentAttentionConfig(
-            n_heads=3, kv_lora_rank=10, q_lora_rank=12, qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=5
-        ),
         moe=MoEConfig(
             n_routed_experts=8,
             top_k=3,
