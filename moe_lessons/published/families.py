@@ -178,8 +178,9 @@ FAMILIES = (
 BEYOND = {
     "gemma3": "it also sees pictures; its language model alone is 'gemma3_text'",
     "gemma4": "it also sees and hears, and its language model 'gemma4_text' is beyond them, too",
-    "gemma4_text": "its mixture works beside a dense layer, its values are normalized, and its two kinds of layers "
-    "have heads of different sizes",
+    "gemma4_text": "its full layers have heads of another size, whose keys can be their values and turn in part, all "
+    "values are normalized, a mixture works beside a dense layer and behind a router with gains and a weight for each "
+    "expert, and each layer's output is multiplied by a number of its own",
 }
 
 OUTSIDE = {

@@ -59,6 +59,35 @@ def test_what_our_modules_do_not_express_is_refused_in_one_sentence(kind, values
     assert "\n" not in sentence
 
 
+def test_gemma_4_is_refused_for_what_its_layers_have():
+    """Each reason that the sentence gives, in a model of transformers itself; where it lacks one, we may have it."""
+    values = {"hidden_size_per_layer_input": 0, "num_hidden_layers": 2, "head_dim": 4, "global_head_dim": 8}
+    values |= {"layer_types": ["sliding_attention", "full_attention"], "enable_moe_block": True, "num_experts": 4}
+    values |= {
+        "top_k_experts": 2,
+        "moe_intermediate_size": 8,
+        "attention_k_eq_v": True,
+        "num_global_key_value_heads": 1,
+    }
+    theirs = build("Gemma4TextConfig", TINY | {"vocab_size": VOCAB} | values)
+    with pytest.raises(ValueError) as error:
+        from_hugging_face(theirs)
+    windowed, full = theirs.model.layers
+    reasons = {
+        "heads of another size": full.self_attn.q_norm.weight.shape != windowed.self_attn.q_norm.weight.shape,
+        "keys can be their values": full.self_attn.v_proj is None,
+        "turn in part": not theirs.model.rotary_emb.full_attention_inv_freq.all(),
+        "values are normalized": not windowed.self_attn.v_norm.with_scale,
+        "beside a dense layer": full.mlp.up_proj.weight.numel() and full.experts.down_proj.numel(),
+        "router with gains": full.router.scale.shape == (theirs.config.hidden_size,),
+        "a weight for each expert": full.router.per_expert_scale.shape == (4,),
+        "multiplied by a number of its own": full.layer_scalar.numel() == 1,
+    }
+    for words, holds in reasons.items():
+        assert words in str(error.value)
+        assert holds, words
+
+
 def test_the_first_layers_that_qwen3_names_as_dense_are_our_dense_layers():
     values = TINY | QWEN | {"num_hidden_layers": 3, "head_dim": 4, "mlp_only_layers": [0], "vocab_size": VOCAB}
     theirs = build("Qwen3MoeConfig", values)
