@@ -57,12 +57,13 @@ def draw_context(
     for number, curve in enumerate(curves):
         color, here = colors[number % len(colors)], conversations * curve.kept.at(context)
         for low, high, dashed in ((SHORTEST, curve.longest, curve.what_if), (curve.longest, LONGEST, True)):
-            tokens = np.geomspace(*np.clip([low, high], SHORTEST, LONGEST), 41)
+            start, end = np.clip([low, high], SHORTEST, LONGEST)
+            tokens = np.geomspace(start, end, 41)
             sizes = [conversations * curve.kept.at(length) for length in tokens]
             axis.plot(tokens, sizes, color=color, linewidth=1.9, linestyle=(0, (4, 2)) if dashed else "-")
         axis.plot(context, here, marker="o", markersize=4.5, color=color)
-        end = conversations * curve.kept.at(LONGEST)
-        ends.append((LONGEST, end, f"{curve.name}  {brief_bytes(here)}", color))
+        last = conversations * curve.kept.at(LONGEST)
+        ends.append((LONGEST, last, f"{curve.name}  {brief_bytes(here)}", color))
     low, high = axis.get_ylim()
     axis.set_ylim(low, max(high, 1.5 * max(memories.values(), default=0)))
     for name, size in memories.items():
