@@ -96,6 +96,12 @@ def draw_race(models: Race, title: str, units: Mapping[str, str]) -> Figure:
     label_ends(panels[-1], named)
     panels[0].set_ylabel("held-out nats per token")
     heading(panels[0], title)
+    second = list(models)[1]
+    places = {unit: ahead_from(mean_gap(models, by)) for by, unit in units.items()}
+    passes = [f"not over {unit}" if at is None else f"from {at:.3g} {unit} on" for unit, at in places.items()]
+    last = [f"{name} ends at {', '.join(f'{run.loss[-1]:.3f}' for run in runs)}" for name, runs in models.items()]
+    figure.alt = f"{title}. Held-out nats per token: {'; '.join(last)}. In the mean of the pairs, {second} is ahead "
+    figure.alt += f"at the end {', '.join(passes)}."
     return figure
 
 
