@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from moe_lessons.config import MoEConfig
 from moe_lessons.routing_rule import FollowsRule
 
-FEW = 16  # tokens: for no more a sort takes no longer than the k best
+FEW = 16  # tokens: for no more, a sort takes no longer than looking for the best k times
+MANY = 8  # experts of one token: for more, a sort takes no longer either
 
 
 class Routing(NamedTuple):
@@ -122,15 +123,26 @@ def choose(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "
     >>> choose(torch.tensor([[0.1, 0.7, 0.2, 0.7]]), top_k=2)
     tensor([[1, 3]])
     """
-    if scores.is_cpu and not torch.compiler.is_compiling():
-        best = scores.topk(min(top_k + 1, scores.shape[1])) if len(scores) > FEW else None
-        # Where the best and the first that is left out all differ, there is one order only, found in half the time.
-        if best and best.values.shape[1] > 1 and (best.values[:, 1:] < best.values[:, :-1]).all():
-            return best.indices[:, :top_k]
-        if scores.numel() and isnan(scores.max().item()):
+    if scores.is_cpu and not torch.compiler.is_compiling() and scores.numel():
+        if isnan(scores.max().item()):
             raise ValueError("the router's scores are not numbers (nan); the model is broken or was trained too fast")
+        if len(scores) > FEW and 0 < top_k <= MANY and (best := _one_after_the_other(scores, top_k)) is not None:
+            return best
     # A stable sort, for what topk does with ties is nobody's promise.
     return scores.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
+
+
+def _one_after_the_other(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "tokens top_k"] | None:
+    """k times the best of those that are left: `max`, unlike `topk`, promises the first of equals.
+
+    For 8 to 32 experts that takes about half of topk's time. None where some token has too few above -inf.
+    """
+    left, chosen = scores.clone(), []
+    for _ in range(top_k):
+        best = left.max(dim=1, keepdim=True)
+        chosen.append(best.indices)
+        left.scatter_(1, best.indices, float("-inf"))
+    return None if best.values.min() == float("-inf") else torch.cat(chosen, dim=1)
 
 
 def within_best_groups(

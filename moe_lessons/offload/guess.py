@@ -95,7 +95,7 @@ def frequency_guesses(
 def guessed(
     order: Int[np.ndarray, "layers tokens experts"], experts: Int[np.ndarray, "layers tokens top_k"], m: int
 ) -> float:
-    """The share of the choices that are among the m likeliest of a guess. Raises ValueError for m below 1.
+    """The share of the choices that are among the m likeliest of a guess; m from 1 to experts, else ValueError.
 
     >>> guessed(np.array([[[2, 0, 1]]]), np.array([[[0, 1]]]), m=2)
     0.5

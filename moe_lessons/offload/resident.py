@@ -22,7 +22,7 @@ class OffloadedExperts(nn.Module):
 
     The sum is that of dispatch's `sorted_by_expert`, to the bit: experts work in any order, their results are added in
     that of their numbers. One expert at a time is needed, so a pass of many tokens may ask for more than there are
-    slots. Raises OSError where a fetch fails: what is resident stays, and so does what it was read for.
+    slots. Raises OSError where a fetch fails: what is resident stays, and what was asked for can be asked for again.
     """
 
     gate_up: Tensor

@@ -146,7 +146,8 @@ def replay(
 
     They are empty at first and filled by what is asked for; the first time counts as a load like any other. "pinned"
     keeps the `slots - top_k` experts that `calibration`, the choices on another text, asked for most often, and leaves
-    the rest to LRU. Raises ValueError for an unknown policy, fewer slots than top_k, or "pinned" without calibration.
+    the rest to LRU. Raises ValueError for an unknown policy, fewer slots than top_k, or "pinned" without calibration or
+    with another model's.
     """
     layers, tokens, top_k = experts.shape
     if policy not in POLICIES:
@@ -155,6 +156,10 @@ def replay(
         raise ValueError(f"slots is {slots}, but one token's {top_k} experts must be in memory; give at least {top_k}")
     if policy == "pinned" and calibration is None:
         raise ValueError("policy 'pinned' needs calibration: the choices on a text that says which experts to keep")
+    if calibration is not None and len(calibration) != layers:
+        raise ValueError(
+            f"calibration has {len(calibration)} layers, but experts has {layers}; record both with one model"
+        )
     if experts.size and not 0 <= experts.min() <= experts.max() < n_experts:
         raise ValueError(f"experts names an expert outside 0 to {n_experts - 1}; n_experts must be the model's own")
     shelves = _one_shelf(experts, n_experts) if shared else experts

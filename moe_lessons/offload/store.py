@@ -77,14 +77,22 @@ class ExpertFile:
         """The model's sizes; ValueError where the file is not one of our checkpoints."""
         if self.metadata.get("format") != "moe-lessons-1":
             raise ValueError(f"{self.path.name} is not a checkpoint of moe-lessons: its header does not say so")
-        return ModelConfig.from_dict(json.loads(self.metadata["config"]))
+        try:
+            described = json.loads(self.metadata["config"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.path.name} does not say what model it holds ({error!r}); copy it again") from None
+        return ModelConfig.from_dict(described)
 
     def read(self, name: str, row: int | None = None, words: str = "") -> Tensor:
         """A tensor, or one row along its first axis, as the file has it: freshly read, its bytes counted.
 
-        `words` say in an error what was wanted. Raises OSError where the file is not what it was.
+        `words` say in an error what was wanted. Raises OSError where the file is not what it was, and ValueError for a
+        row that the tensor does not have.
         """
         place = self.places[name]
+        rows = place.shape[0] if place.shape else 0
+        if row is not None and not 0 <= row < rows:
+            raise ValueError(f"row is {row}, but {name} has {rows} rows; they are counted from 0")
         shape = place.shape if row is None else place.shape[1:]
         size = math.prod(shape) * place.dtype.itemsize
         buffer = bytearray(size)
@@ -124,9 +132,13 @@ def _read_header(file, name: str) -> tuple[dict, int]:
     if not 2 <= length <= _LONGEST_HEADER:
         raise ValueError(f"{name} is damaged or not a safetensors file (its header would have {length} bytes)")
     try:
-        return json.loads(file.read(length)), 8 + length
-    except ValueError as error:
-        raise ValueError(f"{name} is damaged or not a safetensors file ({error}); copy it again") from None
+        header = json.loads(file.read(length))
+        if isinstance(header, dict) and isinstance(header.get("__metadata__", {}), dict):
+            return header, 8 + length
+        error = "its header is not a table of tensors"
+    except ValueError as damage:
+        error = str(damage)
+    raise ValueError(f"{name} is damaged or not a safetensors file ({error}); copy it again")
 
 
 def _places(header: dict, start: int, size: int, name: str) -> dict[str, Place]:
@@ -136,9 +148,9 @@ def _places(header: dict, start: int, size: int, name: str) -> dict[str, Place]:
             key: Place(_DTYPES[each["dtype"]], tuple(each["shape"]), start + each["data_offsets"][0])
             for key, each in entries
         }
+        end = max((place.start + place.bytes for place in places.values()), default=start)
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{name} has a header that cannot be followed ({error!r}); copy it again") from None
-    end = max((place.start + place.bytes for place in places.values()), default=start)
     if end > size:
         raise ValueError(f"{name} has {size:,} bytes, but its header promises {end:,}; copy it again")
     return places

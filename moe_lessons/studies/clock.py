@@ -1,14 +1,14 @@
 """A dense and a sparse model for equal seconds, both at once, each with a thread, and so a core, of its own.
 
-    python -m moe_lessons.studies.clock --seconds 75 300 --seeds 3 --out data/studies/clock.json
+    python -m moe_lessons.studies.clock --seconds 75 300 600 1500 --seeds 3 --out data/studies/clock.json
 
 makes the record that lesson 07 and the ledger read, on a machine with two cores. Side by side, because a machine's
 speed drifts: what slows one slows the other. Each has a learning rate that follows its clock, so that a race of 300
 seconds is not the continuation of one of 75. Stopped and started again, it goes on with what is missing.
 
 The seconds of a race are those that a model's one thread had on its core ("clock": "core"). With nothing else to do,
-they are the seconds on the wall; beside other work they pass more slowly, for both. Races kept without that word were
-run by the clock on the wall.
+they are the seconds on the wall; beside other work they pass more slowly. Such work may still slow both models, by what
+it does to the cores' memory and caches. Races kept without that word were run by the clock on the wall.
 """
 
 import argparse
@@ -94,8 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
-    course_corpus(progress=False)  # built once, before two processes want it
     begun = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
+    if begun and begun["arms"] != described():
+        raise ValueError(f"{args.out.name} was begun with other settings than today's cards; write to another file")
+    course_corpus(progress=False)  # built once, before two processes want it
     races, commands = begun.get("races", []), begun.get("commands", [])
     command = f"python -m moe_lessons.studies.clock {shlex.join(given)}"
     commands += [command] if command not in commands else []

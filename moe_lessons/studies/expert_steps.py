@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 
 from moe_lessons.model.transformer import Transformer
-from moe_lessons.studies.keep import keep, last_losses
+from moe_lessons.studies.keep import keep, last_losses, same_setting
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.loop import train
 from moe_lessons.training.recipes import recipe
@@ -72,9 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
-    course_corpus(progress=False)  # built once, before two processes want it
     command = f"python -m moe_lessons.studies.expert_steps --steps {args.steps} --seeds {args.seeds} --out {args.out}"
     runs = json.loads(args.out.read_text(encoding="utf-8"))["runs"] if args.out.exists() else []
+    for run in runs:
+        same_setting(args.out, "steps", run["steps"], args.steps)
+    course_corpus(progress=False)  # built once, before two processes want it
     with ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn")) as pool:
         going = [pool.submit(measure, arm, args.steps, seed) for arm, seed in missing(runs, args.seeds)]
         for work in as_completed(going):

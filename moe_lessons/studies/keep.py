@@ -23,6 +23,12 @@ def keep(path: Path, study: Mapping[str, Any]) -> None:
         scratch.write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
 
 
+def same_setting(path: Path, name: str, kept: Any, given: Any) -> None:
+    """Raise ValueError where a study that goes on was begun with another value of a setting, in one sentence."""
+    if kept != given:
+        raise ValueError(f"{name} is {given}, but {path.name} was begun with {kept}; write to another file")
+
+
 def keep_by_seed(path: Path, command: str, name: str, seeds: int, make: Callable[[int], Any]) -> None:
     """Fill the list `name` of a study with what `make` returns for each seed; what the file has already is kept.
 

@@ -19,7 +19,7 @@ import torch
 from moe_lessons.config import MoEConfig, TrainConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.model.upcycle import upcycle
-from moe_lessons.studies.keep import keep, last_losses
+from moe_lessons.studies.keep import keep, last_losses, same_setting
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.evaluate import Evaluation, evaluate
 from moe_lessons.training.loop import train
@@ -53,10 +53,12 @@ def settings(arm: str, seconds: float, seed: int) -> TrainConfig:
     """How the model is trained; from `seed` comes the order of the text, which shipped models have read in another."""
     if arm == "scratch":
         return recipe("course-moe-clock").train_config(seconds=seconds, seed=seed)
-    waiting = {"expert_every": COPIES // TOP_K, "expert_rate": float(COPIES // TOP_K), "expert_momentum": 0.5}
-    more = {"bias_rate": 0.003, **waiting} if arm == "upcycled" else {}
     share = FASTER if arm == "dense, faster" else AGAIN
-    return again(recipe("course-dense-clock"), share, seconds=seconds, seed=100 + seed, **more)
+    changes: dict[str, Any] = {"seconds": seconds, "seed": 100 + seed}
+    if arm == "upcycled":  # an expert waits until it has seen what another matrix sees in a step
+        wait = COPIES // TOP_K
+        changes |= {"bias_rate": 0.003, "expert_every": wait, "expert_rate": float(wait), "expert_momentum": 0.5}
+    return again(recipe("course-dense-clock"), share, **changes)
 
 
 def minute(arm: str, seconds: float, seed: int, corpus: Corpus | None = None) -> dict[str, Any]:
@@ -80,9 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     command = f"python -m moe_lessons.studies.upcycled --seconds {args.seconds:g} --seeds {args.seeds} --out {args.out}"
-    corpus = course_corpus(progress=False)
     begun = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
     runs = begun.get("runs", [])
+    for run in runs:
+        same_setting(args.out, "seconds", run["seconds"], args.seconds)
+    corpus = course_corpus(progress=False)
     before = begun.get("before") or _mean(evaluate(begin("dense"), corpus, max_tokens=30_000))
     with ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn")) as pool:
         for seed in range(args.seeds):

@@ -67,6 +67,11 @@ def some_loads():
     return loads.draw_loads([curve], title=TITLE)
 
 
+def some_race() -> race.Race:
+    ends = {"dense": 3.0, "sparse": 2.9}
+    return {name: [race.Course({"seconds": [5, 10]}, [4.0, end])] for name, end in ends.items()}
+
+
 QUESTIONS = [{"ask": "Is it `so`?", "options": [{"text": "yes"}, {"text": "no"}]}]
 TWO = {"sparse": ([1, 2, 3], [3.0, 2.0, 2.5]), "dense": ([1, 2, 3], [4.0, 3.0, 2.75])}
 BY_NAME = {"sparse": [3.0, 2.0], "dense": [4.0, 3.5]}
@@ -160,11 +165,8 @@ SAMPLES = {
         BEST, [np.array([0]), *[np.array([], int)] * 5], PIECES, TITLE
     ),
     "token_view.draw_tokens": lambda: token_view.picture.draw_tokens(PIECES, TITLE, {"json": 2.5}),
-    "race.draw_race": lambda: race.draw_race(
-        {name: [race.Course({"seconds": [0, 10]}, [4.0, end])] for name, end in (("dense", 3.0), ("sparse", 2.9))},
-        TITLE,
-        {"seconds": "seconds"},
-    ),
+    "race.draw_race": lambda: race.draw_race(some_race(), TITLE, {"seconds": "seconds"}),
+    "race.draw_gaps": lambda: race.draw_gaps({"a minute": some_race()}, TITLE, {"seconds": "seconds"}),
     "placement.draw_placement": lambda: placement.draw_placement(np.array([[0, 1], [2, 0]]), LOADS[:, :2], TITLE),
     "lesson_15.draw_journeys": lambda: lesson_15.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
     "lesson_15.draw_traffic": lambda: lesson_15.draw_traffic(

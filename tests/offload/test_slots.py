@@ -142,6 +142,7 @@ def test_zero_tokens_have_no_hit_rate():
         ({"policy": "fifo"}, "policy is 'fifo'"),
         ({"slots": 1}, "slots is 1, but one token's 2"),
         ({"policy": "pinned"}, "needs calibration"),
+        ({"policy": "pinned", "calibration": random_trace(1)[:1]}, "calibration has 1 layers, but experts has 2"),
         ({"n_experts": 3}, "outside 0 to 2"),
     ],
 )

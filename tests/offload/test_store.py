@@ -30,6 +30,12 @@ def test_each_tensor_and_each_row_is_what_safetensors_reads(path):
         assert file.bytes_read - before == row.nbytes
 
 
+@pytest.mark.parametrize("row", [-1, SPARSE.n_routed_experts])
+def test_a_row_that_is_not_there_is_refused_and_not_read_from_the_neighbor(path, row):
+    with pytest.raises(ValueError, match=f"row is {row}, but {STACK} has {SPARSE.n_routed_experts} rows"):
+        ExpertFile(path).read(STACK, row)
+
+
 def test_it_knows_the_models_sizes(path):
     assert ExpertFile(path).config() == small_model(moe=SPARSE).config
 
@@ -101,13 +107,21 @@ def test_a_closed_file_says_so(path):
 def test_what_is_missing_damaged_or_foreign_is_refused_in_one_sentence(tmp_path, path):
     with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
         ExpertFile(tmp_path / "none.safetensors")
-    for content in (b"", b"nothing at all here", (40).to_bytes(8, "little") + b"{" * 40):
+    headers = (b"{" * 40, b"[]", b'{"__metadata__": 1}')
+    for content in (b"", b"nothing at all here", *(len(each).to_bytes(8, "little") + each for each in headers)):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="is damaged or not a safetensors file"):
             ExpertFile(path)
-    save_file({"a": torch.zeros(2, dtype=torch.int64)}, path)
-    with pytest.raises(ValueError, match="has a header that cannot be followed"):
-        ExpertFile(path)
+    for entry in ('{"dtype": "I64", "shape": [2], "data_offsets": [0, 16]}', '{"dtype": "F32"}', "[1]",
+                  '{"dtype": "F32", "shape": ["2"], "data_offsets": [0, 8]}'):  # fmt: skip
+        header = f'{{"a": {entry}}}'.encode()
+        path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
+        with pytest.raises(ValueError, match="has a header that cannot be followed"):
+            ExpertFile(path)
+    for config in ({}, {"config": "{"}):
+        save_file({"a": torch.zeros(2)}, path, {"format": "moe-lessons-1", **config})
+        with pytest.raises(ValueError, match="does not say what model it holds"):
+            ExpertFile(path).config()
     save_file({"a": torch.zeros(2)}, path)
     with pytest.raises(ValueError, match="is not a checkpoint of moe-lessons"):
         ExpertFile(path).config()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from moe_lessons.studies import clock, expert_steps, upcycled
 from moe_lessons.studies.keep import keep, keep_by_seed
 
 
@@ -24,6 +25,28 @@ def test_a_stopped_study_goes_on_with_the_seeds_that_are_missing(tmp_path):
     assert made == [0, 1, 2, 2, 3]
     assert study["races"] == [{"seed": seed} for seed in range(4)]
     assert list(study) == ["command", "threads", "races"]
+
+
+@pytest.mark.parametrize(
+    ("study", "kept", "given", "sentence"),
+    [
+        (clock, {"arms": {}, "races": []}, ["--seconds", "5"], "kept.json was begun with other settings than today's"),
+        (expert_steps, {"runs": [{"steps": 500}]}, ["--steps", "7"], "steps is 7, but kept.json was begun with 500"),
+        (
+            upcycled,
+            {"runs": [{"seconds": 60.0}]},
+            ["--seconds", "5"],
+            "seconds is 5.0, but kept.json was begun with 60",
+        ),
+    ],
+)
+def test_what_was_begun_with_other_settings_is_not_gone_on_with(study, kept, given, sentence, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "course_corpus", lambda **_: pytest.fail("it went on"))
+    path = tmp_path / "kept.json"
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        study.main([*given, "--out", str(path)])
+    assert json.loads(path.read_text(encoding="utf-8")) == kept
 
 
 def test_a_study_is_one_json_with_a_line_end(tmp_path):

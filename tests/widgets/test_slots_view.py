@@ -33,12 +33,13 @@ def test_the_browser_and_the_package_replay_random_traces_alike(node):
         given, other = (trace(20, experts, top_k, s, layers=1).experts for s in (seed, seed + 1000))
         slots, policy = int(rng.integers(top_k, experts + 1)), str(rng.choice(SHOWN))
         done = replay(given, experts, slots, policy, calibration=other)
-        expected.append({"hit": done.hit[0].tolist(), "holds": done.holds[0].tolist()})
+        expected.append({"hit": done.hit[0].tolist(), "holds": done.holds[0].tolist(), "loads": done.loads[0].tolist()})
         favorites = most_used(other[0], experts)
         cases.append({"requests": given[0].tolist(), "slots": slots, "policy": policy, "favorites": favorites})
     expression = """value.map(({ requests, slots, policy, favorites }) => {
         const turns = m.replay(requests, slots, policy, favorites);
-        return { hit: turns.map(({ hit }) => hit), holds: turns.map(({ holds }) => holds) };
+        const loads = m.loads(requests, slots, policy, favorites);
+        return { hit: turns.map(({ hit }) => hit), holds: turns.map(({ holds }) => holds), loads };
     })"""
     assert javascript(node, "slots_view/rule", expression, cases) == expected
 
@@ -49,7 +50,6 @@ def test_rates_are_those_of_the_replay_up_to_the_cursor(node):
     assert shown.hit_rates()["lru"] == done.hit[1, :10].mean()
     turns = [{"hit": hit} for hit in done.hit[1].tolist()]
     assert javascript(node, "slots_view/rule", "m.hitRates(value)[9]", turns) == pytest.approx(done.hit[1, :10].mean())
-    assert javascript(node, "slots_view/rule", "m.loadsUntil(value, 10)", turns) == done.loads[1, :10].sum()
 
 
 def test_it_has_a_still_picture_and_a_repr_that_stays():
@@ -85,7 +85,7 @@ def test_favorites_are_those_of_the_other_text():
     shown = SlotsView({"mine": trace()}, {"other": other}, policy="pinned", slots=4)
     assert shown.facts["favorites"] == [[most_used(layer, 8) for layer in other.experts]]
     expected = replay(trace().experts, 8, 4, "pinned", calibration=other.experts)
-    assert (shown.replayed().holds == expected.holds).all()
+    assert (shown.replayed().holds == expected.holds[:1]).all()
 
 
 def test_another_text_never_leaves_the_cursor_behind_its_end():

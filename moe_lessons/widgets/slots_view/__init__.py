@@ -67,24 +67,28 @@ class SlotsView(View):
         self.at = first.n_tokens if at is None else at
 
     def replayed(self, policy: str | None = None) -> Replay:
-        """What the slots of every layer do with the whole text, by this policy or the one that is chosen."""
+        """What the layer's slots do with the whole text, by this policy or the one that is chosen; one layer long."""
         trace, known = self._traces[self.text], self._known[self.calibration]
+        row = slice(at := trace.row(self.layer), at + 1)
         policy = policy or self.policy
-        return replay(trace.experts, trace.n_experts, self.slots, policy, calibration=known.experts)
+        return replay(trace.experts[row], trace.n_experts, self.slots, policy, calibration=known.experts[row])
+
+    def hit_rate(self, policy: str | None = None) -> float:
+        """The share of choices of the layer's first `at` tokens that were in memory; nan before any."""
+        hit = self.replayed(policy).hit[0, : self.at]
+        return float(hit.mean()) if hit.size else float("nan")
 
     def hit_rates(self) -> dict[str, float]:
-        """The share of choices of the layer's first `at` tokens that were in memory, by policy; nan before any."""
-        row = self._traces[self.text].row(self.layer)
-        hits = {policy: self.replayed(policy).hit[row, : self.at] for policy in SHOWN}
-        return {policy: float(hit.mean()) if hit.size else float("nan") for policy, hit in hits.items()}
+        """The same for each policy that is shown."""
+        return {policy: self.hit_rate(policy) for policy in SHOWN}
 
     def figure(self) -> Figure:
         """The layer's slots at each token up to the cursor."""
         trace = self._traces[self.text]
-        row, replayed = trace.row(self.layer), self.replayed()
-        holds, hit = replayed.holds[row, : self.at], replayed.hit[row, : self.at]
+        replayed, experts = self.replayed(), trace.experts[trace.row(self.layer)]
+        holds, hit = replayed.holds[0, : self.at], replayed.hit[0, : self.at]
         fetched: list[Int[np.ndarray, " choices"]] = [
-            wanted[~there] for wanted, there in zip(trace.experts[row], hit, strict=False)
+            wanted[~there] for wanted, there in zip(experts, hit, strict=False)
         ]
         found = f"{hit.mean():.0%} found in memory" if hit.size else "nothing asked for yet"
         title = f"{self.facts['names'][self.text]}, layer {self.layer}, {self.slots} slots, {self.policy}: {found}"
@@ -92,7 +96,7 @@ class SlotsView(View):
 
     def describe(self) -> str:
         kept = f" (favorites of {self.facts['calibrations'][self.calibration]})" if self.policy == "pinned" else ""
-        rate = self.hit_rates()[self.policy]
+        rate = self.hit_rate()
         found = "nothing asked for yet" if np.isnan(rate) else f"{rate:.0%} of choices found in memory"
         return (
             f"SlotsView: {self.facts['names'][self.text]}, layer {self.layer}, {self.slots} of "

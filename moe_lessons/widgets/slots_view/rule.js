@@ -13,44 +13,83 @@ export const POLICIES = ["lru", "pinned", "belady"];
  * @param {number[]} favorites the experts that another text used most, most used first
  */
 export function replay(requests, slots, policy, favorites = []) {
-  const holds = Array(slots).fill(-1);
-  const last = new Map();
-  const stay = new Set(favorites.slice(0, slots - (requests[0]?.length ?? 0)));
-  const uses = policy === "belady" ? usesOf(requests) : new Map();
-  const worth = {
-    lru: (expert) => last.get(expert) ?? -1,
-    pinned: (expert) => (last.get(expert) ?? -1) + (stay.has(expert) ? requests.length : 0),
-    belady: (expert, turn) => -(uses.get(expert).find((use) => use >= turn) ?? Infinity),
-  }[policy];
-  return requests.map((wanted, turn) => {
-    const hit = wanted.map((expert) => holds.includes(expert));
+  const { holds, ask } = shelf(requests, slots, policy, favorites);
+  return requests.map((wanted, turn) => ({ ...ask(wanted, turn), holds: [...holds] }));
+}
+
+/** How many experts are fetched for each token, as `replay` would say; without a picture of the slots at each turn. */
+export function loads(requests, slots, policy, favorites = []) {
+  const { ask } = shelf(requests, slots, policy, favorites);
+  return requests.map((wanted, turn) => ask(wanted, turn).hit.filter((there) => !there).length);
+}
+
+/** Empty slots, and how they serve one token after the other; typed arrays, for a model may have fifty layers. */
+function shelf(requests, slots, policy, favorites) {
+  const worthOf = worthWhenUsed(requests, slots, policy, favorites);
+  const holds = new Int32Array(slots).fill(-1);
+  const worth = new Float64Array(slots); // of who lies there, as it was when last asked for: until then it stays so
+  const slotOf = new Int32Array(1 + largest(requests)).fill(-1);
+  let filled = 0;
+  /** The slot of who goes: worth least, and of equals the one with the lower number; nobody who is wanted now. */
+  const freed = (wanted) => {
+    let out = -1;
+    for (let slot = 0; slot < slots; slot++) {
+      const less = out < 0 || worth[slot] < worth[out] || (worth[slot] === worth[out] && holds[slot] < holds[out]);
+      if (less && !wanted.includes(holds[slot])) out = slot;
+    }
+    return out;
+  };
+  const ask = (wanted, turn) => {
+    const hit = wanted.map((expert) => slotOf[expert] >= 0);
     const gone = [];
     wanted.forEach((expert, place) => {
       if (hit[place]) return;
-      let slot = holds.indexOf(-1);
-      if (slot < 0) {
-        const mayGo = holds.filter((held) => !wanted.includes(held));
-        const out = mayGo.reduce((least, held) => {
-          const [a, b] = [worth(held, turn), worth(least, turn)];
-          return a < b || (a === b && held < least) ? held : least;
-        });
-        slot = holds.indexOf(out);
-        gone.push(out);
+      const slot = filled < slots ? filled++ : freed(wanted);
+      if (holds[slot] >= 0) {
+        gone.push(holds[slot]);
+        slotOf[holds[slot]] = -1;
       }
       holds[slot] = expert;
+      slotOf[expert] = slot;
     });
-    wanted.forEach((expert) => last.set(expert, turn));
-    return { hit, holds: [...holds], gone };
-  });
+    wanted.forEach((expert, place) => {
+      worth[slotOf[expert]] = worthOf(expert, turn, place);
+    });
+    return { hit, gone };
+  };
+  return { holds, ask };
 }
 
-/** The turns at which each expert is asked for. */
-function usesOf(requests) {
-  const uses = new Map();
-  requests.forEach((wanted, turn) =>
-    wanted.forEach((expert) => uses.get(expert)?.push(turn) ?? uses.set(expert, [turn])),
-  );
-  return uses;
+/** The highest number of an expert; a loop, for it is looked for in every layer. */
+function largest(requests) {
+  let most = 0;
+  for (const wanted of requests) for (const expert of wanted) if (expert > most) most = expert;
+  return most;
+}
+
+/** What an expert is worth from this turn on, which asks for it at this place: the policy in one function. */
+function worthWhenUsed(requests, slots, policy, favorites) {
+  const end = requests.length;
+  if (policy === "belady") {
+    const coming = comingUses(requests);
+    return (_, turn, place) => -coming[turn][place];
+  }
+  const stay = new Set(policy === "pinned" ? favorites.slice(0, slots - (requests[0]?.length ?? 0)) : []);
+  return (expert, turn) => (stay.has(expert) ? turn + end : turn);
+}
+
+/** For each choice, the next turn that asks for the same expert; Infinity where none does. */
+function comingUses(requests) {
+  const next = new Map();
+  return requests
+    .map((wanted, turn) => ({ wanted, turn }))
+    .reverse()
+    .map(({ wanted, turn }) => {
+      const coming = wanted.map((expert) => next.get(expert) ?? Infinity);
+      wanted.forEach((expert) => next.set(expert, turn));
+      return coming;
+    })
+    .reverse();
 }
 
 /** After each token, the share of all choices so far that were there. */
@@ -63,9 +102,11 @@ export function hitRates(turns) {
   });
 }
 
-/** How many experts were fetched in the first `at` turns. */
-export const loadsUntil = (turns, at) =>
-  turns.slice(0, at).reduce((sum, { hit }) => sum + hit.filter((there) => !there).length, 0);
+/** The sum of the counts before each place, and of all: [2, 0, 1] is [0, 2, 2, 3]. */
+export function soFar(counts) {
+  let sum = 0;
+  return [0, ...counts.map((count) => (sum += count))];
+}
 
 /** What happened to the token before the cursor, in words. */
 export function story(requests, turns, at, show) {

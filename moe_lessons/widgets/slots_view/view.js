@@ -5,7 +5,8 @@ import { expertColors, inkOn } from "../shared/expert_colors.js";
 import { follow, putter } from "../shared/habits.js";
 import { makeStepper } from "../shared/stepper.js";
 import { makeRates } from "./rates.js";
-import { hitRates, loadsUntil, POLICIES, replay, story } from "./rule.js";
+import { makeReplays } from "./replays.js";
+import { hitRates, POLICIES, story } from "./rule.js";
 
 const PACE = 320; // milliseconds from one token to the next while it plays
 const WORDS = { lru: "LRU", pinned: "pinned", belady: "Belady (knows the future)" };
@@ -17,16 +18,12 @@ function render({ model, el }) {
   const { layers, experts: n, top_k: topK, names, pieces, calibrations, favorites } = facts;
   const all = numbers(model.get("routes"), Uint16Array);
   const colors = expertColors(model.get("palette"), n);
-  const starts = pieces.map((_, i) => pieces.slice(0, i).reduce((sum, text) => sum + text.length * topK, 0));
+  let from = 0; // the experts of each token [texts][layers][tokens], as they lie one after the other
+  const asked = pieces.map((text) => layers.map(() => text.map(() => [...all.subarray(from, (from += topK))])));
+  const replays = makeReplays(asked, favorites);
   const put = putter(model, 60);
   const row = () => Math.max(0, layers.indexOf(model.get("layer")));
   const length = () => pieces[model.get("text")].length;
-
-  /** The experts of each of the text's tokens in the layer. */
-  const requestsOf = (text, layer) => {
-    const from = (starts[text] * layers.length + layer * pieces[text].length * topK) | 0;
-    return pieces[text].map((_, token) => [...all.subarray(from + token * topK, from + (token + 1) * topK)]);
-  };
 
   // ---- what is turned
   const walk = makeStepper({ model, put, last: length, pace: () => PACE, one: "token", look: "moe-slots-text" });
@@ -106,63 +103,38 @@ function render({ model, el }) {
   );
 
   // ---- drawing
-  /**
-   * What was replayed last, again where something is turned.
-   * @typedef {Record<string, any[]>} ByPolicy
-   * @type {{ asked?: string, requests?: number[][], turns?: ByPolicy, everywhere?: ByPolicy }}
-   */
-  let room = {};
-  const replayed = () => {
-    const [text, layer, slots, known] = [model.get("text"), row(), model.get("slots"), model.get("calibration")];
-    const asked = [text, layer, slots, known].join(" ");
-    if (room.asked !== asked) {
-      const requests = requestsOf(text, layer);
-      const run = (policy) => [policy, replay(requests, slots, policy, favorites[known][layer])];
-      room = { asked, requests, turns: Object.fromEntries(POLICIES.map(run)), everywhere: {} };
-    }
-    return room;
-  };
-  /** What this policy does in each layer, made when it is first asked for. */
-  const inEachLayer = (policy) => {
-    const { everywhere } = replayed();
-    const [text, slots, known] = [model.get("text"), model.get("slots"), model.get("calibration")];
-    everywhere[policy] ??= layers.map((_, layer) =>
-      replay(requestsOf(text, layer), slots, policy, favorites[known][layer]),
-    );
-    return everywhere[policy];
-  };
   const draw = onFrame(() => {
     say(model.get("message"));
-    const { requests, turns } = replayed();
-    const [policy, slots] = [model.get("policy"), model.get("slots")];
+    const [policy, slots, layer] = [model.get("policy"), model.get("slots"), row()];
+    const [text, calibration] = [model.get("text"), model.get("calibration")];
     const at = Math.min(model.get("at"), length());
-    knobs.text.select.selectedIndex = model.get("text");
+    replays.turn(text, slots, calibration);
+    const [requests, mine] = [asked[text][layer], replays.turns(layer, policy)];
+    rates.draw(Object.fromEntries(POLICIES.map((name) => [name, hitRates(replays.turns(layer, name))])), policy, at);
+    knobs.text.select.selectedIndex = text;
     knobs.policy.select.selectedIndex = POLICIES.indexOf(policy);
-    knobs.calibration.select.selectedIndex = model.get("calibration");
+    knobs.calibration.select.selectedIndex = calibration;
     knobs.calibration.select.disabled = policy !== "pinned";
     knobs.slots.set(slots);
-    knobs.layer.set(row());
+    knobs.layer.set(layer);
     knobs.at.input.max = String(length());
     knobs.at.set(at);
     walk.show(at);
-    const mine = turns[policy];
-    const text = pieces[model.get("text")];
-    drawCounts(mine, inEachLayer(policy), at);
-    drawText(text, mine, at);
-    words.textContent = story(requests, mine, at, at ? visible(text[at - 1]) : "");
+    drawCounts(mine, replays.everywhere(policy)[at], at);
+    words.textContent = story(requests, mine, at, at ? visible(pieces[text][at - 1]) : "");
     drawShelf(requests, mine, at, slots);
-    rates.draw(Object.fromEntries(POLICIES.map((name) => [name, hitRates(turns[name])])), policy, at);
+    drawText(pieces[text], mine, at); // last, for it asks where a chip came to lie
   });
 
-  function drawCounts(turns, layersTurns, at) {
-    const [asked, loads] = [at * topK, loadsUntil(turns, at)];
-    const everywhere = layersTurns.reduce((sum, each) => sum + loadsUntil(each, at), 0);
+  function drawCounts(turns, everywhere, at) {
+    const choices = turns.slice(0, at).flatMap(({ hit }) => hit);
+    const loads = choices.filter((there) => !there).length;
     const per = (count, whole, digits, unit = "") => (whole ? `${(count / whole).toFixed(digits)}${unit}` : "–");
     const parts = [
       [String(loads), loads === 1 ? "expert fetched" : "experts fetched"],
       [per(loads, at, 2), "a token, in this layer"],
       [per(everywhere, at, 2), `a token, in all ${layers.length} layers`],
-      [per(100 * (asked - loads), asked, 0, "%"), "of the choices were there"],
+      [per(100 * (choices.length - loads), choices.length, 0, "%"), "of the choices were there"],
     ];
     counts.replaceChildren(...parts.map(([number, name]) => element("span", {}, element("b", {}, number), ` ${name}`)));
   }
@@ -177,7 +149,7 @@ function render({ model, el }) {
       const [chip, shown] = [chips[token], visible(piece)];
       if (chip.className !== name) chip.className = name;
       if (chip.textContent !== shown) chip.textContent = shown;
-      chip.dataset.at = String(token + 1);
+      if (!chip.dataset.at) chip.dataset.at = String(token + 1);
     });
     const { strip } = walk;
     if (strip.children.length !== text.length) strip.replaceChildren(...chips.slice(0, text.length));
