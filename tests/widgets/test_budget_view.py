@@ -117,6 +117,14 @@ def test_the_browser_refuses_the_sizes_that_the_configuration_refuses(node):
         assert bool(sentence) == (head_dim % 2 == 1), (config, sentence)
 
 
+def is_refused(config: dict) -> bool:
+    try:
+        ModelConfig.from_dict(config)
+    except ValueError:
+        return True
+    return False
+
+
 def test_the_browser_refuses_layers_that_the_configuration_refuses(node):
     configs, latent = [MODEL.to_dict() | {"n_layers": n} for n in (2, 3, 4)], ModelConfig.from_card("deepseek-v3")
     configs += [latent.to_dict() | {"n_layers": n} for n in (2, 3, 4)]
@@ -126,11 +134,7 @@ def test_the_browser_refuses_layers_that_the_configuration_refuses(node):
     configs += [shared | {"attention": shared["attention"] | {"n_heads": n}} for n in (3, 4)]
     sentences = javascript(node, "budget_view/rule", "value.map(m.problem)", configs)
     for config, sentence in zip(configs, sentences, strict=True):
-        try:
-            refused = not ModelConfig.from_dict(config)
-        except ValueError:
-            refused = True
-        assert bool(sentence) == refused, (config["n_layers"], sentence)
+        assert bool(sentence) == is_refused(config), (config["n_layers"], sentence)
     assert {bool(sentence) for sentence in sentences} == {True, False}
 
 
@@ -143,11 +147,7 @@ def test_the_browser_refuses_groups_that_the_configuration_refuses(node):
             configs.append(whole | {"moe": whole["moe"] | moe})
     sentences = javascript(node, "budget_view/rule", "value.map(m.problem)", configs)
     for config, sentence in zip(configs, sentences, strict=True):
-        try:
-            refused = not ModelConfig.from_dict(config)
-        except ValueError:
-            refused = True
-        assert bool(sentence) == refused, (config["moe"], sentence)
+        assert bool(sentence) == is_refused(config), (config["moe"], sentence)
 
 
 def test_a_budget_of_a_published_latent_model_is_shown():
