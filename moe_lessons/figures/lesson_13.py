@@ -1,4 +1,6 @@
-"""Lesson 13's picture: every expert of every layer of a model of others."""
+"""Lesson 13's pictures: every expert of every layer of a model of others; what is learned against what is forgotten."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -7,7 +9,7 @@ from matplotlib.figure import Figure
 
 from moe_lessons.figures.colors import ink_on
 from moe_lessons.figures.loads import over_mean, shade
-from moe_lessons.figures.style import INK, WIDEST, clean, heading, new_figure
+from moe_lessons.figures.style import INK, PALETTE, WIDEST, clean, heading, new_figure
 
 _MOST_NUMBERS = 20  # columns; with more, a number is wider than its cell
 
@@ -47,4 +49,24 @@ def draw_load_map(loads: Float[np.ndarray, "layers experts"] | Int[np.ndarray, "
     figure.alt += (
         f"expert {column}: {ratio[row, column]:.2f} times. {(ratio < 0.1).sum()} have under a tenth of the mean."
     )
+    return figure
+
+
+def draw_trade(
+    arms: Mapping[str, Sequence[tuple[float, float]]], before: tuple[float, float], title: str, xlabel: str, ylabel: str
+) -> Figure:
+    """A line for each arm through its points (x, y), one a rate and the slowest first; a cross is where all began."""
+    figure = new_figure(WIDEST, 3.4)
+    axis = clean(figure.subplots(), grid="both")
+    for number, (name, points) in enumerate(arms.items()):
+        x, y = zip(*points, strict=True)
+        axis.plot(x, y, color=PALETTE[number], marker="osD^vP"[number % 6], markersize=4.5, linewidth=1.5, label=name)
+    axis.scatter(*before, marker="x", s=60, color=INK, linewidth=2, zorder=4, label="before")
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    heading(axis, title)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8.5, labelcolor=INK)
+    best = {name: min(points) for name, points in arms.items()}
+    told = [f"{name} {x:.2f} with {y:.2f}" for name, (x, y) in best.items()]
+    figure.alt = f"{title}. {xlabel} and {ylabel}; before, {before[0]:.2f} with {before[1]:.2f}. "
+    figure.alt += f"At its lowest, each: {'; '.join(told)}."
     return figure

@@ -37,7 +37,8 @@ def run(model: Transformer, corpus: Corpus, config: TrainConfig) -> dict[str, An
     `busiest` is an expert's share of all choices in times of an even share, by the layer's number: the highest one,
     over the last tenth of the steps together.
     """
-    few = corpus._replace(valid=first_documents(corpus.valid, 12))  # of the loop's own evaluation, which is not used
+    # Of the loop's own evaluation, which is not used.
+    few = corpus._replace(valid=first_documents(corpus.valid, min(12, corpus.valid.n_documents)))
     history = train(model, few, config, progress=False)
     losses = {name: round(it.nats_per_token, 4) for name, it in evaluate(model, corpus, max_tokens=READ).items()}
     layers = our_routers(model)

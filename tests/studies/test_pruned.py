@@ -1,0 +1,82 @@
+"""The study of pruned experts: who goes first, and what becomes of a token whose expert is gone."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from small import small_model
+
+from moe_lessons.config import MoEConfig
+from moe_lessons.model.router import Routing
+from moe_lessons.resources import data_path
+from moe_lessons.studies.pruned import DRAWS, LEFT, WAYS, need, orders, use, windows, without
+from moe_lessons.tracing.record import find_routers
+from moe_lessons.tracing.steer import steer_routing
+
+MOE = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, expert_bias=True)
+
+
+def test_the_least_goes_first():
+    uses, needs = np.array([[0.1, 0.4, 0.2, 0.3]]), np.array([[3.0, 0.0, 2.0, -1.0]])
+    found = orders(uses, needs)
+    assert found["least used"] == [[[0, 2, 3, 1]]] and found["most used"] == [[[1, 3, 2, 0]]]
+    assert found["least needed"] == [[[3, 1, 2, 0]]]
+    assert len({str(order) for order in found["random"]}) == DRAWS == len(found["random"])
+
+
+def test_a_token_whose_expert_is_gone_takes_the_next_best_or_does_without():
+    model = small_model(0, vocab_size=64, moe=MOE)
+    layer, router = next(iter(find_routers(model).items()))
+    logits = torch.tensor([[3.0, 2.0, 1.0, 0.0]])
+    scores = logits.softmax(dim=1)
+    routing = Routing(router.rule.weigh(scores[:, :2]), torch.tensor([[0, 1]]), scores, logits)
+    by_way = {way: without(model, {layer: [0]}, way)(layer, routing) for way in WAYS}
+    assert by_way["next best"].experts.tolist() == [[1, 2]]
+    torch.testing.assert_close(by_way["next best"].weights, scores[:, 1:3] / scores[:, 1:3].sum())
+    assert by_way["left out"].experts.tolist() == [[0, 1]]
+    torch.testing.assert_close(by_way["left out"].weights, torch.tensor([[0.0, routing.weights[0, 1].item()]]))
+    torch.testing.assert_close(by_way["left out, rest scaled up"].weights, torch.tensor([[0.0, 1.0]]))
+    alone = without(model, {layer: [0, 1]}, "left out, rest scaled up")(layer, routing)
+    assert alone.weights.tolist() == [[0.0, 0.0]]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("way", WAYS)
+def test_what_an_expert_that_is_gone_would_say_plays_no_part(way):
+    model = small_model(0, vocab_size=64, moe=MOE).eval()
+    ids = torch.arange(1, 30)[None]
+    off = {layer: [1] for layer in find_routers(model)}
+    with steer_routing(model, without(model, off, way)):
+        before = model(ids)
+        for block in model.blocks:
+            if hasattr(block.feed_forward, "experts"):
+                block.feed_forward.experts.down[1] += 5.0
+        torch.testing.assert_close(model(ids), before)
+    assert (model(ids) - before).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_an_expert_that_says_nothing_and_is_never_chosen_is_not_needed():
+    model = small_model(0, vocab_size=64, moe=MOE).eval()
+    routers = find_routers(model)
+    for router in routers.values():
+        router.expert_bias[2] = -9.0
+    text = torch.randint(0, 64, (2, 17), generator=torch.Generator().manual_seed(0))
+    uses, needs = use(model, text), need(model, text)
+    assert uses.shape == needs.shape == (len(routers), 4)
+    np.testing.assert_allclose(uses.sum(axis=1), 1)
+    assert (uses[:, 2] == 0).all() and np.abs(needs[:, 2]).max() < 1e-6 < np.abs(np.delete(needs, 2, 1)).min()
+
+
+def test_windows_are_cut_one_after_the_other():
+    assert windows(np.arange(600, dtype=np.uint16), 2).tolist() == [list(range(257)), list(range(257, 514))]
+
+
+def test_the_shipped_record_is_whole():
+    kept = json.loads(data_path("studies/pruned.json").read_text(encoding="utf-8"))
+    names = {(row["order"], row["way"], row["draw"]) for row in kept["rows"]}
+    single = ("least used", "least needed", "most used")
+    wanted = {(order, way, 0) for order in single for way in WAYS}
+    assert names == wanted | {("random", way, draw) for way in WAYS for draw in range(DRAWS)}
+    assert kept["left"] == list(LEFT) and all(len(row["losses"]) == len(LEFT) for row in kept["rows"])
