@@ -8,7 +8,9 @@ expert alone is knocked out. Nothing is trained afterwards.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+import itertools
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from torch import Tensor
 from moe_lessons.model.router import Routing, choose
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.studies.keep import keep
-from moe_lessons.text.corpus import Corpus, course_corpus
+from moe_lessons.text.corpus import course_corpus
 from moe_lessons.tracing.record import find_routers, record_routing
 from moe_lessons.tracing.steer import Change, knock_out, sent_to, steer_routing
 from moe_lessons.training.held_out import held_out_loss
@@ -31,8 +33,8 @@ DRAWS = 3  # random orders
 WINDOW = 257  # tokens of a window, of which the model reads all but the last
 CALIBRATION, TEST = 16, 64  # windows
 
-#: What happens to a token that had chosen an expert that is gone.
-WAYS = ("next best", "left out", "left out, rest scaled up")
+#: Who takes the place of an expert that is gone, and whether the weights of those who work sum to 1 again.
+WAYS = ("next best, renormalized", "next best, as weighed", "nobody, renormalized", "nobody, as weighed")
 
 
 def windows(ids: np.ndarray, n: int) -> Int[Tensor, "batch time"]:
@@ -61,19 +63,22 @@ def need(model: Transformer, text: Int[Tensor, "batch time"]) -> Float[np.ndarra
 
 
 def without(model: Transformer, off: Mapping[int, Sequence[int]], way: str) -> Change:
-    """A change for `steer_routing`: each layer's experts that are `off` work on nothing."""
+    """A change for `steer_routing`, for weights that sum to 1: each layer's experts that are `off` work on nothing."""
     routers = find_routers(model)
 
     def change(layer: int, routing: Routing) -> Routing:
-        gone = torch.tensor(off[layer], dtype=torch.long)
-        if way == "next best":
-            left = routers[layer].preference(routing.scores.index_fill(1, gone, -torch.inf))
-            return sent_to(routers[layer], routing, choose(left, routers[layer].top_k))
-        weights = routing.weights.masked_fill(torch.isin(routing.experts, gone), 0.0)
-        if way == "left out, rest scaled up":
-            whole, rest = routing.weights.sum(dim=1, keepdim=True), weights.sum(dim=1, keepdim=True)
-            weights = weights * whole / rest.clamp(min=1e-9)  # where all are gone, nothing is there to scale
-        return routing._replace(weights=weights)
+        gone, router = torch.tensor(off[layer], dtype=torch.long), routers[layer]
+        whole = routing.scores.gather(1, routing.experts).sum(dim=1, keepdim=True)
+        if way.startswith("next best"):
+            left = router.preference(routing.scores.index_fill(1, gone, -torch.inf))
+            routing = sent_to(router, routing, choose(left, router.top_k))
+            scores = routing.scores.gather(1, routing.experts)
+        else:
+            scores = routing.scores.gather(1, routing.experts)
+            scores = scores.masked_fill(torch.isin(routing.experts, gone), 0.0)
+        if way.endswith("renormalized"):
+            whole = scores.sum(dim=1, keepdim=True).clamp(min=1e-9)  # where all are gone, nothing is there to scale
+        return routing._replace(weights=scores / whole)
 
     return change
 
@@ -86,29 +91,26 @@ def orders(uses: Float[np.ndarray, "layers experts"], needs: Float[np.ndarray, "
     return {name: [values.argsort(axis=1, kind="stable").tolist() for values in each] for name, each in by.items()}
 
 
-def measure(model: Transformer, corpus: Corpus, left: Sequence[int] = LEFT, test: int = TEST) -> dict[str, Any]:
-    """The losses, in nats per token, for each order, way and number of experts left."""
+def rows_of(
+    model: Transformer,
+    text: Int[Tensor, "batch time"],
+    uses: Float[np.ndarray, "layers experts"],
+    needs: Float[np.ndarray, "layers experts"],
+    known: Collection[tuple[str, str, int]] = (),
+    left: Sequence[int] = LEFT,
+) -> Iterator[dict[str, Any]]:
+    """The losses in nats per token, with fewer and fewer experts left, for each order, way and draw not yet known."""
     layers = list(find_routers(model))
-    calibration, text = windows(corpus.train.ids, CALIBRATION), windows(corpus.valid.ids, test)
-    uses, needs = use(model, calibration), need(model, calibration)
-    rows = []
-    for name, each in orders(uses, needs).items():
-        for way in WAYS:
-            for draw, order in enumerate(each):
-                losses = []
-                for count in left:
-                    off = {layer: gone[: len(gone) - count] for layer, gone in zip(layers, order, strict=True)}
-                    with steer_routing(model, without(model, off, way)):
-                        losses.append(round(held_out_loss(model, text), 4))
-                rows.append({"order": name, "draw": draw, "way": way, "losses": losses})
-                print(name, way, draw, losses, flush=True)
-    return {
-        "left": list(left),
-        "before": round(held_out_loss(model, text), 4),
-        "use": uses.round(4).tolist(),
-        "need": needs.round(4).tolist(),
-        "rows": rows,
-    }
+    for (name, each), way in itertools.product(orders(uses, needs).items(), WAYS):
+        for draw, order in enumerate(each):
+            if (name, way, draw) in known:
+                continue
+            losses = []
+            for count in left:
+                off = {layer: gone[: len(gone) - count] for layer, gone in zip(layers, order, strict=True)}
+                with steer_routing(model, without(model, off, way)):
+                    losses.append(round(held_out_loss(model, text), 4))
+            yield {"order": name, "way": way, "draw": draw, "losses": losses}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -116,9 +118,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    found = measure(open_shipped("course-moe").model, course_corpus(progress=False))
-    head = {"command": f"python -m moe_lessons.studies.pruned --out {args.out}", "torch": torch.__version__}
-    keep(args.out, head | {"threads": 1} | found)
+    model, corpus = open_shipped("course-moe").model, course_corpus(progress=False)
+    if args.out.exists():
+        study = json.loads(args.out.read_text(encoding="utf-8"))
+    else:
+        text = windows(corpus.train.ids, CALIBRATION)
+        study = {"command": f"python -m moe_lessons.studies.pruned --out {args.out}", "torch": torch.__version__}
+        study |= {"threads": 1, "left": LEFT, "use": use(model, text).round(4).tolist()}
+        study |= {"need": need(model, text).round(4).tolist(), "rows": []}
+    text = windows(corpus.valid.ids, TEST)
+    study["before"] = round(held_out_loss(model, text), 4)
+    known = {(row["order"], row["way"], row["draw"]) for row in study["rows"]}
+    for row in rows_of(model, text, np.array(study["use"]), np.array(study["need"]), known):
+        study["rows"].append(row)
+        keep(args.out, study)
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from small import small_model
 from moe_lessons.config import MoEConfig
 from moe_lessons.model.router import Routing
 from moe_lessons.resources import data_path
-from moe_lessons.studies.pruned import DRAWS, LEFT, WAYS, need, orders, use, windows, without
+from moe_lessons.studies.pruned import DRAWS, LEFT, WAYS, need, orders, rows_of, use, windows, without
 from moe_lessons.tracing.record import find_routers
 from moe_lessons.tracing.steer import steer_routing
+from moe_lessons.training.held_out import held_out_loss
 
 MOE = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, expert_bias=True)
 
@@ -32,13 +33,18 @@ def test_a_token_whose_expert_is_gone_takes_the_next_best_or_does_without():
     scores = logits.softmax(dim=1)
     routing = Routing(router.rule.weigh(scores[:, :2]), torch.tensor([[0, 1]]), scores, logits)
     by_way = {way: without(model, {layer: [0]}, way)(layer, routing) for way in WAYS}
-    assert by_way["next best"].experts.tolist() == [[1, 2]]
-    torch.testing.assert_close(by_way["next best"].weights, scores[:, 1:3] / scores[:, 1:3].sum())
-    assert by_way["left out"].experts.tolist() == [[0, 1]]
-    torch.testing.assert_close(by_way["left out"].weights, torch.tensor([[0.0, routing.weights[0, 1].item()]]))
-    torch.testing.assert_close(by_way["left out, rest scaled up"].weights, torch.tensor([[0.0, 1.0]]))
-    alone = without(model, {layer: [0, 1]}, "left out, rest scaled up")(layer, routing)
-    assert alone.weights.tolist() == [[0.0, 0.0]]
+    for way, experts, kept in (
+        ("next best", [1, 2], scores[0, 1:3]),
+        ("nobody", [0, 1], scores[0, :2] * torch.tensor([0, 1])),
+    ):
+        again, as_weighed = by_way[f"{way}, renormalized"], by_way[f"{way}, as weighed"]
+        assert again.experts.tolist() == as_weighed.experts.tolist() == [experts]
+        torch.testing.assert_close(again.weights[0], kept / kept.sum())
+        torch.testing.assert_close(as_weighed.weights[0], kept / scores[0, :2].sum())
+        assert as_weighed.weights[0, experts.index(1)] == pytest.approx(routing.weights[0, 1].item())
+    for rule in ("renormalized", "as weighed"):
+        alone = without(model, {layer: [0, 1]}, f"nobody, {rule}")(layer, routing)
+        assert alone.weights.tolist() == [[0.0, 0.0]]
 
 
 @torch.no_grad()
@@ -67,6 +73,18 @@ def test_an_expert_that_says_nothing_and_is_never_chosen_is_not_needed():
     assert uses.shape == needs.shape == (len(routers), 4)
     np.testing.assert_allclose(uses.sum(axis=1), 1)
     assert (uses[:, 2] == 0).all() and np.abs(needs[:, 2]).max() < 1e-6 < np.abs(np.delete(needs, 2, 1)).min()
+
+
+def test_only_rows_that_are_not_known_are_made_and_with_all_experts_left_nothing_changes():
+    model = small_model(0, vocab_size=64, moe=MOE).eval()
+    text = torch.randint(0, 64, (2, 17), generator=torch.Generator().manual_seed(0))
+    uses, needs = use(model, text), need(model, text)
+    rows = list(rows_of(model, text, uses, needs, left=(4, 2)))
+    before = round(held_out_loss(model, text), 4)
+    assert len(rows) == len(WAYS) * (3 + DRAWS)
+    assert all(row["losses"][0] == before != row["losses"][1] for row in rows)
+    known = {(row["order"], row["way"], row["draw"]) for row in rows[2:]}
+    assert list(rows_of(model, text, uses, needs, known, left=(4, 2))) == rows[:2]
 
 
 def test_windows_are_cut_one_after_the_other():
