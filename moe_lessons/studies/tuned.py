@@ -1,11 +1,11 @@
 """What a trained mixture learns of a new kind of text, and forgets of the old, when a part of it alone may change.
 
-    python -m moe_lessons.studies.tuned --steps 50 --seeds 1 --out data/studies/tuned.json
+    python -m moe_lessons.studies.tuned --steps 50 --out data/studies/tuned.json
 
 makes the record that lesson 13 reads, two runs at a time with a thread each; the new text is the domain "verse" of the
-pip extra `texts`. Every part reads the same tokens at the same four rates, on a seed of its own; the best rate of each
-then runs on a fresh one. Experts as many as chosen are trained and all else is frozen, as in ESFT (arXiv:2407.01906);
-who is chosen is what the arms differ in. Stopped and started again, it goes on with what is missing.
+pip extra `texts`. Every part reads the same tokens at the same four rates; those that learn most do so again in another
+order of the text. Experts as many as chosen are trained and all else is frozen, as in ESFT (arXiv:2407.01906); who is
+chosen is what the arms differ in. Stopped and started again, it goes on with what is missing.
 """
 
 import argparse
@@ -36,7 +36,8 @@ NEW = "verse"
 ARMS = ("everything", "all experts", "most used experts", "random experts", "least used experts", "routers")
 CHOSEN = 4  # experts of each layer, in the arms that choose some
 RATES = (0.0003, 0.001, 0.003, 0.01)  # AdamW's
-TRIAL = 100  # the seed that rates are chosen on
+SEED, AGAIN = 100, 101  # of the order of the text, and of the random experts
+LEARN_MOST = ARMS[:3]  # and run again
 WINDOW = 256  # tokens
 
 
@@ -118,40 +119,24 @@ def _losses(model: Transformer, corpus: Corpus) -> list[tuple[str, Any]]:
     return list(evaluate(model, corpus, max_tokens=15_000 if corpus.domains == (NEW,) else 50_000).items())
 
 
-def trials(runs: Sequence[dict[str, Any]]) -> list[tuple[str, float, int]]:
-    """The trials that are still to be run."""
-    return _without(runs, [(arm, rate, TRIAL) for rate in RATES for arm in ARMS])
-
-
-def best_rates(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """The rate at which each arm's trial learned most of the new text."""
-    tried = [run for run in runs if run["seed"] == TRIAL]
-    return {arm: min((r for r in tried if r["arm"] == arm), key=lambda r: r["new"])["rate"] for arm in ARMS}
-
-
-def missing(runs: Sequence[dict[str, Any]], seeds: int) -> list[tuple[str, float, int]]:
-    """The runs on fresh seeds that are still to be made, once all trials are there."""
-    return _without(runs, [(arm, rate, seed) for seed in range(seeds) for arm, rate in best_rates(runs).items()])
-
-
-def _without(runs: Sequence[dict[str, Any]], wanted: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
+def missing(runs: Sequence[dict[str, Any]]) -> list[tuple[str, float, int]]:
+    """The arms, rates and seeds that are not among the runs."""
     done = {(run["arm"], run["rate"], run["seed"]) for run in runs}
-    return [job for job in wanted if job not in done]
+    wanted = [(arm, rate, seed) for seed in (SEED, AGAIN) for rate in RATES for arm in ARMS]
+    return [job for job in wanted if job not in done and (job[2] == SEED or job[0] in LEARN_MOST)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
-    given = f"--steps {args.steps} --seeds {args.seeds} --out {args.out}"
-    before = measure(ARMS[0], 0.0, 0, TRIAL)
-    head = {"command": f"python -m moe_lessons.studies.tuned {given}", "torch": torch.__version__, "threads": 1}
-    head |= {"trial_seed": TRIAL, "before": {name: before[name] for name in ("new", "old", "losses")}}
-    for find in (trials, lambda runs: missing(runs, args.seeds)):
-        jobs = [(arm, rate, args.steps, seed) for arm, rate, seed in find(kept_runs(args.out))]
-        add_runs(args.out, head, measure, jobs)
+    before = measure(ARMS[0], 0.0, 0, SEED)
+    command = f"python -m moe_lessons.studies.tuned --steps {args.steps} --out {args.out}"
+    head = {"command": command, "torch": torch.__version__, "threads": 1}
+    head |= {"before": {name: before[name] for name in ("new", "old", "losses")}}
+    jobs = [(arm, rate, args.steps, seed) for arm, rate, seed in missing(kept_runs(args.out))]
+    add_runs(args.out, head, measure, jobs)
 
 
 if __name__ == "__main__":

@@ -49,17 +49,19 @@ def test_a_training_changes_the_chosen_part_alone_and_counts_it(arm):
         assert all((stack <= mask).all() for stack, mask in zip(stacks, masks, strict=True))
 
 
-def test_the_best_trial_runs_on_seeds_that_chose_nothing():
-    runs = [
-        {"arm": arm, "rate": rate, "seed": tuned.TRIAL, "new": abs(rate - 0.003)}
-        for arm in tuned.ARMS
-        for rate in tuned.RATES
-    ]
-    assert tuned.trials(runs) == [] and len(tuned.trials([])) == len(runs)
-    assert tuned.missing(runs, 2) == [(arm, 0.003, seed) for seed in (0, 1) for arm in tuned.ARMS]
+def test_every_arm_runs_at_every_rate_and_those_that_learn_most_on_a_second_seed():
+    wanted = tuned.missing([])
+    assert {job for job in wanted if job[2] == tuned.SEED} == {
+        (arm, rate, tuned.SEED) for arm in tuned.ARMS for rate in tuned.RATES
+    }
+    assert len(wanted) == len(set(wanted)) == (6 + 3) * 4
+    there = [dict(zip(("arm", "rate", "seed"), job, strict=True)) for job in wanted[2:]]
+    assert tuned.missing(there) == wanted[:2]
 
 
-def test_the_shipped_record_is_whole():
+def test_the_shipped_record_is_whole_and_those_that_ran_again_learned_most():
     kept = json.loads(data_path("studies/tuned.json").read_text(encoding="utf-8"))
-    assert tuned.trials(kept["runs"]) == [] and tuned.missing(kept["runs"], 1) == []
-    assert len({run["steps"] for run in kept["runs"]}) == 1 and len(kept["before"]["losses"]) == 7
+    assert tuned.missing(kept["runs"]) == [] and len(kept["before"]["losses"]) == 7
+    assert len({run["steps"] for run in kept["runs"]}) == 1
+    best = {arm: min(run["new"] for run in kept["runs"] if run["arm"] == arm) for arm in tuned.ARMS}
+    assert set(sorted(best, key=best.__getitem__)[:3]) == set(tuned.LEARN_MOST)
