@@ -53,20 +53,24 @@ def draw_load_map(loads: Float[np.ndarray, "layers experts"] | Int[np.ndarray, "
 
 
 def draw_trade(
-    arms: Mapping[str, Sequence[tuple[float, float]]], before: tuple[float, float], title: str, xlabel: str, ylabel: str
+    arms: Mapping[str, Sequence[tuple[float, float]]], title: str, xlabel: str, ylabel: str, least: float = 0.001
 ) -> Figure:
-    """A line for each arm through its points (x, y), one a rate and the slowest first; a cross is where all began."""
+    """A line for each arm through its points (gained, lost); losses by powers of ten, those below `least` at `least`."""
     figure = new_figure(WIDEST, 3.4)
     axis = clean(figure.subplots(), grid="both")
     for number, (name, points) in enumerate(arms.items()):
-        x, y = zip(*points, strict=True)
-        axis.plot(x, y, color=PALETTE[number], marker="osD^vP"[number % 6], markersize=4.5, linewidth=1.5, label=name)
-    axis.scatter(*before, marker="x", s=60, color=INK, linewidth=2, zorder=4, label="before")
-    axis.set(xlabel=xlabel, ylabel=ylabel)
+        gained, lost = (list(values) for values in zip(*points, strict=True))
+        marker = "osD^vP"[number % 6]
+        axis.plot(
+            gained, [max(value, least) for value in lost], color=PALETTE[number], marker=marker, markersize=4.5,
+            linewidth=1.5, label=name,
+        )  # fmt: skip
+    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
     heading(axis, title)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8.5, labelcolor=INK)
-    best = {name: min(points) for name, points in arms.items()}
-    told = [f"{name} {x:.2f} with {y:.2f}" for name, (x, y) in best.items()]
-    figure.alt = f"{title}. {xlabel} and {ylabel}; before, {before[0]:.2f} with {before[1]:.2f}. "
-    figure.alt += f"At its lowest, each: {'; '.join(told)}."
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5, labelcolor=INK)
+    most = {name: max(points) for name, points in arms.items()}
+    told = [f"{name} {x:.2f} with {y:.2g}" for name, (x, y) in most.items()]
+    figure.alt = f"{title}. {xlabel} and {ylabel}, where most is gained: {'; '.join(told)}."
     return figure

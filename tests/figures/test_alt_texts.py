@@ -127,7 +127,7 @@ SAMPLES = {
     "arms.draw_trials": lambda: arms.draw_trials(BY_NAME, BY_NAME, TITLE, "nats"),
     "lesson_13.draw_load_map": lambda: lesson_13.draw_load_map(LOADS, TITLE),
     "lesson_13.draw_trade": lambda: lesson_13.draw_trade(
-        {"routers": [(3.0, 2.0), (2.5, 2.2)]}, (3.5, 1.9), TITLE, "new", "old"
+        {"routers": [(0.5, 0.0), (1.0, 0.2)]}, TITLE, "learned", "forgotten"
     ),
     "lesson_10.draw_kept": lambda: lesson_10.draw_kept({"multi-head": 4, "latent": (2, 0.5)}, 4, TITLE),
     "lesson_10.draw_orders": lambda: lesson_10.draw_orders(4, 8, 16, 32),
