@@ -9,7 +9,7 @@ from tiny_run import sums
 from moe_lessons.model.feed_forward import SwiGLU
 from moe_lessons.model.hash_routes import HashMoE
 from moe_lessons.resources import data_path
-from moe_lessons.studies.first_layers import ARMS, build, measure, missing
+from moe_lessons.studies.first_layers import ARMS, LR, build, measure, missing
 from moe_lessons.text.own_text import text_corpus
 from moe_lessons.tracing.record import record_routing
 
@@ -51,7 +51,9 @@ def test_a_table_sends_a_token_to_the_same_experts_wherever_it_stands_and_each_s
 def test_a_run_says_what_it_was_and_arms_differ(tmp_path, monkeypatch):
     monkeypatch.setenv("MOE_LESSONS_CACHE", str(tmp_path / "cache"))
     corpus = text_corpus(sums(tmp_path), vocab_size=300)
-    learned, table, dense = (measure(arm, 3, 0, corpus) for arm in ("all learned", "table in all", "dense first"))
+    learned, table, dense = (
+        measure(arm, 3, 0, corpus=corpus) for arm in ("all learned", "table in all", "dense first")
+    )
     assert (table["arm"], table["seed"], table["steps"]) == ("table in all", 0, 3)
     assert len({learned["mean"], table["mean"], dense["mean"]}) == 3
     assert list(learned["busiest"]) == list("0123") and list(dense["busiest"]) == list("123")
@@ -59,12 +61,21 @@ def test_a_run_says_what_it_was_and_arms_differ(tmp_path, monkeypatch):
 
 
 def test_what_is_there_is_not_run_again():
-    there = [{"arm": arm, "seed": 0} for arm in list(ARMS)[1:]]
-    assert missing(there, 1) == [("all learned", 0)]
+    there = [{"arm": arm, "seed": 0, "lr": LR} for arm in list(ARMS)[1:]]
+    assert missing(there, 1) == [("all learned", 0, LR)]
+    assert missing(there, 1, ["table in all"], [LR, 0.5]) == [("table in all", 0, 0.5)]
     assert len(missing(there, 2)) == 1 + len(ARMS)
 
 
-def test_the_shipped_record_is_whole():
-    kept = json.loads(data_path("studies/first-layers.json").read_text(encoding="utf-8"))
-    assert missing(kept["runs"], 3) == [] and len({run["steps"] for run in kept["runs"]}) == 1
-    assert {name: tuple(kinds) for name, kinds in kept["arms"].items()} == ARMS
+def kept(name: str) -> dict:
+    return json.loads(data_path(f"studies/first-layers{name}.json").read_text(encoding="utf-8"))
+
+
+def test_the_shipped_records_are_whole():
+    usual, two = kept(""), ["all learned", "table in all"]
+    assert missing(usual["runs"], 3) == [] and len({run["steps"] for run in usual["runs"]}) == 1
+    assert {name: tuple(kinds) for name, kinds in usual["arms"].items()} == ARMS
+    assert missing(kept("-rates")["runs"], 1, two, [0.01, 0.03]) == []
+    long = kept("-long")["runs"]
+    assert missing(long, 1, two) == []
+    assert {run["steps"] for run in long} == {3 * usual["runs"][0]["steps"]}
