@@ -47,10 +47,7 @@ def draw_layer_kinds(
         handles=handles, loc="outside lower center", ncols=len(seen), frameon=False, fontsize=8.5, labelcolor=INK
     )
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, color=INK)
-    told = [
-        f"{name} (layers {', '.join(kinds[name])}): mean {gap.mean():+.3f}, from {gap.min():+.3f} to {gap.max():+.3f}"
-        for name, gap in gaps.items()
-    ]
+    told = [f"{name} {gap.mean():+.3f} ({gap.min():+.3f} to {gap.max():+.3f})" for name, gap in gaps.items()]
     figure.alt = f"{title}. {xlabel}, {len(base)} seeds. {'; '.join(told)}."
     return figure
 

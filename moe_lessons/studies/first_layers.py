@@ -7,8 +7,9 @@
         --rates 0.01 0.03 --out data/studies/first-layers-rates.json
 
 make the records that lesson 17 reads, two runs at a time with a thread each. All arms have as many parameters at work
-on a token, but for the dense layer's missing router, and read the same text at the same rates, lesson 09's if nothing else is said. A seed decides the
-first weights, the order of the text and the tables. Stopped and started again, it goes on with what is missing.
+on a token, but for the dense layer's missing router, and read the same text at the same rates, lesson 09's if nothing
+else is said. A seed decides the first weights, the order of the text and the tables. Stopped and started again, it
+goes on with what is missing.
 """
 
 import argparse
