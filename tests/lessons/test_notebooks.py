@@ -133,7 +133,7 @@ def test_the_table_in_the_readme_is_that_of_the_lessons():
 
 def written() -> list[Path]:
     """Every file whose words a learner may read."""
-    here = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile")]
+    here = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile")]
     for part, ends in (("moe_lessons", "py js css"), ("tests", "py js mjs"), ("data", "md toml"), (".ci", "sh")):
         here += [p for end in ends.split() for p in sorted((ROOT / part).rglob(f"*.{end}"))]
     return [p for p in here + LESSONS if p.name not in ("spelling.py", Path(__file__).name)]
