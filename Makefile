@@ -17,7 +17,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 AS_STORED := CUDA_VISIBLE_DEVICES= PYTHONHASHSEED=0
 # Another interpreter or another place for PyTorch: make lab PYTHON=python3.12 TORCH_INDEX=https://...
 export PYTHON TORCH_INDEX
-# PyTorch's threads wait by spinning; on busy cores a shorter wait is up to four times as fast, on quiet ones 3% slower.
+# As in every notebook kernel (moe_lessons/idle_threads.py).
 export GOMP_SPINCOUNT ?= 5000
 
 help:  ## this list
@@ -65,11 +65,11 @@ clean:  ## remove .venv, caches and built files; lessons stay
 	rm -rf .venv node_modules build dist site .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/ready: pyproject.toml constraints.txt .ci/setup.sh .ci/overrides.json
+.venv/ready: pyproject.toml constraints.txt .ci/setup.sh
 	@if test -e .venv/ready-test; then sh .ci/setup.sh test; else sh .ci/setup.sh; fi
 	@touch $@
 
-.venv/ready-test: pyproject.toml constraints.txt package-lock.json .ci/setup.sh .ci/overrides.json
+.venv/ready-test: pyproject.toml constraints.txt package-lock.json .ci/setup.sh
 	@sh .ci/setup.sh test
 	@touch .venv/ready $@
 

@@ -13,7 +13,7 @@ refuse() {
     say "moe-lessons: $*" >&2
     exit 1
 }
-supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
+supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
 
 if [ -e .venv ] && ! supported .venv/bin/python; then
     [ -e .venv/pyvenv.cfg ] || refuse ".venv is in the way and no Python environment; move it elsewhere."
@@ -22,7 +22,7 @@ if [ -e .venv ] && ! supported .venv/bin/python; then
 fi
 if [ ! -e .venv ]; then
     python=
-    for candidate in ${PYTHON:-python3 python3.12 python3.13 python3.11}; do
+    for candidate in ${PYTHON:-python3 python3.12 python3.13 python3.14 python3.11}; do
         if supported "$candidate"; then
             python=$candidate
             break
@@ -30,7 +30,7 @@ if [ ! -e .venv ]; then
     done
     if [ -z "$python" ]; then
         found=$("${PYTHON:-python3}" -c 'import platform; print(platform.python_version())' 2>/dev/null || true)
-        refuse "Python 3.11, 3.12 or 3.13 is needed and ${found:-none} was found;" \
+        refuse "Python 3.11 to 3.14 is needed and ${found:-none} was found;" \
             "install one (on Debian: apt-get install python3) or name it: make lab PYTHON=/path/to/python3.12"
     fi
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -84,6 +84,4 @@ if [ "$extra" = test ] && [ -e package-lock.json ]; then
     fi
 fi
 
-mkdir -p .venv/share/jupyter/lab/settings
-cp .ci/overrides.json .venv/share/jupyter/lab/settings/overrides.json
 say "[3/3] Ready after $seconds s."

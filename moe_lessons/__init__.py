@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from moe_lessons.model.transformer import Transformer
     from moe_lessons.statements import measured
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"  # the one place; `python -m moe_lessons.authoring release` moves it
 
 _HOMES = {
     "ModelConfig": "config",

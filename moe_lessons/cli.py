@@ -6,12 +6,12 @@ OSError with one sentence, which is all that the user sees of it.
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from moe_lessons import __version__
+from moe_lessons.idle_threads import wait_briefly
 
 COMMANDS = {
     "doctor": "check this machine, and say what to do about each problem",
@@ -40,10 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack a letter of a file's name
-    # On a busy machine torch's threads spin while they wait for one that is not running, and steps take many times as
-    # long. Spinning less costs a few per cent on a quiet machine. Read when torch is first imported; Makefile,
-    # environment.yml and postBuild set the same for lessons.
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+    wait_briefly()
     try:
         return module.run(args)
     except KeyboardInterrupt:

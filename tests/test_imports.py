@@ -26,6 +26,7 @@ ALLOWED = {
     "device": set(),
     "files": set(),
     "html_table": set(),
+    "idle_threads": set(),
     "lazy": set(),
     "resources": set(),
     "records": {"files", "resources"},
@@ -53,9 +54,10 @@ ALLOWED = {
     "capstone": LIBRARY | {"__init__", "records"},
     "studies": LIBRARY | {"capstone"},
     "gpu_report": {"authoring", "files"},
-    "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"},
+    "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"}
+    | {"bundle", "idle_threads"},
     "commands": LIBRARY | {"__init__", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report"},
-    "cli": {"__init__", "commands"},
+    "cli": {"__init__", "commands", "idle_threads"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -5,10 +5,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from moe_lessons import authoring
+from moe_lessons import __version__, authoring
 from moe_lessons.authoring import folder, robust, tables
 from moe_lessons.authoring.clean import clean
 from moe_lessons.authoring.execute import Timing, make, make_states
+from moe_lessons.authoring.hosted import write_hosted
+from moe_lessons.authoring.lock import TORCH_INDEX, write_lock
+from moe_lessons.authoring.release import release
 from moe_lessons.authoring.text import from_text, to_text
 from moe_lessons.authoring.times import measure_times, promised, take_gpu_report
 
@@ -32,6 +35,12 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("files", nargs="+", type=Path, metavar="FILE.py")
     build.add_argument("--into", type=Path, default=folder.NOTEBOOKS, help="folder to write to (default: notebooks/)")
     command(_table, "table", "the lessons' titles and minutes into README.md and TEACHING.md")
+    lock = command(_lock, "lock", "constraints.txt with the checksums of all files, into uv.lock; needs uv")
+    lock.add_argument("--torch-index", default=TORCH_INDEX, metavar="URL", help="a mirror of PyTorch's own index")
+    command(_release, "release", "the version, CHANGELOG.md and CITATION.cff").add_argument("version")
+    hosted = command(_hosted, "hosted", "copies for Colab and Kaggle, which install this version first")
+    hosted.add_argument("--into", type=Path, default=Path("build/hosted"), help="default: build/hosted")
+    hosted.add_argument("--unreleased", action="store_true", help="also of a version that PyPI does not have")
     for does, name, what in (
         (_run, "run", "execute again, in place"),
         (_clean, "clean", "clean in place, without executing"),
@@ -62,6 +71,22 @@ def _text(args: argparse.Namespace) -> bool:
 def _table(args: argparse.Namespace) -> bool:
     tables.write_lessons()
     tables.write_times()
+    return True
+
+
+def _lock(args: argparse.Namespace) -> bool:
+    write_lock(args.torch_index)
+    return True
+
+
+def _release(args: argparse.Namespace) -> bool:
+    release(args.version)
+    return True
+
+
+def _hosted(args: argparse.Namespace) -> bool:
+    written = write_hosted(__version__, args.into, unreleased=args.unreleased)
+    print(f"{len(written)} lessons in {args.into}")
     return True
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from nbformat import NotebookNode
 
+from moe_lessons import idle_threads
 from moe_lessons.authoring import folder, states
 from moe_lessons.authoring.clean import clean
 from moe_lessons.authoring.text import bare
@@ -37,7 +38,7 @@ class Timing(NamedTuple):
 def environment() -> dict[str, str]:
     """What a lesson's kernel sees when it is built: no GPU, two threads that wait as make lab does, a fixed seed."""
     fixed = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "0"}
-    return {"GOMP_SPINCOUNT": "5000", **os.environ, **fixed}
+    return {idle_threads.VARIABLE: idle_threads.TURNS, **os.environ, **fixed}
 
 
 def execute(notebook: NotebookNode, where: Path, stop_after: float = STOP_AFTER, /, **variables: str) -> Timing:

@@ -1,18 +1,21 @@
 """The tables of lessons that README.md and TEACHING.md hold, made from the notebooks and from what was measured."""
 
+import re
 from pathlib import Path
 
-from moe_lessons.authoring import folder
+from moe_lessons.authoring import folder, links
 from moe_lessons.authoring.text import header
 from moe_lessons.authoring.times import stored_times
 
 
-def lesson_table() -> str:
-    """The lessons as the README lists them, from the notebooks' own headers."""
-    lines = ["| lesson | minutes |", "| --- | ---: |"]
+def lesson_table(addresses: dict[str, str]) -> str:
+    """The lessons as the README lists them, from the notebooks' own headers; with Colab where that has an address."""
+    linked = bool(links.in_colab(addresses, links.FIRST))
+    lines = ["| lesson | minutes |" + " elsewhere |" * linked, "| --- | ---: |" + " --- |" * linked]
     for path in folder.targets():
         title, minutes = header(folder.read(path))
-        lines.append(f"| [{title}](notebooks/{path.name}) | {minutes} |")
+        elsewhere = f" [Colab]({links.in_colab(addresses, path.name)}) |" if linked else ""
+        lines.append(f"| [{title}](notebooks/{path.name}) | {minutes} |{elsewhere}")
     return "\n".join(lines)
 
 
@@ -44,9 +47,15 @@ def times_table() -> str:
     return "\n".join(lines)
 
 
-def write_lessons() -> None:
-    """Put the table of lessons between its marks in README.md."""
-    _between_marks(folder.NOTEBOOKS.parent / "README.md", "lessons", lesson_table())
+def write_lessons(addresses: dict[str, str] | None = None, readme: Path | None = None) -> None:
+    """Put the table of lessons, and the badges of the doors, between their marks in README.md, and the address."""
+    addresses = links.urls() if addresses is None else addresses
+    readme = readme or folder.NOTEBOOKS.parent / "README.md"
+    _between_marks(readme, "lessons", lesson_table(addresses))
+    _between_marks(readme, "doors", links.badges(addresses))
+    text = readme.read_text(encoding="utf-8")
+    text = re.sub(r"git clone (<this repository>|\S+)", lambda _: f"git clone {links.clone(addresses)}", text)
+    readme.write_text(text, encoding="utf-8")
 
 
 def write_times() -> None:
@@ -60,4 +69,4 @@ def _between_marks(path: Path, name: str, table: str) -> None:
     _, end, after = rest.partition(f"<!-- end of {name} -->")
     if not begin or not end:
         raise ValueError(f"{path.name} lacks the marks <!-- {name} --> and <!-- end of {name} -->; put them back")
-    path.write_text(f"{before}{begin}{table}\n{end}{after}", encoding="utf-8")
+    path.write_text(f"{before}{begin}{table}{table and chr(10)}{end}{after}", encoding="utf-8")

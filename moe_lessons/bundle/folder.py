@@ -58,7 +58,6 @@ def make_bundle(
             path.unlink()
     for template in TEMPLATES.iterdir():
         shutil.copy(template, folder / template.name)
-    shutil.copy(root / ".ci" / "overrides.json", folder / "overrides.json")
     machines = "Python " + " or ".join(sorted({target.python for target in targets}))
     (folder / "README.txt").write_text(README.format(machines=machines), encoding="utf-8")
     return _seal(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from moe_lessons.checkup.check import REINSTALL, Check, first_line, shown
 
-OLDEST, NEWEST = (3, 11), (3, 13)
+OLDEST, NEWEST = (3, 11), (3, 14)
 # What the lessons compute and draw with; torch and Jupyter's parts have checks of their own.
 NAMED = ("numpy", "safetensors", "tokenizers", "matplotlib", "transformers")
 VISUAL_C = "install Microsoft's Visual C++ Redistributable (aka.ms/vc14/vc_redist.x64.exe)"
@@ -18,7 +18,7 @@ def check_python() -> Check:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     remedy = ""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        remedy = "the course needs 3.11, 3.12 or 3.13; install one, remove .venv, and `make lab PYTHON=python3.12`"
+        remedy = "the course needs 3.11 to 3.14; install one, remove .venv, and `make lab PYTHON=python3.12`"
     elif sys.maxsize < 2**32:
         found += ", 32 bits"
         remedy = "PyTorch needs a Python of 64 bits; install one, remove .venv, and `make lab` again"

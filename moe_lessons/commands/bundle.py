@@ -16,9 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SYSTEM",
         help="linux, linux-arm, mac, windows; default: this machine's",
     )
-    parser.add_argument(
-        "--python", nargs="+", metavar="VERSION", help="3.11, 3.12, 3.13; default: the one that runs this"
-    )
+    parser.add_argument("--python", nargs="+", metavar="VERSION", help="3.11 to 3.14; default: the one that runs this")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,13 +14,13 @@ from moe_lessons.checkup import python
 from moe_lessons.checkup.check import REINSTALL
 
 
-@pytest.mark.parametrize("version", [(3, 10, 4), (3, 14, 0), (4, 0, 0)])
+@pytest.mark.parametrize("version", [(3, 10, 4), (3, 15, 0), (4, 0, 0)])
 def test_another_python_is_named_with_those_that_fit(monkeypatch, version):
     monkeypatch.setattr(sys, "version_info", version)
     monkeypatch.setattr(python.platform, "python_version", lambda: ".".join(map(str, version)))
     check = python.check_python()
     assert check.found.startswith(".".join(map(str, version)))
-    assert "3.11, 3.12 or 3.13" in check.remedy and "PYTHON=" in check.remedy
+    assert "3.11 to 3.14" in check.remedy and "PYTHON=" in check.remedy
 
 
 def test_an_old_python_gets_one_sentence_too():

@@ -13,6 +13,7 @@ from moe_lessons import widgets
 from moe_lessons.authoring import __main__ as authoring
 from moe_lessons.authoring import compare, folder
 from moe_lessons.authoring.clean import ABSOLUTE, WIDGET, clean
+from moe_lessons.authoring.links import urls
 from moe_lessons.authoring.tables import lesson_table
 from moe_lessons.authoring.text import from_text, header, to_text
 
@@ -127,12 +128,12 @@ def test_four_of_five_code_cells_are_compared_strictly():
 @pytest.mark.skipif(not LESSONS, reason="no lesson is written yet")
 def test_the_table_in_the_readme_is_that_of_the_lessons():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert lesson_table() in readme, "run: python -m moe_lessons.authoring table"
+    assert lesson_table(urls()) in readme, "run: python -m moe_lessons.authoring table"
 
 
 def written() -> list[Path]:
     """Every file whose words a learner may read."""
-    here = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile")]
+    here = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile")]
     for part, ends in (("moe_lessons", "py js css"), ("tests", "py js mjs"), ("data", "md toml"), (".ci", "sh")):
         here += [p for end in ends.split() for p in sorted((ROOT / part).rglob(f"*.{end}"))]
     return [p for p in here + LESSONS if p.name not in ("spelling.py", Path(__file__).name)]

@@ -27,7 +27,6 @@ SYSTEMS = {
 ANOTHER = "name a folder that does not exist yet: sh install.sh /path/to/folder"
 START_SH = """#!/bin/sh
 cd "$(dirname "$0")" || exit
-export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-5000}"
 .venv/bin/moe-lessons copy --quiet lessons
 echo "Opening lesson 00 in your browser; Ctrl-C here stops JupyterLab."
 exec .venv/bin/jupyter lab --ServerApp.log_level=ERROR --LabApp.log_level=ERROR --ServerApp.ip=127.0.0.1 \\
@@ -113,9 +112,6 @@ def install(folder):
     # The course itself anew each time, then whatever is not there yet.
     run([*command, "--force-reinstall", "--no-deps", "moe-lessons"], log, PYTHONPATH=pip)
     run([*command, "moe-lessons[interop]", "pip"], log, PYTHONPATH=pip)
-    settings = environment / "share" / "jupyter" / "lab" / "settings"
-    settings.mkdir(parents=True, exist_ok=True)
-    shutil.copy(str(HERE / "overrides.json"), str(settings))
     start = folder / ("start.bat" if windows else "start.sh")
     start.write_bytes((START_BAT if windows else START_SH).encode())
     start.chmod(0o755)
