@@ -90,7 +90,7 @@ GOOD = {
     ("changes", "sentence"),
     [
         ({"ask": None}, "missing 1 required keyword-only argument: 'ask'"),
-        ({"colour": "1"}, "unexpected keyword argument 'colour'"),  # spelled so by somebody
+        ({"hint": "1"}, "unexpected keyword argument 'hint'"),
         ({"kind": '"sketch"'}, "kind is 'sketch', but it must be one of"),
         ({"measure": '" "'}, "needs `ask`, `measure` and `expected`"),
         ({"high": "0"}, "`low` must lie below `high`"),
