@@ -108,7 +108,10 @@ def test_the_sum_is_said_in_sentences(node):
     ]
     none, some, late = (" ".join(s) for s in javascript(node, "prediction_view/rule", "value.map(m.sentences)", sums))
     assert none.startswith("You predicted none of 9.")
-    assert "You predicted 7 of 9, and 4 came out right. Of 3 that you were sure of, 3 did; of 4 others, 1." in some
+    assert (
+        "You predicted 7 of 9, and 4 came out right. You were sure of 3, and 3 of them did; of the other 4, 1 did."
+        in some
+    )
     assert "You were right more often where you were sure." in some and "2 were too high and 1 too low" in some
     assert late.endswith("You were sure of each. 2 were given when the measurement stood on the page already.")
 

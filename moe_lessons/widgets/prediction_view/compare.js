@@ -2,7 +2,7 @@
 
 import { element, shape } from "../shared/common.js";
 import { follow } from "../shared/habits.js";
-import { at, isRight, quoted, shown } from "./rule.js";
+import { at, isRight, quoted, rounded, shown } from "./rule.js";
 import { hearing } from "./told.js";
 
 const [HEIGHT, LEVEL, MARGIN] = [44, 22, 12];
@@ -44,7 +44,7 @@ function scale(question, measured, answer, width, label) {
     [question.low, "start"],
     [question.high, "end"],
   ])) {
-    const words = shown(question, value);
+    const words = value === question.low ? rounded(value) : shown(question, value);
     parts.push(shape("text", { class: "quiet", x: x(value), y: HEIGHT, "text-anchor": anchor }, words));
   }
   return shape(

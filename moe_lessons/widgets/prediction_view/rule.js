@@ -108,7 +108,9 @@ export function sentences(sum) {
   const said = [`You predicted ${sum.answered} of ${sum.asked}, and ${sum.right} came out right.`];
   if (sum.sure && others) {
     const others_right = sum.right - sum.sure_right;
-    said.push(`Of ${sum.sure} that you were sure of, ${sum.sure_right} did; of ${others} others, ${others_right}.`);
+    said.push(
+      `You were sure of ${sum.sure}, and ${sum.sure_right} of them did; of the other ${others}, ${others_right} did.`,
+    );
     if (Math.min(sum.sure, others) >= FEW) {
       const more = sum.sure_right / sum.sure > others_right / others;
       said.push(`You were ${more ? "" : "not "}right more often where you were sure.`);
