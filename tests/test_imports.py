@@ -48,6 +48,7 @@ ALLOWED = {
     "widgets": {"axes", "cards", "config", "lazy", "resources", "routing_rule", "tracing", "figures", "accounting"}
     | {"offload", "parallel"},  # slots and places of experts are counted there, without torch
     "ledger": LIBRARY | {"records"},
+    "predictions": {"records", "resources", "widgets"},
     "exercises": LIBRARY | {"widgets", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"files", "resources"},

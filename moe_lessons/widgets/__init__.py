@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from moe_lessons.widgets.expert_plane import ExpertPlane
     from moe_lessons.widgets.load_board import LoadBoard
     from moe_lessons.widgets.placement_view import PlacementView
+    from moe_lessons.widgets.prediction_view import PredictionView
     from moe_lessons.widgets.quiz import Quiz
     from moe_lessons.widgets.router_view import RouterView
     from moe_lessons.widgets.sampling_view import SamplingView
@@ -37,6 +38,7 @@ _HOMES = {
     "DraftView": "draft_view",
     "PlacementView": "placement_view",
     "SlotsView": "slots_view",
+    "PredictionView": "prediction_view",
     "Quiz": "quiz",
     "View": "shared.view",
 }
@@ -50,6 +52,7 @@ __all__ = [
     "ExpertPlane",
     "LoadBoard",
     "PlacementView",
+    "PredictionView",
     "Quiz",
     "RouterView",
     "SamplingView",

@@ -40,7 +40,15 @@ from moe_lessons.figures import (
 )
 from moe_lessons.figures.alt_text import MOST, describe
 from moe_lessons.tracing.trace import RoutingTrace
-from moe_lessons.widgets import attention_view, context_view, quiz, sampling_view, slots_view, token_view
+from moe_lessons.widgets import (
+    attention_view,
+    context_view,
+    prediction_view,
+    quiz,
+    sampling_view,
+    slots_view,
+    token_view,
+)
 
 RNG = np.random.default_rng(0)
 PIECES = [" one", " two", "3", "$4", "\n", "é"]
@@ -48,6 +56,7 @@ SCORES = RNG.dirichlet(np.ones(8), 6)
 BEST = np.argsort(-SCORES, axis=1)[:, :2]
 LOADS = RNG.integers(1, 40, (2, 4))
 TITLE = "What is seen"
+ASKED = {"key": "05.a", "ask": "What does it cost?", "measure": "loss", "kind": "slider", "low": 0, "high": 1, "log": 0}
 
 
 def some_run(name: str = "soft", moments: int = 2) -> plane.PlaneRun:
@@ -151,6 +160,9 @@ SAMPLES = {
     "charts.draw_bars": lambda: charts.draw_bars({"trained": {"json": 0.5, "german": 0.25}}, TITLE),
     "lesson_05.draw_heights": lambda: lesson_05.draw_heights({"right": plane.grid(1, 20)[:, 0]}, 1),
     "plane.draw_planes": lambda: plane.draw_planes([some_run()], 1, moments=[0, 1]),
+    "prediction_view.draw_predictions": lambda: prediction_view.picture.draw_predictions(
+        [ASKED], {"05.a": {"answer": 0.5, "shown": "0.5"}}, {"05.a": {"place": 0.97, "shown": "0.97"}}
+    ),
     "quiz.draw_quiz": lambda: quiz.picture.draw_quiz(TITLE, QUESTIONS),
     "lesson_05.draw_pull": lambda: lesson_05.draw_pull({"soft": np.array([0.1, -0.2])}, {"soft": np.array([0, 1])}),
     "lesson_05.draw_luck": lambda: lesson_05.draw_luck({"soft": np.array([0.1, 0.2])}, {"soft": np.array([0, 1])}),

@@ -16,6 +16,7 @@ from site_page import TOOLS, axe, new_site, opened
 from moe_lessons.exercises import quiz
 from moe_lessons.figures.plane import PlaneRun
 from moe_lessons.model.speculative import Speculation, Step
+from moe_lessons.predictions import predict
 from moe_lessons.site.build import build
 from moe_lessons.site.serve import server
 from moe_lessons.tracing import RoutingTrace
@@ -93,6 +94,7 @@ VIEWS = {
     "DraftView": a_draft,
     "PlacementView": lambda: PlacementView({"english": (RNG.integers(1, 9, (2, 8)), RNG.integers(1, 9, (2, 8)))}),
     "SlotsView": lambda: SlotsView({"a": a_trace()}),
+    "PredictionView": lambda: predict("05.one_sheet"),
     "Quiz": lambda: quiz("00"),
 }
 

@@ -1,5 +1,6 @@
 // A lesson's page: every recorded widget on it comes to life when it is about to be seen.
 
+import { keeping } from "./predictions.js";
 import { followTheme } from "./theme.js";
 import { openWidget } from "./widget.js";
 
@@ -26,6 +27,7 @@ async function bringToLife(place) {
       return course;
     };
     const kernel = (model) => {
+      if (state.name === "PredictionView") return keeping(model);
       const asked = {};
       // What answers is fetched with the first question: most readers never ask one.
       const answers = () => import("./answering.js").then(({ answering }) => answering(state.name, model, load));

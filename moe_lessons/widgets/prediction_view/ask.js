@@ -1,0 +1,125 @@
+// A question with its way to answer it: choices, a slider or a typed number, and a button that keeps the answer.
+
+import { element, listen, messageLine, slider } from "../shared/common.js";
+import { allows, positionOf, quoted, shown, stepsOf, valueAt } from "./rule.js";
+import { tell } from "./told.js";
+
+/** Radio buttons; `get` gives the picked index, or NaN. @param {import("./rule.js").Question} question */
+function choices(question) {
+  const group = `moe-prediction-${question.key}-${document.querySelectorAll(".moe-prediction").length}`;
+  const radios = question.choices.map((_, i) => element("input", { type: "radio", name: group, value: i }));
+  const root = element("div", { class: "moe-prediction-choices", role: "radiogroup", "aria-label": question.ask });
+  root.append(...question.choices.map((text, i) => element("label", {}, radios[i], element("span", {}, text))));
+  root.addEventListener("keydown", (event) => {
+    const radio = radios[Number(event.key) - 1];
+    if (radio && !radio.disabled) radio.focus(), (radio.checked = true);
+  });
+  return {
+    root,
+    get: () => radios.findIndex((radio) => radio.checked) + (radios.some((radio) => radio.checked) ? 0 : NaN),
+    set: (value) => radios.forEach((radio, i) => (radio.checked = i === value)),
+  };
+}
+
+/** A slider on the question's scale. @param {import("./rule.js").Question} question */
+function scale(question) {
+  const steps = stepsOf(question);
+  let value = valueAt(question, Math.round(steps / 2));
+  const knob = slider({
+    label: "Your prediction",
+    min: 0,
+    max: steps,
+    value: positionOf(question, value),
+    show: (position) => shown(question, valueAt(question, position)),
+    change: (position) => (value = valueAt(question, position)),
+  });
+  return {
+    root: knob.root,
+    get: () => value,
+    set: (given) => ((value = given), knob.set(positionOf(question, given))),
+  };
+}
+
+/** A typed number. @param {import("./rule.js").Question} question */
+function typed(question) {
+  const { low, high, unit } = question;
+  const input = element("input", {
+    type: "text",
+    inputmode: "decimal",
+    autocomplete: "off",
+    size: 9,
+    "aria-label": `Your prediction${unit && `, in ${unit}`}`,
+    placeholder: `${low.toLocaleString("en-US")} to ${high.toLocaleString("en-US")}`,
+  });
+  const root = element("label", { class: "moe-knob" }, element("span", {}, "Your prediction"), input, unit);
+  return {
+    root,
+    get: () => (input.value.trim() ? Number(input.value.replace(/[\s,_]/g, "").replace(/%$/, "")) : NaN),
+    set: (given) => (input.value = String(given)),
+  };
+}
+
+/** @param {import("../shared/common.js").Context} context */
+export function ask({ model, el }) {
+  /** @type {import("./rule.js").Question} */
+  const question = model.get("questions")[0];
+  const hand = { choice: choices, slider: scale, number: typed }[question.kind](question);
+  const sure = element("input", { type: "checkbox" });
+  const keep = element("button", { type: "button", onclick: () => give() }, "Predict");
+  const note = element("span", { class: "moe-prediction-note", "aria-live": "polite" });
+  const { line, say } = messageLine();
+  const own = question.kind === "choice" ? [] : [hand.root]; // in the same row as the button
+  el.append(
+    element("div", { class: "moe-prediction-ask" }, element("b", {}, "Predict "), question.ask),
+    ...(own.length ? [] : [hand.root]),
+    element(
+      "div",
+      { class: "moe-row" },
+      ...own,
+      element("label", { class: "moe-knob" }, sure, "I am sure"),
+      keep,
+      note,
+    ),
+    line,
+  );
+  /** What was given and has not been answered by the kernel, which may be busy. @type {any} */
+  let waiting;
+  let times = model.get("given").at(-1) ?? 0;
+
+  function give() {
+    const value = hand.get();
+    if (!allows(question, value)) {
+      const range = `a number from ${question.low.toLocaleString("en-US")} to ${question.high.toLocaleString("en-US")}`;
+      say(question.kind === "choice" ? "Choose one first." : `Type ${range}.`);
+      return;
+    }
+    say("");
+    waiting = { answer: value, sure: sure.checked };
+    model.set("given", [question.key, value, sure.checked, ++times]);
+    model.save_changes();
+    draw();
+  }
+  el.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target === keep) return;
+    event.preventDefault();
+    give();
+  });
+
+  function draw() {
+    const now = waiting ?? model.get("answers")[question.key];
+    keep.textContent = now ? "Change" : "Predict";
+    note.textContent = now ? `You predict ${quoted(question, now.answer)}${now.sure ? ", and are sure" : ""}.` : "";
+    if (now) tell(question.key, now);
+  }
+  function stands() {
+    waiting = undefined;
+    const now = model.get("answers")[question.key];
+    if (now) hand.set(now.answer), (sure.checked = now.sure);
+    draw();
+  }
+  stands();
+  return listen(model, {
+    "change:answers": stands,
+    "change:message": () => (say(model.get("message")), model.get("message") && stands()),
+  });
+}

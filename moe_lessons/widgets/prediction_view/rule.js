@@ -1,0 +1,144 @@
+// What predictions come to: words, distances and sums, as moe_lessons/predictions computes them in Python.
+
+/**
+ * @typedef {object} Question
+ * @property {string} key
+ * @property {string} ask
+ * @property {"choice" | "slider" | "number"} kind
+ * @property {string[]} choices
+ * @property {number[]} cuts
+ * @property {number} low
+ * @property {number} high
+ * @property {number} step
+ * @property {boolean} log
+ * @property {string} unit
+ * @property {number} within
+ * @property {number} factor
+ * @property {string} measure
+ * @typedef {{ answer: number, sure: boolean, late?: boolean }} Answer
+ * @typedef {{ place: number, shown: string }} Measured
+ */
+
+const ROUNDING = 1e-9;
+const STEPS = 100; // of a slider of ratios
+const FEW = 3; // below that, shares say nothing
+
+/** Three digits that count, whole numbers from a thousand on. @param {number} number */
+export function rounded(number) {
+  if (number === 0) return "0";
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(number))));
+  const [whole, part = ""] = number.toFixed(Math.min(digits, 100)).split(".");
+  const some = part.replace(/0+$/, "");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (some && `.${some}`);
+}
+
+/** @param {string} text @param {string} unit */
+export const withUnit = (text, unit) => (unit === "%" || !unit ? text + unit : `${text} ${unit}`);
+
+/** An answer or a measurement in words. @param {Question} question @param {number} place */
+export function shown(question, place) {
+  return question.kind === "choice" ? question.choices[place] : withUnit(rounded(place), question.unit);
+}
+
+/** The same within a sentence: a choice's words stand in quotes. @param {Question} question @param {number} place */
+export function quoted(question, place) {
+  return question.kind === "choice" ? `“${shown(question, place)}”` : shown(question, place);
+}
+
+/** Whether a question allows an answer. @param {Question} question @param {any} value */
+export function allows(question, value) {
+  if (typeof value !== "number" || !Number.isFinite(value)) return false;
+  if (question.kind === "choice") return Number.isInteger(value) && value >= 0 && value < question.choices.length;
+  return value >= question.low && value <= question.high;
+}
+
+/**
+ * How far an answer is from the measurement, in units of what is still right.
+ * @param {Question} question @param {number} answer @param {number} measured
+ */
+export function distance(question, answer, measured) {
+  if (question.kind === "choice")
+    return 2 * (question.cuts.length ? Math.abs(answer - measured) : Number(answer !== measured));
+  if (question.factor)
+    return measured > 0 ? Math.abs(Math.log(answer / measured)) / Math.log(question.factor) : Infinity;
+  return Math.abs(answer - measured) / question.within;
+}
+
+/** @param {Question} question @param {number} answer @param {number} measured */
+export const isRight = (question, answer, measured) => distance(question, answer, measured) <= 1 + ROUNDING;
+
+/**
+ * What the answers whose measurement is known add up to.
+ * @param {Question[]} questions
+ * @param {Record<string, Answer>} answers
+ * @param {Record<string, Measured>} measured
+ */
+export function calibration(questions, answers, measured) {
+  const counted = questions.filter(({ key }) => answers[key] && measured[key]);
+  const [off, right] = [{}, new Set()];
+  for (const question of counted) {
+    const { key } = question;
+    off[key] = distance(question, answers[key].answer, measured[key].place);
+    if (off[key] <= 1 + ROUNDING) right.add(key);
+  }
+  const wrong = counted.filter(({ key }) => !right.has(key));
+  const scaled = wrong.filter(({ kind }) => kind !== "choice");
+  const sure = counted.filter(({ key }) => answers[key].sure);
+  const more = (one, other) =>
+    off[one.key] > off[other.key] ||
+    (off[one.key] === off[other.key] && answers[one.key].sure && !answers[other.key].sure);
+  const furthest = wrong.reduce((best, one) => (best && !more(one, best) ? best : one), undefined);
+  return {
+    asked: questions.length,
+    answered: counted.length,
+    right: right.size,
+    sure: sure.length,
+    sure_right: sure.filter(({ key }) => right.has(key)).length,
+    late: counted.filter(({ key }) => answers[key].late).length,
+    too_high: scaled.filter(({ key }) => answers[key].answer > measured[key].place).length,
+    too_low: scaled.filter(({ key }) => answers[key].answer < measured[key].place).length,
+    surprise: furthest?.key ?? "",
+  };
+}
+
+/** What a calibration says, in sentences. @param {ReturnType<typeof calibration>} sum @returns {string[]} */
+export function sentences(sum) {
+  if (!sum.answered) return [`You predicted none of ${sum.asked}. The questions stand where the lesson asks them.`];
+  const others = sum.answered - sum.sure;
+  const said = [`You predicted ${sum.answered} of ${sum.asked}, and ${sum.right} came out right.`];
+  if (sum.sure && others) {
+    const others_right = sum.right - sum.sure_right;
+    said.push(
+      `You were sure of ${sum.sure}, and ${sum.sure_right} of them did; of the other ${others}, ${others_right} did.`,
+    );
+    if (Math.min(sum.sure, others) >= FEW) {
+      const more = sum.sure_right / sum.sure > others_right / others;
+      said.push(`You were ${more ? "" : "not "}right more often where you were sure.`);
+    }
+  } else if (sum.sure) said.push("You were sure of each.");
+  if (sum.too_high + sum.too_low > 1)
+    said.push(`Of the numbers that were off, ${sum.too_high} were too high and ${sum.too_low} too low.`);
+  if (sum.late) said.push(`${sum.late} were given when the measurement stood on the page already.`);
+  return said;
+}
+
+/** Where a value lies on the question's scale, from 0 to 1. @param {Question} question @param {number} value */
+export function at(question, value) {
+  const { low, high } = question;
+  const share = question.log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+  return Math.min(1, Math.max(0, share));
+}
+
+/** How many steps a question's slider has. @param {Question} question */
+export const stepsOf = ({ low, high, step, log }) => (log ? STEPS : Math.round((high - low) / step));
+
+/** The value at a step of the slider, two digits of it where steps are ratios. @param {Question} question */
+export function valueAt(question, position) {
+  const { low, high, step } = question;
+  if (!question.log) return Number(Math.min(high, low + position * step).toPrecision(12));
+  if (position === 0 || position === STEPS) return position ? high : low;
+  return Math.min(high, Math.max(low, Number((low * (high / low) ** (position / STEPS)).toPrecision(2))));
+}
+
+/** The step of the slider that is nearest to a value. @param {Question} question @param {number} value */
+export const positionOf = (question, value) => Math.round(at(question, value) * stepsOf(question));
