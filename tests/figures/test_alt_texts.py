@@ -167,7 +167,7 @@ SAMPLES = {
         {"seconds": "seconds"},
     ),
     "placement.draw_placement": lambda: placement.draw_placement(np.array([[0, 1], [2, 0]]), LOADS[:, :2], TITLE),
-    "keys.draw_reach": lambda: keys.draw_reach([keys.Band("sparse", [(4, 6)], [(0, 2)], "two and one")], 5, TITLE),
+    "keys.draw_reach": lambda: keys.draw_reach([keys.Band("sparse", [(4, 6)], [(0, 2)], "2 tokens")], 5, TITLE),
     "lesson_16.draw_index": lambda: lesson_16.draw_index(RNG.normal(size=(2, 6)), np.arange(6) < 2, PIECES, TITLE),
     "lesson_16.draw_lengths": lambda: lesson_16.draw_lengths({"full": ([1024, 4096], [1.0, 4])}, TITLE, "bytes"),
     "lesson_15.draw_journeys": lambda: lesson_15.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),

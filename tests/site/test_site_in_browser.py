@@ -27,6 +27,7 @@ from moe_lessons.widgets import (
     DraftView,
     DropView,
     ExpertPlane,
+    KeysView,
     LoadBoard,
     PlacementView,
     RouterView,
@@ -36,6 +37,7 @@ from moe_lessons.widgets import (
     TrainingBoard,
     View,
 )
+from moe_lessons.widgets.keys_view.rule import KINDS
 from moe_lessons.widgets.shared.state import state_of
 
 pytestmark = [
@@ -93,6 +95,9 @@ VIEWS = {
     "DraftView": a_draft,
     "PlacementView": lambda: PlacementView({"english": (RNG.integers(1, 9, (2, 8)), RNG.integers(1, 9, (2, 8)))}),
     "SlotsView": lambda: SlotsView({"a": a_trace()}),
+    "KeysView": lambda: KeysView(
+        list("abcde"), RNG.normal(size=(2, 5, 5)), {kind: ("small", dense(), 0) for kind in KINDS}
+    ),
     "Quiz": lambda: quiz("00"),
 }
 

@@ -145,6 +145,7 @@ function render({ model, el }) {
 
   const draw = onFrame(() => {
     say(model.get("message"));
+    /** @type {any} */
     const now = Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]));
     const at = KINDS.indexOf(now.kind);
     const readings = KINDS.map((kind) => readBy(kind, rowOf(now.layer, now.query), now));
