@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from moe_lessons.accounting.indexer import indexer_of
-from moe_lessons.config import LatentAttentionConfig, ModelConfig
-from moe_lessons.long_texts import SharedKVAttentionConfig
+from moe_lessons.config import LatentAttentionConfig, ModelConfig, SharedKVAttentionConfig
 
 KINDS = ("full", "window", "indexed", "sparse", "heavy")
 

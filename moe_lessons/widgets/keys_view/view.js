@@ -163,9 +163,12 @@ function render({ model, el }) {
     bands(readings, now.query, at);
     el.style.setProperty("--run", palette[at % palette.length]);
     chips.forEach((chip, i) => (chip.className = standing(i, now.query, readings[at])));
+    const [chip, height] = [chips[now.query], strip.clientHeight]; // in sight, without moving the page
+    const top = chip.offsetTop; // from the strip, which is positioned
+    if (top < strip.scrollTop || top + chip.offsetHeight > strip.scrollTop + height) strip.scrollTop = top - height / 2;
     note.replaceChildren(
       element("b", {}, visible(pieces[now.query])),
-      ` reads ${inWords(readings[at], now.query)}. ${NAMES[at]}.`,
+      ` (${NAMES[at]}) reads ${inWords(readings[at], now.query)}.`,
     );
     lengths(now.context, at);
   });
