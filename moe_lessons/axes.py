@@ -19,6 +19,7 @@ AXES = {
     "value": "numbers in one head's value, where they are not head_dim: v_head_dim",
     "latent": "numbers from which all heads' keys and values are made: kv_lora_rank",
     "index": "numbers in one query or key of an indexer: indexer.head_dim",
+    "asked": "questions at the end of a text",
     "chosen": "places of the keys that an indexer picks for one token",
     "entries": "what stands for several tokens each, in attention to long texts",
     "size": "numbers in one entry, key or vector, whatever it is for",

@@ -1,5 +1,6 @@
 """Latent attention over the few tokens that an indexer picks (DeepSeek-V3.2, arXiv:2512.02556, section 2.1)."""
 
+import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -29,7 +30,8 @@ class IndexedLatentAttention(LatentAttention):
     ) -> Float[Tensor, "batch time dim"]:
         latent = self.query_latent_norm(self.compress_query(hidden))
         queries, kept = self.by_head(self.query(latent), by), self.latents(hidden, by)
-        index_keys = self.indexer.keys(hidden, by)
+        with torch.no_grad():
+            index_keys = self.indexer.keys(hidden, by)
         if cache is not None:
             latents, rope_keys, index_keys = cache.update(self.layer, *kept, index_keys)
             kept = Latents(latents, rope_keys)
@@ -37,7 +39,8 @@ class IndexedLatentAttention(LatentAttention):
         visible = None
         if time > self.indexer.top_k:
             before = past(new, time, hidden.device)
-            places = best_keys(self.indexer.scores(hidden, latent, index_keys, by), before, self.indexer.top_k)
+            with torch.no_grad():
+                places = best_keys(self.indexer.scores(hidden, latent, index_keys, by), before, self.indexer.top_k)
             if new == 1:
                 kept = gather(kept, places[:, 0])
             else:

@@ -20,7 +20,8 @@ NORM_EPS = 1e-6  # of the norm on its keys
 class Finder(nn.Module):
     """Small heads whose scores say which few keys are worth attending to.
 
-    The scores only choose, and a choice has no slope: a model's own loss leaves a finder as it is.
+    The scores only choose, and a choice has no slope: a model's own loss leaves a finder as it is, and attention asks
+    it without gradients. What it learns from is another loss (`moe_lessons.training.indexer`).
     """
 
     def __init__(self, dim: int, query_dim: int, config: IndexerConfig) -> None:
@@ -29,7 +30,6 @@ class Finder(nn.Module):
         self.query = nn.Linear(query_dim, config.n_heads * config.head_dim, bias=False)
         self.head_weights = nn.Linear(dim, config.n_heads, bias=False)
 
-    @torch.no_grad()
     def scores(
         self,
         hidden: Float[Tensor, "batch new dim"],
@@ -58,7 +58,6 @@ class Indexer(Finder):
         self.key = nn.Linear(dim, config.head_dim, bias=False)
         self.key_norm = nn.LayerNorm(config.head_dim, eps=NORM_EPS)
 
-    @torch.no_grad()
     def keys(self, hidden: Float[Tensor, "batch new dim"], by: Rotation) -> Float[Tensor, "batch new index"]:
         """What is kept of each token."""
         return self.turned(self.key_norm(self.key(hidden))[:, None], by)[:, 0]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from moe_lessons.widgets.draft_view import DraftView
     from moe_lessons.widgets.drop_view import DropView
     from moe_lessons.widgets.expert_plane import ExpertPlane
+    from moe_lessons.widgets.keys_view import KeysView
     from moe_lessons.widgets.load_board import LoadBoard
     from moe_lessons.widgets.placement_view import PlacementView
     from moe_lessons.widgets.prediction_view import PredictionView
@@ -39,6 +40,7 @@ _HOMES = {
     "PlacementView": "placement_view",
     "SlotsView": "slots_view",
     "PredictionView": "prediction_view",
+    "KeysView": "keys_view",
     "Quiz": "quiz",
     "View": "shared.view",
 }
@@ -50,6 +52,7 @@ __all__ = [
     "DraftView",
     "DropView",
     "ExpertPlane",
+    "KeysView",
     "LoadBoard",
     "PlacementView",
     "PredictionView",

@@ -15,6 +15,7 @@ from moe_lessons.figures import (
     capacity,
     charts,
     cost,
+    keys,
     lesson_00,
     lesson_01,
     lesson_02,
@@ -30,6 +31,7 @@ from moe_lessons.figures import (
     lesson_12,
     lesson_13,
     lesson_15,
+    lesson_16,
     loads,
     placement,
     plane,
@@ -188,6 +190,9 @@ SAMPLES = {
     "race.draw_race": lambda: race.draw_race(some_race(), TITLE, {"seconds": "seconds"}),
     "race.draw_gaps": lambda: race.draw_gaps({"a minute": some_race()}, TITLE, {"seconds": "seconds"}),
     "placement.draw_placement": lambda: placement.draw_placement(np.array([[0, 1], [2, 0]]), LOADS[:, :2], TITLE),
+    "keys.draw_reach": lambda: keys.draw_reach([keys.Band("sparse", [(4, 6)], [(0, 2)], "2 tokens")], 5, TITLE),
+    "lesson_16.draw_index": lambda: lesson_16.draw_index(RNG.normal(size=(2, 6)), np.arange(6) < 2, PIECES, TITLE),
+    "lesson_16.draw_lengths": lambda: lesson_16.draw_lengths({"full": ([1024, 4096], [1.0, 4])}, TITLE, "bytes"),
     "lesson_15.draw_journeys": lambda: lesson_15.draw_journeys(BEST, np.arange(6) // 3, PIECES, 8, 2, TITLE),
     "lesson_15.draw_traffic": lambda: lesson_15.draw_traffic(
         RNG.integers(1, 9, (2, 3, 3)), ["layer 0", "layer 1"], TITLE

@@ -28,6 +28,7 @@ from moe_lessons.widgets import (
     DraftView,
     DropView,
     ExpertPlane,
+    KeysView,
     LoadBoard,
     PlacementView,
     RouterView,
@@ -37,6 +38,7 @@ from moe_lessons.widgets import (
     TrainingBoard,
     View,
 )
+from moe_lessons.widgets.keys_view.rule import KINDS
 from moe_lessons.widgets.shared.state import state_of
 
 pytestmark = [
@@ -95,6 +97,9 @@ VIEWS = {
     "PlacementView": lambda: PlacementView({"english": (RNG.integers(1, 9, (2, 8)), RNG.integers(1, 9, (2, 8)))}),
     "SlotsView": lambda: SlotsView({"a": a_trace()}),
     "PredictionView": lambda: predict("05.one_sheet"),
+    "KeysView": lambda: KeysView(
+        list("abcde"), RNG.normal(size=(2, 5, 5)), {kind: ("small", dense(), 0) for kind in KINDS}
+    ),
     "Quiz": lambda: quiz("00"),
 }
 

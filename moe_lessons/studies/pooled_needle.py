@@ -1,0 +1,70 @@
+"""Is a note still found when it is one of many tokens in an entry? Lesson 16's notes, read through entries alone.
+
+A model of one layer sees a window of eight tokens and all entries, and learns from the beginning with them.
+
+OMP_NUM_THREADS=1 python -m moe_lessons.studies.pooled_needle --seeds 3 --out data/studies/pooled-needle.json
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from moe_lessons.config import ModelConfig
+from moe_lessons.long_texts import CompressionConfig, SharedKVAttentionConfig
+from moe_lessons.model.transformer import Transformer
+from moe_lessons.studies.keep import keep_by_seed
+from moe_lessons.studies.needle import TIME, answer_loss, descend, test_text, texts
+from moe_lessons.studies.notes import VOCABULARY
+
+STEPS, WINDOW = 1200, 8
+RATES = (2, 4, 8, 16)
+
+
+def pooling_model(rate: int, seed: int = 0) -> Transformer:
+    """One heavily compressed layer: a window of tokens, and an entry for every `rate` of them."""
+    attention = SharedKVAttentionConfig(
+        n_heads=4, head_dim=24, rope_head_dim=4, q_lora_rank=32, window=WINDOW, output_groups=2, output_rank=24,
+        compression=CompressionConfig(layers=("heavy",), heavy_rate=rate, rope_theta=10_000.0),
+    )  # fmt: skip
+    config = ModelConfig(vocab_size=VOCABULARY, dim=48, n_layers=1, hidden_dim=96, max_length=TIME, attention=attention)
+    return Transformer(config, seed=seed)
+
+
+def one_seed(seed: int, steps: int = STEPS) -> dict[str, Any]:
+    """By rate: the share of answers right whose note lies in the window, and behind it; and losses on the way."""
+    found = {}
+    for rate in RATES:
+        model, batch = pooling_model(rate, seed), texts(seed, steps / 2)
+        losses = descend(
+            list(model.parameters()),
+            0.005,
+            steps,
+            lambda step, model=model, batch=batch: answer_loss(model, batch(step)),
+        )
+        hay = test_text()
+        with torch.no_grad():
+            right = (model(hay.tokens)[:, -hay.answers.shape[1] :].argmax(dim=-1) == hay.answers).float()
+        near = hay.distances < WINDOW
+        tenth = len(losses) // 10
+        found[str(rate)] = {
+            "near": round(float(right[near].mean()), 4),
+            "far": round(float(right[~near].mean()), 4),
+            "losses": [round(sum(losses[at : at + tenth]) / tenth, 4) for at in range(0, len(losses), tenth)],
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    command = f"OMP_NUM_THREADS=1 python -m moe_lessons.studies.pooled_needle --seeds {args.seeds} --out {args.out}"
+    torch.set_num_threads(1)
+    keep_by_seed(args.out, command, "seeds", args.seeds, one_seed)
+
+
+if __name__ == "__main__":
+    main()
