@@ -63,8 +63,8 @@ def cache() -> Measured:
     return Measured(
         pro / before,
         "{:.1%}",
-        f"{pro / 1e9:.1f} GB against {before / 1e9:.1f}, in the formats that servers keep them in. With every number in "
-        f"16 bits it is {alike:.1%}.",
+        f"{pro / 1e9:.1f} GB against {before / 1e9:.1f}, in the formats of serving. With every number in 16 bits it is "
+        f"{alike:.1%}.",
     )
 
 

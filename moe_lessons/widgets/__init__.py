@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from moe_lessons.widgets.sampling_view import SamplingView
     from moe_lessons.widgets.shared.view import View
     from moe_lessons.widgets.slots_view import SlotsView
+    from moe_lessons.widgets.streams_view import StreamsView
     from moe_lessons.widgets.token_view import TokenView
     from moe_lessons.widgets.training_board import TrainingBoard
 
@@ -37,6 +38,7 @@ _HOMES = {
     "DraftView": "draft_view",
     "PlacementView": "placement_view",
     "SlotsView": "slots_view",
+    "StreamsView": "streams_view",
     "Quiz": "quiz",
     "View": "shared.view",
 }
@@ -54,6 +56,7 @@ __all__ = [
     "RouterView",
     "SamplingView",
     "SlotsView",
+    "StreamsView",
     "TokenView",
     "TrainingBoard",
     "View",

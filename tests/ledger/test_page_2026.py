@@ -1,4 +1,4 @@
-"""The ledger's second page: claims that are counted, claims that nobody can count here, and the first page left alone."""
+"""The ledger's second page: claims that are counted, claims that nobody can count, and the first page as it was."""
 
 import math
 import tomllib

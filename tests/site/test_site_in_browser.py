@@ -32,6 +32,7 @@ from moe_lessons.widgets import (
     RouterView,
     SamplingView,
     SlotsView,
+    StreamsView,
     TokenView,
     TrainingBoard,
     View,
@@ -93,6 +94,7 @@ VIEWS = {
     "DraftView": a_draft,
     "PlacementView": lambda: PlacementView({"english": (RNG.integers(1, 9, (2, 8)), RNG.integers(1, 9, (2, 8)))}),
     "SlotsView": lambda: SlotsView({"a": a_trace()}),
+    "StreamsView": StreamsView,
     "Quiz": lambda: quiz("00"),
 }
 
