@@ -56,7 +56,7 @@ def draw_layers(layers: Mapping[str, Sequence[LayerPart]], streams: Mapping[str,
 
 def draw_sinkhorn(matrices: Mapping[str, Float[np.ndarray, "streams other"]], title: str) -> Figure:
     """One table for each moment of Sinkhorn's iteration, the sums of rows to the right of it and of columns below."""
-    figure = new_figure(WIDEST, 0.95 + WIDEST / max(len(matrices), 3))
+    figure = new_figure(WIDEST, 0.6 + WIDEST / max(len(matrices), 3))
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     told = []
     for axis, (name, matrix) in zip(axes, matrices.items(), strict=True):

@@ -46,8 +46,8 @@ export function sums(matrix, n) {
 }
 
 /**
- * The streams through `depth` mixings: the last matrix; the root mean square of each stream at first and after each one;
- * and how far the streams are from their mean in the end, by all that they are.
+ * The streams through `depth` mixings: the last matrix; the root mean square of each stream at first and after each
+ * mixing; and how far the streams are from their mean in the end, by all that they are.
  * @param {{ noise: ArrayLike<number>, first: ArrayLike<number>, streams: number, size: number, iterations: number,
  *   own: number, depth: number }} state
  */
