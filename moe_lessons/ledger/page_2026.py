@@ -63,7 +63,7 @@ def cache() -> Measured:
     return Measured(
         pro / before,
         "{:.1%}",
-        f"{pro / 1e9:.1f} GB against {before / 1e9:.1f}, in the formats of serving. With every number in 16 bits it is "
+        f"{pro / 2**30:.1f} GiB against {before / 2**30:.1f}, in the formats of serving. With every number in 16 bits it is "
         f"{alike:.1%}.",
     )
 

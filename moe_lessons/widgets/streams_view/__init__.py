@@ -77,8 +77,8 @@ class StreamsView(View):
 
     def describe(self) -> str:
         states = self.states()
-        grown = sizes(states)[-1].max() / sizes(states)[0].max()
+        grown = float(f"{sizes(states)[-1].max() / sizes(states)[0].max():.2g}")
         return (
-            f"StreamsView: {self._title()}: after {self.depth} mixings the largest stream is {grown:.2g} times as "
+            f"StreamsView: {self._title()}: after {self.depth} mixings the largest stream is {grown:g} times as "
             f"large as at first, and {apart(states)[-1]:.0%} of what the streams hold sets them apart"
         )

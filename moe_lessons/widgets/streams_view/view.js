@@ -17,11 +17,11 @@ export function short(value) {
     .replace("e+", "e");
 }
 
-/** A factor in words: 3 digits, or a power of ten. */
+/** A factor in two digits, or in a power of ten. */
 export function times(factor) {
   return factor >= 1e4 || (factor > 0 && factor < 1e-3)
     ? factor.toExponential(0).replace("e+", "e").replace("-", "−")
-    : factor.toPrecision(2);
+    : String(Number(factor.toPrecision(2)));
 }
 
 /** @param {import("../shared/common.js").Context} context */
@@ -113,7 +113,7 @@ function render({ model, el }) {
     const middle = (place) => (place + 0.5) * cell;
     const text = (x, y, words, look) => shape("text", { x, y: y + 4, class: look }, words);
     table.replaceChildren(
-      shape("text", { x: left, y: 12, class: "quiet" }, `Mixing ${at}: from the row's stream to the column's`),
+      shape("text", { x: left, y: 12, class: "quiet" }, `Mixing ${at}: from row to column`),
       ...rows.map((_, i) => text(left + middle(i), top - 12, String(i), "sum")),
       ...rows.map((_, i) => text(left - 12, top + middle(i), String(i), "sum")),
       ...matrix.flatMap((value, i) => {
