@@ -1,4 +1,6 @@
-"""Lesson 13's picture: every expert of every layer of a model of others."""
+"""Lesson 13's pictures: every expert of every layer of a model of others; what is learned against what is forgotten."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -7,7 +9,7 @@ from matplotlib.figure import Figure
 
 from moe_lessons.figures.colors import ink_on
 from moe_lessons.figures.loads import over_mean, shade
-from moe_lessons.figures.style import INK, WIDEST, clean, heading, new_figure
+from moe_lessons.figures.style import INK, PALETTE, WIDEST, clean, heading, new_figure
 
 _MOST_NUMBERS = 20  # columns; with more, a number is wider than its cell
 
@@ -47,4 +49,28 @@ def draw_load_map(loads: Float[np.ndarray, "layers experts"] | Int[np.ndarray, "
     figure.alt += (
         f"expert {column}: {ratio[row, column]:.2f} times. {(ratio < 0.1).sum()} have under a tenth of the mean."
     )
+    return figure
+
+
+def draw_trade(
+    arms: Mapping[str, Sequence[tuple[float, float]]], title: str, xlabel: str, ylabel: str, least: float = 0.001
+) -> Figure:
+    """A line for each arm through its points (gained, lost); losses by powers of ten, those below `least` at `least`."""
+    figure = new_figure(WIDEST, 3.4)
+    axis = clean(figure.subplots(), grid="both")
+    for number, (name, points) in enumerate(arms.items()):
+        gained, lost = (list(values) for values in zip(*points, strict=True))
+        marker = "osD^vP"[number % 6]
+        axis.plot(
+            gained, [max(value, least) for value in lost], color=PALETTE[number], marker=marker, markersize=4.5,
+            linewidth=1.5, label=name,
+        )  # fmt: skip
+    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
+    heading(axis, title)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5, labelcolor=INK)
+    most = {name: max(points) for name, points in arms.items()}
+    told = [f"{name} {x:.2f} with {y:.2g}" for name, (x, y) in most.items()]
+    figure.alt = f"{title}. {xlabel} and {ylabel}, where most is gained: {'; '.join(told)}."
     return figure

@@ -242,8 +242,9 @@ def training_step(
         routers = our_routers(model, ahead=True)
         rate = config.bias_rate * (factor if config.bias_decay else 1)
         for layer, routing in routings.items():
-            load = team.total(expert_load(routing.experts, routing.scores.shape[1]))
-            update_bias(routers[layer], load, rate)
+            if routers[layer].expert_bias is not None:  # where a table routes, nothing is chosen
+                load = team.total(expert_load(routing.experts, routing.scores.shape[1]))
+                update_bias(routers[layer], load, rate)
     return value, {layer: Routing(*(part.detach() for part in routing)) for layer, routing in routings.items()}
 
 

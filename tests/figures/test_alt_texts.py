@@ -8,6 +8,7 @@ import pytest
 from places import PACKAGE
 
 from moe_lessons.figures import (
+    arms,
     at_work,
     budget,
     capacity,
@@ -121,7 +122,14 @@ SAMPLES = {
     "lesson_09.draw_sizes": lambda: lesson_09.draw_sizes([1, 2], BY_NAME, TITLE, "ratio"),
     "lesson_09.draw_groups": lambda: lesson_09.draw_groups(SCORES[0], 4, [0, 1], [0, 5], [0, 1], TITLE),
     "lesson_09.draw_machines": lambda: lesson_09.draw_machines({"free": [0.25, 0.75], "limited": [1.0, 0]}, TITLE),
+    "arms.draw_layer_kinds": lambda: arms.draw_layer_kinds(
+        {"sparse": ["table", "learned"], "dense": ["dense", "learned"]}, BY_NAME, TITLE, "nats"
+    ),
+    "arms.draw_trials": lambda: arms.draw_trials(BY_NAME, BY_NAME, TITLE, "nats"),
     "lesson_13.draw_load_map": lambda: lesson_13.draw_load_map(LOADS, TITLE),
+    "lesson_13.draw_trade": lambda: lesson_13.draw_trade(
+        {"routers": [(0.5, 0.0), (1.0, 0.2)]}, TITLE, "learned", "forgotten"
+    ),
     "lesson_10.draw_kept": lambda: lesson_10.draw_kept({"multi-head": 4, "latent": (2, 0.5)}, 4, TITLE),
     "lesson_10.draw_orders": lambda: lesson_10.draw_orders(4, 8, 16, 32),
     "lesson_10.draw_folds": lambda: lesson_10.draw_folds([0, 1], BY_NAME, TITLE),

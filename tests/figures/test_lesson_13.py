@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from moe_lessons.figures.lesson_13 import draw_load_map
+from moe_lessons.figures.lesson_13 import draw_load_map, draw_trade
 
 
 def texts(figure) -> list[str]:
@@ -26,3 +26,11 @@ def test_any_number_of_layers_and_experts_can_be_drawn(shape, tmp_path):
     figure = draw_load_map(np.random.default_rng(0).integers(1, 9, shape), "many")
     figure.savefig(tmp_path / "map.png")
     assert figure.get_figwidth() <= 7
+
+
+def test_a_line_goes_through_an_arms_points_and_what_costs_nothing_stands_at_the_bottom():
+    figure = draw_trade({"slow": [(0.1, 0.0), (0.5, 0.02)], "fast": [(2.0, 3.0)]}, "title", "learned", "forgotten")
+    lines = figure.axes[0].get_lines()
+    assert [line.get_xydata().tolist() for line in lines] == [[[0.1, 0.001], [0.5, 0.02]], [[2.0, 3.0]]]
+    assert [line.get_label() for line in lines] == ["slow", "fast"]
+    assert "fast 2.00 with 3" in figure.alt and "slow 0.50 with 0.02" in figure.alt

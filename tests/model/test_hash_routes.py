@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import tiny_run
 import torch
 from small_shared_kv import MODEL
 
@@ -11,6 +12,7 @@ from moe_lessons.model.cache import make_cache
 from moe_lessons.model.hash_routes import HashMoE, HashRouter, drawn_routes
 from moe_lessons.offload.guess import next_layer_guesses
 from moe_lessons.tracing import record_attention, record_routing
+from moe_lessons.training import train
 
 SPARSE = MoEConfig(n_routed_experts=5, top_k=2, hidden_dim=4, n_hash_layers=1, score_function="sqrt_softplus")
 
@@ -74,3 +76,14 @@ def test_the_table_is_part_of_a_checkpoint_and_not_of_what_is_learned():
     name = "blocks.0.feed_forward.router.routes"
     assert name in model.state_dict() and name not in dict(model.named_parameters())
     assert model.blocks[0].feed_forward.router.expert_bias is None  # nothing is chosen
+
+
+def test_beside_it_the_biases_of_other_layers_move_in_training_and_the_table_stays():
+    moe = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, expert_bias=True, n_hash_layers=1)
+    plain = tiny_run.model().config
+    model = Transformer(replace(plain, moe=moe, n_layers=2))
+    table, learned = (block.feed_forward.router for block in model.blocks)
+    before = table.routes.clone()
+    train(model, tiny_run.corpus(), tiny_run.config(steps=3, balance_loss=0.0), progress=False)
+    assert table.expert_bias is None and learned.expert_bias.abs().max() > 0
+    assert torch.equal(table.routes, before)
