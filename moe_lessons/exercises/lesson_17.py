@@ -57,6 +57,10 @@ def _at_once(matrix: Tensor, iterations: int) -> Tensor:
     return matrix
 
 
+def _by_one_number(matrix: Tensor, iterations: int) -> Tensor:
+    return matrix / matrix.sum() if iterations else matrix
+
+
 def _choices(rng: np.random.Generator) -> Iterator[tuple]:
     yield (
         torch.tensor([2, 0, 2]),
@@ -122,6 +126,15 @@ def _counted(
     return count
 
 
+def _beyond_the_window(kinds: Sequence[str], length: int, window: int, size: int, key_size: int) -> int:
+    """Entries of those tokens alone that the window holds no longer."""
+    numbers = len(kinds) * min(length, window) * size
+    for kind in kinds:
+        each = {"window": (1, 0), "sparse": (4, size + key_size), "heavy": (128, size)}[kind]
+        numbers += max(0, length - window) // each[0] * each[1]
+    return numbers
+
+
 def _rounded_up(kind: str, length: int) -> int:
     return {"window": 0, "sparse": -(-length // 4)}.get(kind, -(-length // 128))
 
@@ -146,6 +159,7 @@ EXERCISES = (
             "Both sums are taken of the same matrix. The columns' sums must be taken after the rows were divided.": (
                 _at_once
             ),
+            "You divide by the sum of all numbers; each row has one of its own, and then each column.": _by_one_number,
             "That is one iteration; do as many as are asked for.": lambda matrix, iterations: _divided(matrix, (1, 0)),
             "An iteration is both: rows and columns. You did half as many.": lambda matrix, iterations: _divided(
                 matrix, [1 - step % 2 for step in range(iterations)]
@@ -183,6 +197,9 @@ EXERCISES = (
             "The weights sum to 1; multiply them by route_scale.": _weighed(
                 lambda chosen, scores, scale: chosen / chosen.sum(1, keepdim=True)
             ),
+            "The scores are above 0 already; divide them by their sum instead of passing them through a softmax.": (
+                _weighed(lambda chosen, scores, scale: scale * chosen.softmax(1))
+            ),
             "The scores are not divided by their sum.": _weighed(lambda chosen, scores, scale: scale * chosen),
             "Your weights are sorted and their experts are not, so that some change places.": _sorted_weights,
         },
@@ -210,6 +227,10 @@ EXERCISES = (
                 near=lambda kind, length, window: length
             ),
             "Tokens that have no whole group yet have no entry; round down.": _counted(far=_rounded_up),
+            "Entries are made of all tokens, those in the window too; its vectors come on top.": _beyond_the_window,
+            "Parts of an entry are none: divide whole numbers, with //.": _counted(
+                far=lambda kind, length: {"window": 0, "sparse": length / 4}.get(kind, length / 128)
+            ),
             "The keys of the indexer are missing; a 'sparse' layer keeps one for each of its entries.": _counted(
                 keys=lambda kind, entries, length: 0
             ),

@@ -63,8 +63,8 @@ def cache() -> Measured:
     return Measured(
         pro / before,
         "{:.1%}",
-        f"{pro / 2**30:.1f} GiB against {before / 2**30:.1f}, in the formats of serving. With every number in 16 bits it is "
-        f"{alike:.1%}.",
+        f"{pro / 2**30:.1f} GiB against {before / 2**30:.1f}, in the formats of serving. With every number in "
+        f"16 bits it is {alike:.1%}.",
     )
 
 
