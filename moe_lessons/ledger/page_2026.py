@@ -22,8 +22,8 @@ from moe_lessons.tracing.record import record_routing
 
 MILLION = 2**20
 PRO, BEFORE = "deepseek-v4-pro", "deepseek-v3.2"
-# Bits of what is multiplied, where not 8: the report's section 2.3.4 puts the indexer's scores into 4, and where
-# positions turn a vector is kept in 16, so that attention works in 16; DeepSeek-V3.2's indexer works in 8.
+# Bits of what is multiplied, where not 8. The report (section 2.3.4) puts V4's indexer into 4. Attention in 16 is our
+# reading: of four such lists it is the only one near the report's numbers for both of its models.
 BITS = {PRO: {"attention": 16, "indexer": 4}, BEFORE: {"attention": 16}}
 
 
@@ -51,8 +51,8 @@ def arithmetic() -> Measured:
     return Measured(
         pro / before,
         "{:.1%}",
-        f"Attention in 16 bits, V4's indexer in 4, all else in 8, as far as the report says. Every product counted "
-        f"alike it is {plain:.1%}.",
+        f"Attention in 16 bits, V4's indexer in 4, all else in 8, as we read the report. Every product counted alike "
+        f"it is {plain:.1%}.",
     )
 
 
@@ -141,7 +141,7 @@ def _arithmetic(values: Mapping[str, float]) -> Judgment:
     value = values["17"]
     word = "right" if abs(value - 0.27) < 0.01 else "half right" if value < 0.5 else "wrong"
     return Judgment(
-        word, f"{value:.1%} by the report's own measure. Which products take 16 bits it does not say in full, so that "
+        word, f"{value:.1%}, where a product counts by its bits. The report does not say which take 16, so that "
         "a point up or down is open."
     )  # fmt: skip
 
