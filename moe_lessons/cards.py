@@ -7,7 +7,7 @@ from moe_lessons.resources import data_path
 
 
 def card_names(*, later: bool = False) -> list[str]:
-    """All cards, in the order of the alphabet; with `later` also data/models/later, which no lesson's list has yet."""
+    """All cards, in the order of the alphabet; with `later` also data/models/later, models since April 2025."""
     folders = [data_path("models"), *([data_path("models/later")] if later else [])]
     return sorted(path.stem for folder in folders for path in folder.glob("*.toml"))
 
