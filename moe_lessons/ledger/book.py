@@ -1,7 +1,8 @@
-"""The ledger: what the press claimed in January 2025, and what this machine's runs say to each claim.
+"""The ledger: what the press claimed, and what this machine's runs say to each claim.
 
-`data/claims.toml` holds the claims and no result; results are kept beside the other things this machine made, in
-`ledger.json` of the cache folder. Nothing here is typed in: a lesson computes the value and the verdict, and settles.
+`data/claims.toml` holds the claims of January 2025, its first page, `data/claims-2026.toml` those of its second page,
+and neither a result; results are kept beside the other things this machine made, in `ledger.json` of the cache folder.
+Nothing here is typed in: a lesson computes the value and the verdict, and settles.
 """
 
 import html
@@ -17,6 +18,8 @@ from moe_lessons.html_table import html_table, td, th
 from moe_lessons.records import RecordFile
 from moe_lessons.resources import data_path, notebooks_path
 
+_PAGES = ("claims.toml", "claims-2026.toml")  # in data/
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -27,6 +30,7 @@ class Claim:
     question: str
     lessons: tuple[str, ...]
     units: dict[str, str]  # lesson -> unit of the value that it measures
+    not_countable: str = ""  # why no lesson settles it; empty where one does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,9 @@ class Line(NamedTuple):
 
     @property
     def state(self) -> str:
-        """open, `1 of 3 lessons` or settled."""
+        """open, `1 of 3 lessons`, settled or, where no lesson can, not countable."""
+        if self.claim.not_countable:
+            return "not countable"
         if len(self.entries) == len(self.claim.lessons):
             return "settled"
         return f"{len(self.entries)} of {len(self.claim.lessons)} lessons" if self.entries else "open"
@@ -76,7 +82,9 @@ class Ledger(tuple[Line, ...]):
     def __repr__(self) -> str:
         text = []
         for claim, entries in self:
-            text.append(f"{Line(claim, entries).state:>15}  {claim.claim}  [{_lesson_list(claim)}]")
+            lessons = f"  [{_lesson_list(claim)}]" if claim.lessons else ""
+            text.append(f"{Line(claim, entries).state:>15}  {claim.claim}{lessons}")
+            text += [f"{'':17}{claim.not_countable}"] if claim.not_countable else []
             text += [f"{'':17}{e.where}: {e.shown} {e.unit}. {e.verdict}" for e in entries]
         return "\n".join(text)
 
@@ -93,11 +101,15 @@ class Claims(Ledger):
 
     def __repr__(self) -> str:
         return "\n".join(
-            f"{claim.id}: {claim.claim} [{_lesson_list(claim)}]\n    {claim.question}" for claim, _ in self
+            f"{claim.id}: {claim.claim} [{_lesson_list(claim) or 'not countable'}]\n    {claim.question}"
+            for claim, _ in self
         )
 
     def _repr_html_(self) -> str:
-        rows = ([td(html.escape(claim.claim)), td(html.escape(claim.question)), td(_links(claim))] for claim, _ in self)
+        rows = (
+            [td(html.escape(claim.claim)), td(html.escape(claim.question)), td(_links(claim) or "not countable")]
+            for claim, _ in self
+        )
         return _table(rows, map(th, ("The claim", "What we shall measure", "Lessons")))
 
 
@@ -110,6 +122,8 @@ def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, sho
     """
     claim = _claim(claim_id)
     where = str(where).removeprefix("lesson ")
+    if claim.not_countable:
+        raise ValueError(f"the claim {claim_id!r} is not countable, so no lesson settles it: {claim.not_countable}")
     if where not in claim.lessons:
         raise ValueError(f"where is {where!r}, but the claim {claim_id!r} is settled by lesson {_lesson_list(claim)}")
     if unit != claim.units[where]:
@@ -130,24 +144,37 @@ def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, sho
     return entry
 
 
-def show() -> Ledger:
-    """The whole ledger with this machine's results. It depends on what was run before: tag its cell for nbval."""
+def show(page: int = 1) -> Ledger:
+    """A page of the ledger with this machine's results. It depends on what was run before: tag its cell for nbval.
+
+    Raises ValueError for a page that there is not.
+    """
     entries = _known(FILE.read())
     return Ledger(
         Line(
             claim, tuple(e for lesson in claim.lessons for e in entries if (e.claim_id, e.where) == (claim.id, lesson))
         )
-        for claim in _book().values()
+        for claim in _page(page).values()
     )
 
 
-def claims() -> Claims:
-    """The claims with the question that each one raises, the same on every machine."""
-    return Claims(Line(claim, ()) for claim in _book().values())
+def claims(page: int = 1) -> Claims:
+    """A page's claims with the question that each one raises, the same on every machine.
+
+    Raises ValueError for a page that there is not.
+    """
+    return Claims(Line(claim, ()) for claim in _page(page).values())
+
+
+def _page(page: int) -> dict[str, Claim]:
+    if page not in range(1, len(_PAGES) + 1):
+        raise ValueError(f"page is {page!r}, but the ledger's pages are 1 to {len(_PAGES)}")
+    return _load(data_path(_PAGES[page - 1]))[0]
 
 
 def _book() -> dict[str, Claim]:
-    return _load(data_path("claims.toml"))[0]
+    """The claims of all pages."""
+    return {name: claim for page in _PAGES for name, claim in _load(data_path(page))[0].items()}
 
 
 @cache
@@ -155,11 +182,16 @@ def _load(path: Path) -> tuple[dict[str, Claim], dict[str, str]]:
     written = tomllib.loads(path.read_text(encoding="utf-8"))
     book = {}
     for record in written["claim"]:
-        lessons, unit = tuple(record["lessons"]), record["unit"]
+        lessons, unit = tuple(record.get("lessons", ())), record.get("unit", "")
         # One unit for all lessons of a claim, or a table of one each.
         units = {lesson: unit if isinstance(unit, str) else unit[lesson] for lesson in lessons}
         book[record["id"]] = Claim(
-            id=record["id"], claim=record["claim"], question=record["question"], lessons=lessons, units=units
+            id=record["id"],
+            claim=record["claim"],
+            question=record["question"],
+            lessons=lessons,
+            units=units,
+            not_countable=record.get("not_countable", "").strip(),
         )
     return book, written["lessons"]
 
@@ -191,7 +223,7 @@ def _lesson_list(claim: Claim) -> str:
 
 def _links(claim: Claim) -> str:
     """Relative links, which JupyterLab opens from a notebook beside the others; a lesson to come is a number alone."""
-    files = _load(data_path("claims.toml"))[1]
+    files = {lesson: name for page in _PAGES for lesson, name in _load(data_path(page))[1].items()}
     written = {path.stem for path in notebooks_path().glob("*.ipynb")}
     return ", ".join(
         f"<a href='{files[lesson]}.ipynb'>{lesson}</a>" if files[lesson] in written else lesson
@@ -200,13 +232,13 @@ def _links(claim: Claim) -> str:
 
 
 def _state_html(line: Line) -> str:
-    sign = {"open": "○", "settled": "●"}.get(line.state, "◐")
+    sign = {"open": "○", "settled": "●", "not countable": "–"}.get(line.state, "◐")
     return f"<span style='white-space:nowrap'><span aria-hidden='true'>{sign}</span> {line.state}</span>"
 
 
 def _answers(line: Line) -> str:
     if not line.entries:
-        return f"<i>{html.escape(line.claim.question)}</i>"
+        return html.escape(line.claim.not_countable) or f"<i>{html.escape(line.claim.question)}</i>"
     return "<br>".join(
         f"{e.where}: <b>{html.escape(e.shown)}</b> {html.escape(e.unit)}. {html.escape(e.verdict)}"
         for e in line.entries

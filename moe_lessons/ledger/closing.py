@@ -11,6 +11,7 @@ from moe_lessons.html_table import html_table, td, th
 from moe_lessons.ledger.book import Claim, LedgerEntry, claims, show
 from moe_lessons.ledger.judges import JUDGES, Judgment
 from moe_lessons.ledger.measures import MEASURES
+from moe_lessons.ledger.page_2026 import JUDGES_2026, MEASURES_2026
 
 
 class Closed(NamedTuple):
@@ -54,25 +55,32 @@ class Closing(tuple[Closed, ...]):
         return {line.claim.id: line.judgment.word for line in self}
 
 
-def close() -> Closing:
-    """Every claim with its numbers and verdict, whichever lessons were run on this machine."""
+def close(page: int = 1) -> Closing:
+    """Every claim of a page with its numbers and verdict, whichever lessons were run on this machine.
+
+    A claim that is not countable has that as its verdict. Raises ValueError for a page that there is not.
+    """
     result = []
-    for claim, recorded in show():
+    for claim, recorded in show(page):
+        if claim.not_countable:
+            result.append(Closed(claim, (), frozenset(), Judgment("not countable", claim.not_countable)))
+            continue
         own = {entry.where: entry for entry in recorded}
         computed = frozenset(lesson for lesson in claim.lessons if lesson not in own)
         entries = tuple(own.get(lesson) or measure(claim.id, lesson) for lesson in claim.lessons)
-        judgment = JUDGES[claim.id]({entry.where: entry.value for entry in entries})
+        judgment = {**JUDGES, **JUDGES_2026}[claim.id]({entry.where: entry.value for entry in entries})
         result.append(Closed(claim, entries, computed, judgment))
     return Closing(result)
 
 
 def measure(claim_id: str, lesson: str) -> LedgerEntry:
     """Compute one line of the ledger, without recording it. Raises ValueError for a line that there is not."""
-    if (claim_id, lesson) not in MEASURES:
-        known = ", ".join(f"{claim} in lesson {where}" for claim, where in MEASURES)
+    measures = {**MEASURES, **MEASURES_2026}
+    if (claim_id, lesson) not in measures:
+        known = ", ".join(f"{claim} in lesson {where}" for claim, where in measures)
         raise ValueError(f"lesson {lesson!r} does not settle the claim {claim_id!r}; there are: {known}")
-    claim = next(line.claim for line in claims() if line.claim.id == claim_id)
-    value, form, verdict = MEASURES[claim_id, lesson]()
+    claim = next(line.claim for page in (1, 2) for line in claims(page) if line.claim.id == claim_id)
+    value, form, verdict = measures[claim_id, lesson]()
     return LedgerEntry(
         claim_id=claim_id,
         value=float(value),

@@ -13,7 +13,7 @@ from moe_lessons.published.cards import read_card
 class Judgment(NamedTuple):
     """What the numbers say to a claim."""
 
-    word: str  # right, half right or wrong
+    word: str  # right, half right, wrong or, on the second page, not countable
     why: str
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from moe_lessons.widgets.sampling_view import SamplingView
     from moe_lessons.widgets.shared.view import View
     from moe_lessons.widgets.slots_view import SlotsView
+    from moe_lessons.widgets.streams_view import StreamsView
     from moe_lessons.widgets.token_view import TokenView
     from moe_lessons.widgets.training_board import TrainingBoard
 
@@ -41,6 +42,7 @@ _HOMES = {
     "SlotsView": "slots_view",
     "PredictionView": "prediction_view",
     "KeysView": "keys_view",
+    "StreamsView": "streams_view",
     "Quiz": "quiz",
     "View": "shared.view",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "RouterView",
     "SamplingView",
     "SlotsView",
+    "StreamsView",
     "TokenView",
     "TrainingBoard",
     "View",

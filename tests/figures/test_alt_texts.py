@@ -32,6 +32,7 @@ from moe_lessons.figures import (
     lesson_13,
     lesson_15,
     lesson_16,
+    lesson_17,
     loads,
     placement,
     plane,
@@ -49,6 +50,7 @@ from moe_lessons.widgets import (
     quiz,
     sampling_view,
     slots_view,
+    streams_view,
     token_view,
 )
 
@@ -197,6 +199,16 @@ SAMPLES = {
     "lesson_15.draw_traffic": lambda: lesson_15.draw_traffic(
         RNG.integers(1, 9, (2, 3, 3)), ["layer 0", "layer 1"], TITLE
     ),
+    "lesson_17.draw_layers": lambda: lesson_17.draw_layers(
+        {
+            "old": [lesson_17.LayerPart("attention", "2 heads", False)],
+            "new": [lesson_17.LayerPart("window", "8", True)],
+        },
+        {"old": 1, "new": 4},
+        TITLE,
+    ),
+    "lesson_17.draw_sinkhorn": lambda: lesson_17.draw_sinkhorn({"before": np.eye(4) + 0.5, "after": np.eye(4)}, TITLE),
+    "streams_view.draw_streams": lambda: streams_view.picture.draw_streams(np.eye(4), np.ones((9, 4)), TITLE),
     "training.draw_training": lambda: training.draw_training(
         [training.Curve("moe", [[1, 1, 3.0, 10, 1], [2, 2, 2.0, 20, 1]], [])], title=TITLE
     ),

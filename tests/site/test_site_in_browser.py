@@ -34,6 +34,7 @@ from moe_lessons.widgets import (
     RouterView,
     SamplingView,
     SlotsView,
+    StreamsView,
     TokenView,
     TrainingBoard,
     View,
@@ -100,6 +101,7 @@ VIEWS = {
     "KeysView": lambda: KeysView(
         list("abcde"), RNG.normal(size=(2, 5, 5)), {kind: ("small", dense(), 0) for kind in KINDS}
     ),
+    "StreamsView": StreamsView,
     "Quiz": lambda: quiz("00"),
 }
 
