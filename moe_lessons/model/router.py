@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from moe_lessons.config import MoEConfig
 from moe_lessons.routing_rule import FollowsRule
 
-FEW = 16  # tokens: for no more a sort takes no longer than the k best
+# For no more tokens and no more to choose from, a sort takes no longer than the k best.
+FEW, SHORT = 16, 512
 
 
 class Routing(NamedTuple):
@@ -113,7 +114,7 @@ def choose(scores: Float[Tensor, "tokens experts"], top_k: int) -> Int[Tensor, "
     tensor([[1, 3]])
     """
     if scores.is_cpu and not torch.compiler.is_compiling():
-        best = scores.topk(min(top_k + 1, scores.shape[1])) if len(scores) > FEW else None
+        best = scores.topk(min(top_k + 1, scores.shape[1])) if len(scores) > FEW or scores.shape[1] > SHORT else None
         # Where the best and the first that is left out all differ, there is one order only, found in half the time.
         if best and best.values.shape[1] > 1 and (best.values[:, 1:] < best.values[:, :-1]).all():
             return best.indices[:, :top_k]
