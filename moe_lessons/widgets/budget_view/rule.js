@@ -81,7 +81,7 @@ function layerParts(config, layer) {
 }
 
 /**
- * Around one layer's two halves, and where streams are read for the head: numbers in matrices, numbers that are added or
+ * Around one layer's two halves, and where streams are read for the head: numbers in matrices, those that are added or
  * scale, and products of the streams themselves.
  */
 function connections({ dim, hyper_connections: given }) {

@@ -7,7 +7,7 @@ export function groups(nHeads, asked) {
 }
 
 /**
- * What a text of `length` tokens leaves behind: so much of each token, so much of each within a window, and of any text.
+ * What a text of `length` tokens leaves: so much of each token, so much of each within a window, and of any text.
  * @param {number[]} kept @param {number} length
  */
 export function at([growing, windowed, window, fixed], length) {
