@@ -5,7 +5,8 @@ Copies, because an installing cell is of no use to anyone who has the course alr
 
 from pathlib import Path
 
-from nbformat import NotebookNode, from_dict
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 from packaging.version import Version
 
 from moe_lessons.authoring import folder
@@ -46,14 +47,7 @@ def hosted(lesson: NotebookNode, version: str) -> NotebookNode:
     """A copy of a lesson with the installing cell in front, and all other cells with their outputs as they are."""
     pins = read_pins(folder.NOTEBOOKS.parent / "constraints.txt")
     packages = " ".join([f"moe-lessons=={version}", *(f"{name}=={pins[name]}" for name in LACKING)])
-    cell = {
-        "cell_type": "code",
-        "id": "install",
-        "metadata": {"tags": ["nbval-skip"]},
-        "source": CELL.format(version=version, packages=packages).rstrip(),
-        "execution_count": None,
-        "outputs": [],
-    }
-    copy = from_dict(lesson)
-    copy.cells = [from_dict(cell), *lesson.cells]
+    source = CELL.format(version=version, packages=packages).rstrip()
+    copy = NotebookNode(lesson)
+    copy.cells = [new_code_cell(source, id="install", metadata={"tags": ["nbval-skip"]}), *lesson.cells]
     return copy
