@@ -127,7 +127,7 @@ def test_a_lesson_is_summed_up_with_its_largest_surprise(page, tmp_path):
     assert view.locator("tbody tr").count() == 14 and "✗ off" in view.inner_text()
 
 
-@pytest.mark.parametrize("key", ["05.one_sheet", "05.softmax_order", "06.stacks", "08.rates"])
+@pytest.mark.parametrize("key", ["05.one_sheet", "05.softmax_order", "06.stacks", "06.who_pays"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_question_is_as_narrow_as_a_phone_and_takes_little_room(page, tmp_path, key, dark):
     page.set_viewport_size({"width": 360, "height": 700})
