@@ -55,7 +55,7 @@ def draw_load_map(loads: Float[np.ndarray, "layers experts"] | Int[np.ndarray, "
 def draw_trade(
     arms: Mapping[str, Sequence[tuple[float, float]]], title: str, xlabel: str, ylabel: str, least: float = 0.001
 ) -> Figure:
-    """A line for each arm through its points (gained, lost); losses by powers of ten, those below `least` at `least`."""
+    """A line for each arm through its points (gained, lost); losses by powers of ten, below `least` at `least`."""
     figure = new_figure(WIDEST, 3.4)
     axis = clean(figure.subplots(), grid="both")
     for number, (name, points) in enumerate(arms.items()):

@@ -1,7 +1,7 @@
 """Routes from a table of token ids, as DeepSeek-V4 has them in its first layers, against learned ones, layer by layer.
 
     python -m moe_lessons.studies.first_layers --steps 400 --seeds 3 --out data/studies/first-layers.json
-    python -m moe_lessons.studies.first_layers --steps 1200 --seeds 1 --arms "all learned" "table in all" \
+    python -m moe_lessons.studies.first_layers --steps 1200 --seeds 2 --arms "all learned" "table in all" \
         --out data/studies/first-layers-long.json
     python -m moe_lessons.studies.first_layers --steps 400 --seeds 1 --arms "all learned" "table in all" \
         --rates 0.01 0.03 --out data/studies/first-layers-rates.json

@@ -54,8 +54,12 @@ def trials(runs: Sequence[dict[str, Any]]) -> list[tuple[ScoreFunction, Rates, i
 def best_rates(runs: Sequence[dict[str, Any]]) -> dict[ScoreFunction, Rates]:
     """The rates of each score function's best trial."""
     tried = [run for run in runs if run["seed"] == TRIAL]
-    best = {arm: min((run for run in tried if run["arm"] == arm), key=lambda run: run["mean"]) for arm in FUNCTIONS}
-    return {arm: Rates(run["lr"], run["bias_rate"]) for arm, run in best.items()}
+
+    def best_of(arm: ScoreFunction) -> Rates:
+        run = min((run for run in tried if run["arm"] == arm), key=lambda run: run["mean"])
+        return Rates(run["lr"], run["bias_rate"])
+
+    return {arm: best_of(arm) for arm in FUNCTIONS}
 
 
 def missing(runs: Sequence[dict[str, Any]], seeds: int) -> list[tuple[ScoreFunction, Rates, int]]:

@@ -77,5 +77,5 @@ def test_the_shipped_records_are_whole():
     assert {name: tuple(kinds) for name, kinds in usual["arms"].items()} == ARMS
     assert missing(kept("-rates")["runs"], 1, two, [0.01, 0.03]) == []
     long = kept("-long")["runs"]
-    assert missing(long, 1, two) == []
+    assert missing(long, 2, two) == []
     assert {run["steps"] for run in long} == {3 * usual["runs"][0]["steps"]}
