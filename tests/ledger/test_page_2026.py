@@ -3,7 +3,9 @@
 import math
 import tomllib
 
+import nbformat
 import pytest
+from places import NOTEBOOKS
 
 from moe_lessons import ledger
 from moe_lessons.ledger import closing, page_2026
@@ -60,6 +62,16 @@ def test_a_line_is_computed_and_judged_without_being_recorded(claim):
 )
 def test_a_verdict_follows_from_the_number(claim, value, word):
     assert page_2026.JUDGES_2026[claim]({"17": value}).word == word
+
+
+@pytest.mark.parametrize("claim", QUICK, ids=lambda claim: claim.id)
+def test_the_lesson_itself_settles_with_the_same_number(claim):
+    [path] = NOTEBOOKS.glob("17_*.ipynb")
+    shown = [output.get("data", {}).get("text/plain", "") for cell in nbformat.read(path, as_version=4).cells
+             for output in cell.get("outputs", ())]  # fmt: skip
+    entry = closing.measure(claim.id, "17")
+    [settled] = [text for text in shown if text.startswith(f"Claim: {claim.claim}\n")]
+    assert f"\nMeasured in lesson 17: {entry.shown} {entry.unit}\n" in settled
 
 
 def test_the_id_decides_in_hash_layers_and_in_no_others():
