@@ -100,6 +100,12 @@ def _sorted_weights(ids: Tensor, table: Tensor, scores: Tensor, route_scale: flo
     return experts, weights.sort(dim=1, descending=True).values
 
 
+def _sorted_pairs(ids: Tensor, table: Tensor, scores: Tensor, route_scale: float) -> tuple[Tensor, Tensor]:
+    experts, weights = looked_up(ids, table, scores, route_scale)
+    order = weights.argsort(dim=1, descending=True)
+    return experts.gather(1, order), weights.gather(1, order)
+
+
 def _texts(rng: np.random.Generator) -> Iterator[tuple]:
     yield ["window", "sparse", "heavy"], 1000, 128, 512, 128
     yield ["heavy", "sparse", "sparse"], 100, 128, 16, 4
@@ -177,8 +183,8 @@ EXERCISES = (
     Exercise(
         name="looked_up",
         task="Return experts and weights of a layer that looks its routes up. A token's experts stand in the row of "
-        "`table` that its id names. Their weights are its `scores` for them, divided by their sum and then multiplied "
-        "by `route_scale`.",
+        "`table` that its id names; keep their order. Their weights are its `scores` for them, divided by their sum "
+        "and then multiplied by `route_scale`.",
         reference=looked_up,
         inputs=_choices,
         mistakes={
@@ -202,6 +208,7 @@ EXERCISES = (
             ),
             "The scores are not divided by their sum.": _weighed(lambda chosen, scores, scale: scale * chosen),
             "Your weights are sorted and their experts are not, so that some change places.": _sorted_weights,
+            "Experts and weights fit together, but are sorted; keep the order of the table's row.": _sorted_pairs,
         },
         success="Nothing in front of this layer can change who works on a token: the table was there before it.",
         difficulty=2,
@@ -242,7 +249,7 @@ EXERCISES = (
             ),
             "One vector is key and value at once; do not count it twice.": _counted(times=2),
         },
-        success="Times the bytes of a number, this is the 10% of the press report.",
+        success="With the bytes of each number, this is what the 10% of the press report counts.",
         difficulty=2,
         minutes=7,
         sources=("moe_lessons.accounting.shared_kv.shared_kv_numbers",),

@@ -81,6 +81,12 @@ def test_the_id_decides_in_hash_layers_and_in_no_others():
     assert [share == 1 for share in same] == hashed and sum(hashed) == 3
 
 
+def test_ids_that_are_dealt_anew_agree_with_no_table():
+    config = page_2026.small_v4()
+    same, luck = (page_2026.same_by_id(config, tokens=256, dealt_anew=anew) for anew in (False, True))
+    assert max(luck) < 0.5 and all(by_luck < share for by_luck, share in zip(luck[:4], same[:4], strict=True))
+
+
 def test_what_is_not_countable_cannot_be_settled_and_closes_with_its_reason(monkeypatch):
     with pytest.raises(ValueError, match="'v4-quality' is not countable"):
         ledger.settle("v4-quality", 1.0, "points", "Good.", "17")

@@ -1,6 +1,7 @@
 """StreamsView: the same numbers in the browser, in its still picture and in the model's own function."""
 
 import itertools
+import math
 import re
 
 import numpy as np
@@ -52,6 +53,17 @@ def test_the_browser_mixes_as_python_does(node):
         assert np.array(found["sizes"]) == pytest.approx(sizes(states), rel=1e-9)
         assert np.array(found["matrix"]) == pytest.approx(view.matrices()[-1].ravel(), rel=1e-9, abs=1e-12)
         assert found["apart"] == pytest.approx(apart(states)[-1], rel=1e-6, abs=1e-9)
+
+
+def test_eight_streams_that_grow_most_are_still_numbers(node):
+    view = StreamsView(streams=8, size=8.0, iterations=0, depth=DEEPEST)
+    states = view.states()
+    with np.errstate(over="raise"):
+        ends, left = sizes(states)[-1], apart(states)[-1]
+    exactly = [math.isqrt(sum(int(x) ** 2 for x in stream) // 8) for stream in states[-1]]  # no limit, no rounding
+    assert ends == pytest.approx([float(size) for size in exactly]) and ends.max() > 1e160
+    found = javascript(node, "streams_view/rule", "m.through(value)", state(view))
+    assert found["sizes"][-1] == pytest.approx(ends, rel=1e-9) and found["apart"] == pytest.approx(left)
 
 
 def test_sums_are_those_of_rows_and_columns(node):

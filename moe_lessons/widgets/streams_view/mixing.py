@@ -39,10 +39,13 @@ def through(
 
 def sizes(states: Float[np.ndarray, "points streams dim"]) -> Float[np.ndarray, "points streams"]:
     """Root mean square of each stream."""
-    return np.sqrt((states**2).mean(axis=-1))
+    most = np.abs(states).max(axis=-1, keepdims=True)  # divided by first: squares would overflow where numbers do not
+    return most[..., 0] * np.sqrt(((states / np.where(most > 0, most, 1.0)) ** 2).mean(axis=-1))
 
 
 def apart(states: Float[np.ndarray, "points streams dim"]) -> Float[np.ndarray, " points"]:
     """How far the streams are from their mean, by all that they are: 0 where they are one and the same."""
+    most = np.abs(states).max(axis=(1, 2), keepdims=True)
+    states = states / np.where(most > 0, most, 1.0)
     differences = states - states.mean(axis=1, keepdims=True)
     return np.sqrt((differences**2).sum(axis=(1, 2)) / (states**2).sum(axis=(1, 2)))

@@ -69,15 +69,20 @@ export function through({ noise, first, streams: n, depth, ...knobs }) {
   return { matrix, sizes, apart: apart(now) };
 }
 
-const rms = (stream) => Math.sqrt(stream.reduce((sum, x) => sum + x * x, 0) / stream.length);
+/** Divides by the largest number first: squares would overflow where the numbers do not. */
+function rms(stream) {
+  const most = Math.max(...stream.map(Math.abs));
+  return most ? most * Math.sqrt(stream.reduce((sum, x) => sum + (x / most) ** 2, 0) / stream.length) : 0;
+}
 
 function apart(streams) {
   const mean = streams[0].map((_, d) => streams.reduce((sum, stream) => sum + stream[d], 0) / streams.length);
+  const most = Math.max(...streams.flat().map(Math.abs)) || 1;
   let [away, all] = [0, 0];
   for (const stream of streams)
     stream.forEach((x, d) => {
-      away += (x - mean[d]) ** 2;
-      all += x * x;
+      away += ((x - mean[d]) / most) ** 2;
+      all += (x / most) ** 2;
     });
   return all ? Math.sqrt(away / all) : 0;
 }
