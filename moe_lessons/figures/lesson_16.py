@@ -63,8 +63,13 @@ def draw_lengths(
     ends = plot_named(axis, curves, PALETTE, dots=12, linewidth=1.9, markersize=3.5)
     lengths = sorted({length for x, _ in curves.values() for length in x})
     ticks = [length for length in lengths if np.log2(length) % 2 == 0]
-    axis.set_xticks(ticks, [f"{length // 1024}k" if length < 2**20 else "1M" for length in map(int, ticks)])
+    axis.set_xticks(ticks, [in_k(int(length)) for length in ticks])
     axis.minorticks_off()
     axis.set_xlim(lengths[0], lengths[-1])
     name_ends(axis, title, ends)
     return figure
+
+
+def in_k(tokens: int) -> str:
+    """A length in powers of two, such as 256, 64k or 1M."""
+    return str(tokens) if tokens < 1024 else f"{tokens // 1024}k" if tokens < 2**20 else f"{tokens // 2**20}M"
