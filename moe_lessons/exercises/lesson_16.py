@@ -69,6 +69,9 @@ EXERCISES = (
             "ReLU is on the weighted product: a head with a negative weight then says nothing, or the opposite.": (
                 lambda queries, keys, weights: ((keys @ queries.T) * weights).relu().sum(dim=-1)
             ),
+            "You divide by a root, as the package does; no choice depends on it, and the task's sum has none.": (
+                lambda queries, keys, weights: index_score(queries, keys, weights) * queries.numel() ** -0.5
+            ),
             "This is a softmax over keys; scores are compared and never add up to 1.": (
                 lambda queries, keys, weights: index_score(queries, keys, weights).softmax(dim=-1)
             ),
@@ -122,6 +125,11 @@ EXERCISES = (
             "There both cost alike or a fraction is cut off; fewer are needed from the next whole number on.": (
                 lambda by_attention, by_indexer, top_k: (
                     None if by_indexer >= by_attention else top_k * by_attention // (by_attention - by_indexer)
+                )
+            ),
+            "Rounded up: where the quotient is a whole number, both cost alike there, and fewer comes one later.": (
+                lambda by_attention, by_indexer, top_k: (
+                    None if by_indexer >= by_attention else -(-top_k * by_attention // (by_attention - by_indexer))
                 )
             ),
             "An indexer as dear as attention, or dearer, never pays; return None there.": (

@@ -66,6 +66,11 @@ def draw_lengths(
     axis.set_xticks(ticks, [in_k(int(length)) for length in ticks])
     axis.minorticks_off()
     axis.set_xlim(lengths[0], lengths[-1])
+    low, high = axis.get_ylim()
+    if high < 100 * low:  # powers of ten alone would be a single mark or two
+        marks = [d * 10.0**e for e in range(-6, 7) for d in (1, 2, 5) if low <= d * 10.0**e <= high]
+        axis.set_yticks(marks, [f"{mark:g}" for mark in marks])
+        axis.set_ylim(low, high)
     name_ends(axis, title, ends)
     return figure
 

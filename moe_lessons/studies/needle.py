@@ -1,7 +1,8 @@
 """Does an indexer find the one note that a question is about? Notes hidden in noise, and who chooses the keys to read.
 
 A model of one layer learns with full attention. Then an indexer learns from that attention, as DeepSeek-V3.2's did
-(arXiv:2512.02556, section 2.1): first alone, with the model frozen, then beside the model, both with few keys.
+(arXiv:2512.02556, section 2.1): first alone, with the model frozen, then beside the model, both with few keys. Another
+copy learns to count notes that disagree, and is then asked with fewer keys than it needs.
 
 OMP_NUM_THREADS=1 python -m moe_lessons.studies.needle --seeds 5 --out data/studies/needle.json
 """
@@ -28,6 +29,8 @@ from moe_lessons.training.indexer import index_losses
 TIME, NOTES, TOP_K = 128, 8, 8  # tokens of a text, notes in it, and keys that sparse training reads
 KEYS = (1, 2, 4, 8, 16, 32)
 LONGER = (128, 256, 512)
+SAID = 5  # notes for each name where they are counted
+VOTE_KEYS = (1, 2, 3, 4, 5, 8, 16, TIME)
 
 
 class Steps(NamedTuple):
@@ -36,6 +39,7 @@ class Steps(NamedTuple):
     answer: int = 400  # with full attention
     warm_up: int = 150
     few: int = 200  # with few keys
+    count: int = 400  # of counting notes, with full attention
 
 
 AS_RECORDED = Steps()
@@ -108,7 +112,12 @@ def learn_to_answer(model: Transformer, steps: int, seed: int, short: float = 0.
 
 def warm_up(model: Transformer, steps: int, seed: int) -> list[float]:
     """Train the indexer alone towards full attention, the model frozen: index losses in nats a token."""
-    batch, layer = texts(seed + 100, 0), attention_of(model)
+    return warm_up_on(model, steps, texts(seed + 100, 0))
+
+
+def warm_up_on(model: Transformer, steps: int, batch: Callable[[int], Haystack]) -> list[float]:
+    """As `warm_up`, on what `batch(step)` returns."""
+    layer = attention_of(model)
     layer.indexer.top_k, before = TIME, layer.indexer.top_k
 
     def loss_at(step: int) -> Tensor:
@@ -193,12 +202,28 @@ def one_seed(seed: int, steps: Steps = AS_RECORDED) -> dict[str, Any]:
             name: [share_right(model, indexer, keys or time, hay) for time, hay in hays.items()]
             for name, keys in {"full": 0, "8 keys": 8, "16 keys": 16}.items()
         },
-        "votes": {
-            name: [share_right(model, of, k, vote(torch.Generator().manual_seed(10**6))) for k in (*KEYS, TIME)]
-            for name, of in {"indexer": indexer, "oracle": Oracle(layer)}.items()
-        },
     }
+    found["votes"] = votes(trained, seed, steps)
     return found | {"trained": trainings(model, trained, seed, steps)}
+
+
+def votes(trained: dict[str, Tensor], seed: int, steps: Steps) -> dict[str, list[float]]:
+    """Right answers by how many of VOTE_KEYS are read, where the answer is what most of a name's SAID notes say.
+
+    A copy of the trained model learns to count them, with full attention; then its indexer is warmed up on such texts.
+    """
+    model, generator = small_model(seed), torch.Generator().manual_seed(run_seed(seed + 300))
+    model.load_state_dict(trained)
+    layer = attention_of(model)
+
+    def batch(_: int) -> Haystack:
+        return vote(generator, 8, TIME, SAID, asked=24)
+
+    descend(own_parameters(model, False), 0.003, steps.count, lambda step: answer_loss(model, batch(step)))
+    warm_up_on(model, steps.warm_up, batch)
+    hay = vote(torch.Generator().manual_seed(10**6), said=SAID)
+    choosers = {"oracle": Oracle(layer), "indexer": Chooser(layer.indexer)}
+    return {name: [share_right(model, of, k, hay) for k in VOTE_KEYS] for name, of in choosers.items()}
 
 
 def trainings(model: Transformer, trained: dict[str, Tensor], seed: int, steps: Steps) -> dict[str, list[float]]:
@@ -214,6 +239,9 @@ def trainings(model: Transformer, trained: dict[str, Tensor], seed: int, steps: 
     model.load_state_dict(trained)
     learn_with_few(model, steps.few, seed)
     note("few at once", Chooser(layer.indexer))
+    model.load_state_dict(trained)
+    learn_with_few(model, steps.warm_up + steps.few, seed)
+    note("few at once, longer", Chooser(layer.indexer))
     model.load_state_dict(small_model(seed).state_dict())
     short = round(0.75 * steps.answer)
     learn_with_few(model, steps.answer + steps.few, seed, short)

@@ -1,6 +1,7 @@
 """Is a note still found when it is one of many tokens in an entry? Lesson 16's notes, read through entries alone.
 
-A model of one layer sees a window of eight tokens and all entries, and learns from the beginning with them.
+A model of one layer sees a window of eight tokens and all entries, and learns from the beginning with them. Those with
+the longest entries learn for longer, too, which tells what an entry loses from what is not yet learned.
 
 OMP_NUM_THREADS=1 python -m moe_lessons.studies.pooled_needle --seeds 3 --out data/studies/pooled-needle.json
 """
@@ -16,9 +17,9 @@ from moe_lessons.long_texts import CompressionConfig, SharedKVAttentionConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.studies.keep import keep_by_seed
 from moe_lessons.studies.needle import TIME, answer_loss, descend, test_text, texts
-from moe_lessons.studies.notes import VOCABULARY
+from moe_lessons.studies.notes import VOCABULARY, Haystack
 
-STEPS, WINDOW = 1200, 8
+STEPS, LONGER, WINDOW = 1200, 3000, 8
 RATES = (2, 4, 8, 16)
 
 
@@ -32,28 +33,25 @@ def pooling_model(rate: int, seed: int = 0) -> Transformer:
     return Transformer(config, seed=seed)
 
 
-def one_seed(seed: int, steps: int = STEPS) -> dict[str, Any]:
-    """By rate: the share of answers right whose note lies in the window, and behind it; and losses on the way."""
-    found = {}
-    for rate in RATES:
-        model, batch = pooling_model(rate, seed), texts(seed, steps / 2)
-        losses = descend(
-            list(model.parameters()),
-            0.005,
-            steps,
-            lambda step, model=model, batch=batch: answer_loss(model, batch(step)),
-        )
-        hay = test_text()
-        with torch.no_grad():
-            right = (model(hay.tokens)[:, -hay.answers.shape[1] :].argmax(dim=-1) == hay.answers).float()
-        near = hay.distances < WINDOW
-        tenth = len(losses) // 10
-        found[str(rate)] = {
-            "near": round(float(right[near].mean()), 4),
-            "far": round(float(right[~near].mean()), 4),
-            "losses": [round(sum(losses[at : at + tenth]) / tenth, 4) for at in range(0, len(losses), tenth)],
-        }
-    return found
+def learned(rate: int, seed: int, steps: int, hay: Haystack) -> dict[str, Any]:
+    """The share of answers right whose note lies in the window, and behind it; and losses on the way, in tenths."""
+    model, batch = pooling_model(rate, seed), texts(seed, steps / 2)
+    losses = descend(list(model.parameters()), 0.005, steps, lambda step: answer_loss(model, batch(step)))
+    with torch.no_grad():
+        right = (model(hay.tokens)[:, -hay.answers.shape[1] :].argmax(dim=-1) == hay.answers).float()
+    near, tenth = hay.distances < WINDOW, len(losses) // 10
+    return {
+        "near": round(float(right[near].mean()), 4),
+        "far": round(float(right[~near].mean()), 4),
+        "losses": [round(sum(losses[at : at + tenth]) / tenth, 4) for at in range(0, len(losses), tenth)],
+    }
+
+
+def one_seed(seed: int, steps: int = STEPS, longer: int = LONGER) -> dict[str, Any]:
+    """What is learned, by rate; and with the longest entries in more steps, asked so often that many notes are near."""
+    found: dict[str, Any] = {str(rate): learned(rate, seed, steps, test_text()) for rate in RATES}
+    more = learned(max(RATES), seed, longer, test_text(batch=512))
+    return found | {"longer": {"near": more["near"], "far": more["far"]}}
 
 
 def main() -> None:

@@ -29,3 +29,10 @@ def test_heads_are_piled_up_to_the_score_and_only_the_chosen_have_a_dot():
 def test_lengths_are_marked_in_powers_of_two():
     figure = draw_lengths({"one": ([1024, 2048, 4096, 2**20], [1.0, 2, 3, 4])}, "Costs", "bytes")
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1k", "4k", "1M"]
+
+
+def test_heights_within_two_powers_of_ten_have_their_own_numbers():
+    figure = draw_lengths({"one": ([256, 1024], [1.5, 24.0])}, "Times", "milliseconds")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["2", "5", "10", "20"]
+    figure.canvas.draw()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels(minor=True) if label.get_text()] == []

@@ -9,7 +9,7 @@ import torch
 from moe_lessons.resources import data_path
 from moe_lessons.studies import needle, notes, pooled_needle
 from moe_lessons.studies.choosers import Chooser, Latest, Oracle, Random, mass_read
-from moe_lessons.studies.needle import KEYS, Steps, attention_of, one_seed, small_model
+from moe_lessons.studies.needle import KEYS, VOTE_KEYS, Steps, attention_of, one_seed, small_model
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -66,13 +66,14 @@ def test_the_latest_keys_are_a_window_and_the_indexer_comes_back():
 
 def test_a_seed_gives_what_the_record_has_and_the_same_again(monkeypatch):
     monkeypatch.setattr(needle, "LONGER", (128,))
-    first, again = (one_seed(0, Steps(2, 2, 2)) for _ in range(2))
+    first, again = (one_seed(0, Steps(2, 2, 2, 2)) for _ in range(2))
     assert first == again
     record = json.loads(data_path("studies/needle.json").read_text(encoding="utf-8"))
     seeds = int(re.findall(r"--seeds (\d+)", record["command"])[0])
     assert len(record["seeds"]) == seeds
     for run in record["seeds"]:
         assert run.keys() == first.keys() and run["trained"].keys() == first["trained"].keys()
+        assert all(len(values) == len(VOTE_KEYS) for values in run["votes"].values())
         assert all(len(values["right"]) == len(KEYS) for values in run["choosers"].values())
 
 
@@ -82,7 +83,9 @@ def test_the_pooling_model_has_one_entry_for_so_many_tokens():
         assert model.blocks[0].attention.entries.rate == rate
     record = json.loads(data_path("studies/pooled-needle.json").read_text(encoding="utf-8"))
     assert len(record["seeds"]) == int(re.findall(r"--seeds (\d+)", record["command"])[0])
-    assert all(list(run) == [str(rate) for rate in pooled_needle.RATES] for run in record["seeds"])
+    names = [*(str(rate) for rate in pooled_needle.RATES), "longer"]
+    assert all(list(run) == names for run in record["seeds"])
+    assert list(pooled_needle.one_seed(0, 10, 10)) == names
 
 
 def test_more_notes_than_names_are_refused_in_one_sentence():
