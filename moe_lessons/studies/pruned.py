@@ -1,18 +1,20 @@
-"""What a trained mixture loses with its experts: the least used, the least needed, or any, taken away in every layer.
+"""What a trained mixture loses with its experts: the least used, the least needed, or any, taken away for good.
 
     python -m moe_lessons.studies.pruned --out data/studies/pruned.json
 
 makes the record that lesson 13 reads, from the model that the course ships. Use and need are measured on training text,
 the losses on held-out text: a use is an expert's share of its layer's choices, a need what the loss rises by when this
-expert alone is knocked out. Nothing is trained afterwards.
+expert alone is knocked out (found again on held-out text, to see how firm it is). Experts go in every layer "alike", in
+the "first" layer alone, in all "others", or, by one order of all experts, "together". Nothing is trained afterwards.
 """
 
 import argparse
 import itertools
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,9 +31,10 @@ from moe_lessons.training.held_out import held_out_loss
 from moe_lessons.training.shipped import open_shipped
 
 LEFT = (14, 12, 10, 8, 6, 4, 2)  # experts of each layer
-DRAWS = 3  # random orders
+DRAWS = 6  # random orders
 WINDOW = 257  # tokens of a window, of which the model reads all but the last
-CALIBRATION, TEST = 16, 64  # windows
+CALIBRATION, AGAIN, TEST = 16, 32, 64  # windows: to find use and need, to find need again, to measure losses
+PLACES = {"alike": slice(None), "first": slice(1), "others": slice(1, None)}  # layers that lose experts
 
 #: Who takes the place of an expert that is gone, and whether the weights of those who work sum to 1 again.
 WAYS = ("next best, renormalized", "next best, as weighed", "nobody, renormalized", "nobody, as weighed")
@@ -91,26 +94,65 @@ def orders(uses: Float[np.ndarray, "layers experts"], needs: Float[np.ndarray, "
     return {name: [values.argsort(axis=1, kind="stable").tolist() for values in each] for name, each in by.items()}
 
 
+def together(needs: Float[np.ndarray, "layers experts"], stay: int) -> list[tuple[int, int]]:
+    """(layer, expert) of all layers in one order, the least needed first, but for `stay` of each layer."""
+    order: dict[int, list[int]] = defaultdict(list)
+    pairs = []
+    for layer, expert in np.stack(np.unravel_index(needs.argsort(axis=None, kind="stable"), needs.shape), axis=1):
+        if len(order[layer]) < needs.shape[1] - stay:
+            order[layer].append(expert)
+            pairs.append((int(layer), int(expert)))
+    return pairs
+
+
+class Plan(NamedTuple):
+    """Whose experts go, and for each number of them left on average, which: {layer: experts}."""
+
+    order: str
+    layers: str  # of PLACES, or "together"
+    draw: int
+    off: list[dict[int, list[int]]]
+
+
+def plans(
+    uses: Float[np.ndarray, "layers experts"], needs: Float[np.ndarray, "layers experts"], left: Sequence[int] = LEFT
+) -> Iterator[Plan]:
+    """Every order in every place."""
+    layers, experts = uses.shape
+    for name, each in orders(uses, needs).items():
+        for (draw, order), (where, chosen) in itertools.product(enumerate(each), PLACES.items()):
+            losing = range(layers)[chosen]
+            yield Plan(name, where, draw, [{i: order[i][: experts - count] for i in losing} for count in left])
+    pairs = together(needs, min(left))
+    gone = [pairs[: layers * (experts - count)] for count in left]
+    yield Plan(
+        "least needed", "together", 0, [{i: [e for j, e in each if j == i] for i in range(layers)} for each in gone]
+    )
+
+
 def rows_of(
     model: Transformer,
     text: Int[Tensor, "batch time"],
     uses: Float[np.ndarray, "layers experts"],
     needs: Float[np.ndarray, "layers experts"],
-    known: Collection[tuple[str, str, int]] = (),
+    known: Collection[tuple[str, str, str, int]] = (),
     left: Sequence[int] = LEFT,
 ) -> Iterator[dict[str, Any]]:
-    """The losses in nats per token, with fewer and fewer experts left, for each order, way and draw not yet known."""
+    """The losses in nats per token, with fewer and fewer experts left, for each plan and way not yet known.
+
+    One way alone where not all layers lose experts.
+    """
     layers = list(find_routers(model))
-    for (name, each), way in itertools.product(orders(uses, needs).items(), WAYS):
-        for draw, order in enumerate(each):
-            if (name, way, draw) in known:
+    for plan in plans(uses, needs, left):
+        for way in WAYS[:1] if plan.layers in ("first", "others") else WAYS:
+            if (plan.order, plan.layers, way, plan.draw) in known:
                 continue
             losses = []
-            for count in left:
-                off = {layer: gone[: len(gone) - count] for layer, gone in zip(layers, order, strict=True)}
+            for gone in plan.off:
+                off = {layer: gone.get(place, []) for place, layer in enumerate(layers)}
                 with steer_routing(model, without(model, off, way)):
                     losses.append(round(held_out_loss(model, text), 4))
-            yield {"order": name, "way": way, "draw": draw, "losses": losses}
+            yield {"order": plan.order, "layers": plan.layers, "way": way, "draw": plan.draw, "losses": losses}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -126,9 +168,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         study = {"command": f"python -m moe_lessons.studies.pruned --out {args.out}", "torch": torch.__version__}
         study |= {"threads": 1, "left": LEFT, "use": use(model, text).round(4).tolist()}
         study |= {"need": need(model, text).round(4).tolist(), "rows": []}
+    if "need_again" not in study:
+        study["need_again"] = need(model, windows(corpus.valid.ids, AGAIN)).round(4).tolist()
     text = windows(corpus.valid.ids, TEST)
     study["before"] = round(held_out_loss(model, text), 4)
-    known = {(row["order"], row["way"], row["draw"]) for row in study["rows"]}
+    known = {(row["order"], row["layers"], row["way"], row["draw"]) for row in study["rows"]}
     for row in rows_of(model, text, np.array(study["use"]), np.array(study["need"]), known):
         study["rows"].append(row)
         keep(args.out, study)

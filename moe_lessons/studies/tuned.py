@@ -4,8 +4,9 @@
 
 makes the record that lesson 13 reads, two runs at a time with a thread each; the new text is the domain "verse" of the
 pip extra `texts`. Every part reads the same tokens at the same four rates; those that learn most do so again in another
-order of the text. Experts as many as chosen are trained and all else is frozen, as in ESFT (arXiv:2407.01906); who is
-chosen is what the arms differ in. Stopped and started again, it goes on with what is missing.
+order of the text, and random experts are drawn three times. Experts as many as chosen are trained and all else is
+frozen, as in ESFT (arXiv:2407.01906); who is chosen is what the arms differ in. Stopped and started again, it goes on
+with what is missing.
 """
 
 import argparse
@@ -36,8 +37,9 @@ NEW = "verse"
 ARMS = ("everything", "all experts", "most used experts", "random experts", "least used experts", "routers")
 CHOSEN = 4  # experts of each layer, in the arms that choose some
 RATES = (0.0003, 0.001, 0.003, 0.01)  # AdamW's
-SEED, AGAIN = 100, 101  # of the order of the text, and of the random experts
-LEARN_MOST = ARMS[:3]  # and run again
+SEEDS = (100, 101, 102)  # of the order of the text, and of the random experts
+LEARN_MOST = ARMS[:3]  # and run on the second seed
+DRAWN = "random experts"  # and run on every seed
 WINDOW = 256  # tokens
 
 
@@ -71,9 +73,7 @@ def chosen(arm: str, loads: Tensor, seed: int) -> Bool[Tensor, "layers experts"]
         return torch.ones(layers, experts, dtype=torch.bool)
     if arm == "routers":
         return torch.zeros(layers, experts, dtype=torch.bool)
-    by = (
-        torch.rand(layers, experts, generator=torch.Generator().manual_seed(seed)) if "random" in arm else loads.float()
-    )
+    by = torch.rand(layers, experts, generator=torch.Generator().manual_seed(seed)) if arm == DRAWN else loads.float()
     order = by.argsort(dim=1, descending=arm != "least used experts", stable=True)
     return torch.zeros(layers, experts, dtype=torch.bool).scatter(1, order[:, :CHOSEN], True)
 
@@ -122,8 +122,9 @@ def _losses(model: Transformer, corpus: Corpus) -> list[tuple[str, Any]]:
 def missing(runs: Sequence[dict[str, Any]]) -> list[tuple[str, float, int]]:
     """The arms, rates and seeds that are not among the runs."""
     done = {(run["arm"], run["rate"], run["seed"]) for run in runs}
-    wanted = [(arm, rate, seed) for seed in (SEED, AGAIN) for rate in RATES for arm in ARMS]
-    return [job for job in wanted if job not in done and (job[2] == SEED or job[0] in LEARN_MOST)]
+    arms = dict(zip(SEEDS, (ARMS, (*LEARN_MOST, DRAWN), (DRAWN,)), strict=True))
+    wanted = [(arm, rate, seed) for seed in SEEDS for rate in RATES for arm in arms[seed]]
+    return [job for job in wanted if job not in done]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -131,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
-    before = measure(ARMS[0], 0.0, 0, SEED)
+    before = measure(ARMS[0], 0.0, 0, SEEDS[0])
     command = f"python -m moe_lessons.studies.tuned --steps {args.steps} --out {args.out}"
     head = {"command": command, "torch": torch.__version__, "threads": 1}
     head |= {"before": {name: before[name] for name in ("new", "old", "losses")}}

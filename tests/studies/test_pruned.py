@@ -10,7 +10,19 @@ from small import small_model
 from moe_lessons.config import MoEConfig
 from moe_lessons.model.router import Routing
 from moe_lessons.resources import data_path
-from moe_lessons.studies.pruned import DRAWS, LEFT, WAYS, need, orders, rows_of, use, windows, without
+from moe_lessons.studies.pruned import (
+    DRAWS,
+    LEFT,
+    WAYS,
+    need,
+    orders,
+    plans,
+    rows_of,
+    together,
+    use,
+    windows,
+    without,
+)
 from moe_lessons.tracing.record import find_routers
 from moe_lessons.tracing.steer import steer_routing
 from moe_lessons.training.held_out import held_out_loss
@@ -24,6 +36,24 @@ def test_the_least_goes_first():
     assert found["least used"] == [[[0, 2, 3, 1]]] and found["most used"] == [[[1, 3, 2, 0]]]
     assert found["least needed"] == [[[3, 1, 2, 0]]]
     assert len({str(order) for order in found["random"]}) == DRAWS == len(found["random"])
+
+
+def test_one_order_of_all_layers_takes_the_least_needed_anywhere_and_leaves_some_in_each():
+    needs = np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 5.0, 0.15, 7.0]])
+    assert together(needs, 2) == [(0, 0), (1, 2), (0, 1), (1, 0)]
+    assert together(needs, 1) == [(0, 0), (1, 2), (0, 1), (0, 2), (1, 0), (1, 1)]
+
+
+def test_a_plan_takes_experts_in_its_layers_alone_and_as_many_as_it_says():
+    rng = np.random.default_rng(0)
+    for plan in plans(rng.random((3, 6)), rng.random((3, 6)), left=(5, 2)):
+        losing = {"first": {0}, "others": {1, 2}}.get(plan.layers, {0, 1, 2})
+        for gone, of_each in zip(plan.off, (1, 4), strict=True):
+            assert {layer for layer, experts in gone.items() if experts} <= losing
+            if plan.layers != "together":
+                assert {layer: len(set(experts)) for layer, experts in gone.items()} == dict.fromkeys(losing, of_each)
+            assert sum(map(len, gone.values())) == of_each * len(losing)
+        assert all(set(plan.off[0][layer]) <= set(plan.off[1][layer]) for layer in plan.off[0])
 
 
 def test_a_token_whose_expert_is_gone_takes_the_next_best_or_does_without():
@@ -81,9 +111,9 @@ def test_only_rows_that_are_not_known_are_made_and_with_all_experts_left_nothing
     uses, needs = use(model, text), need(model, text)
     rows = list(rows_of(model, text, uses, needs, left=(4, 2)))
     before = round(held_out_loss(model, text), 4)
-    assert len(rows) == len(WAYS) * (3 + DRAWS)
+    assert len(rows) == (len(WAYS) + 2) * (3 + DRAWS) + len(WAYS)
     assert all(row["losses"][0] == before != row["losses"][1] for row in rows)
-    known = {(row["order"], row["way"], row["draw"]) for row in rows[2:]}
+    known = {(row["order"], row["layers"], row["way"], row["draw"]) for row in rows[2:]}
     assert list(rows_of(model, text, uses, needs, known, left=(4, 2))) == rows[:2]
 
 
@@ -93,8 +123,11 @@ def test_windows_are_cut_one_after_the_other():
 
 def test_the_shipped_record_is_whole():
     kept = json.loads(data_path("studies/pruned.json").read_text(encoding="utf-8"))
-    names = {(row["order"], row["way"], row["draw"]) for row in kept["rows"]}
-    single = ("least used", "least needed", "most used")
-    wanted = {(order, way, 0) for order in single for way in WAYS}
-    assert names == wanted | {("random", way, draw) for way in WAYS for draw in range(DRAWS)}
+    names = {(row["order"], row["layers"], row["way"], row["draw"]) for row in kept["rows"]}
+    draws = [(order, 0) for order in ("least used", "least needed", "most used")]
+    draws += [("random", draw) for draw in range(DRAWS)]
+    wanted = {(order, "alike", way, draw) for order, draw in draws for way in WAYS}
+    wanted |= {(order, layers, WAYS[0], draw) for order, draw in draws for layers in ("first", "others")}
+    assert names == wanted | {("least needed", "together", way, 0) for way in WAYS}
+    assert len(names) == len(kept["rows"]) and np.shape(kept["need_again"]) == np.shape(kept["need"])
     assert kept["left"] == list(LEFT) and all(len(row["losses"]) == len(LEFT) for row in kept["rows"])

@@ -49,12 +49,15 @@ def test_a_training_changes_the_chosen_part_alone_and_counts_it(arm):
         assert all((stack <= mask).all() for stack, mask in zip(stacks, masks, strict=True))
 
 
-def test_every_arm_runs_at_every_rate_and_those_that_learn_most_on_a_second_seed():
+def test_every_arm_runs_at_every_rate_those_that_learn_most_twice_and_random_experts_on_three_draws():
     wanted = tuned.missing([])
-    assert {job for job in wanted if job[2] == tuned.SEED} == {
-        (arm, rate, tuned.SEED) for arm in tuned.ARMS for rate in tuned.RATES
+    first, second, third = tuned.SEEDS
+    assert {job for job in wanted if job[2] == first} == {
+        (arm, rate, first) for arm in tuned.ARMS for rate in tuned.RATES
     }
-    assert len(wanted) == len(set(wanted)) == (6 + 3) * 4
+    assert {job[0] for job in wanted if job[2] == second} == {*tuned.LEARN_MOST, "random experts"}
+    assert {job[0] for job in wanted if job[2] == third} == {"random experts"}
+    assert len(wanted) == len(set(wanted)) == (6 + 4 + 1) * 4
     there = [dict(zip(("arm", "rate", "seed"), job, strict=True)) for job in wanted[2:]]
     assert tuned.missing(there) == wanted[:2]
 
