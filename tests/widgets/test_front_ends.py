@@ -69,3 +69,22 @@ def test_a_front_end_is_a_file_that_anywidget_can_watch(cls):
     name = cls.__module__.rpartition(".")[2]
     assert isinstance(cls._esm, FileContents) and isinstance(cls._css, FileContents)
     assert {cls._esm._path, cls._css._path} == {STATIC / f"{name}.js", STATIC / f"{name}.css"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_widget_outweighs_the_common_rules_which_another_widget_may_load_after_it(name):
+    common = _declared((WIDGETS / "shared" / "common.css").read_text(encoding="utf-8"), r"\.moe-view")
+    own = (WIDGETS / name / "view.css").read_text(encoding="utf-8")
+    roots = set(re.findall(r"openView\(\s*\w+,\s*\"(moe-[a-z-]+)\"", _sources(name)))
+    assert roots or "moe-view" not in _sources(name)  # the quiz is none of these views
+    assert not any(common & _declared(own, re.escape(f".{root}")) for root in roots)
+
+
+def _declared(css: str, selector: str) -> set[str]:
+    """Properties that a rule with just this selector sets, custom ones aside."""
+    rules = re.findall(rf"^{selector} \{{(.*?)\}}", css, flags=re.S | re.M)
+    return {found for rule in rules for found in re.findall(r"(?<![\w-])([a-z][a-z-]*):", rule)}
+
+
+def _sources(name: str) -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in sorted((WIDGETS / name).glob("*.js")))
