@@ -8,23 +8,19 @@ what is missing.
 """
 
 import argparse
-import json
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from moe_lessons.model.transformer import Transformer
-from moe_lessons.studies.keep import keep, last_losses, same_setting
+from moe_lessons.studies.keep import add_runs, kept_runs, last_losses
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.training.loop import train
 from moe_lessons.training.recipes import recipe
 
 CARD = "course-moe-clock"
-AT_ONCE = 2
 
 
 class Arm(NamedTuple):
@@ -73,17 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     command = f"python -m moe_lessons.studies.expert_steps --steps {args.steps} --seeds {args.seeds} --out {args.out}"
-    runs = json.loads(args.out.read_text(encoding="utf-8"))["runs"] if args.out.exists() else []
-    for run in runs:
-        same_setting(args.out, "steps", run["steps"], args.steps)
+    head = {"command": command, "card": CARD, "torch": torch.__version__, "threads": 1}
+    found = missing(kept_runs(args.out, steps=args.steps), args.seeds)
     course_corpus(progress=False)  # built once, before two processes want it
-    with ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn")) as pool:
-        going = [pool.submit(measure, arm, args.steps, seed) for arm, seed in missing(runs, args.seeds)]
-        for work in as_completed(going):
-            run = work.result()
-            runs = sorted([*runs, run], key=lambda row: (row["seed"], row["every"], row["rate"], row["momentum"]))
-            keep(args.out, {"command": command, "card": CARD, "torch": torch.__version__, "threads": 1, "runs": runs})
-            print(", ".join(f"{name} {run[name]}" for name in (*Arm._fields, "seed", "mean")), flush=True)
+    jobs = [(arm, args.steps, seed) for arm, seed in found]
+    add_runs(args.out, head, measure, jobs, order=("seed", *Arm._fields))
 
 
 if __name__ == "__main__":

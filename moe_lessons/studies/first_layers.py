@@ -27,7 +27,8 @@ from moe_lessons.config import TrainConfig
 from moe_lessons.model.hash_routes import HashMoE, drawn_routes
 from moe_lessons.model.shaped_moe import feed_forward_of, mixture_of
 from moe_lessons.model.transformer import Transformer
-from moe_lessons.studies.four_layers import MOE, N_LAYERS, add_runs, four_layers, kept_runs, run
+from moe_lessons.studies.four_layers import MOE, N_LAYERS, four_layers, run
+from moe_lessons.studies.keep import add_runs, kept_runs
 from moe_lessons.text.corpus import Corpus, course_corpus
 
 LR = 0.02  # lesson 09's
@@ -87,10 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
-    course_corpus(progress=False)  # built once, before two processes want it
     command = f"python -m moe_lessons.studies.first_layers {shlex.join(given)}"
     head = {"command": command, "torch": torch.__version__, "threads": 1, "arms": {arm: ARMS[arm] for arm in args.arms}}
-    found = missing(kept_runs(args.out), args.seeds, args.arms, args.rates)
+    found = missing(kept_runs(args.out, steps=args.steps), args.seeds, args.arms, args.rates)
+    course_corpus(progress=False)  # built once, before two processes want it
     jobs = [(arm, args.steps, seed, lr) for arm, seed, lr in found]
     add_runs(args.out, head, measure, jobs)
 

@@ -1,11 +1,6 @@
-"""A model of four narrow layers with 16 experts each, what is kept of a run of it, and runs that make up a record."""
+"""A model of four narrow layers with 16 experts each, and what is kept of a run of it."""
 
-import json
-import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +8,6 @@ import numpy as np
 from moe_lessons.config import ModelConfig, MoEConfig, TrainConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.studies.ablation import small_model
-from moe_lessons.studies.keep import keep
 from moe_lessons.text.corpus import Corpus
 from moe_lessons.tracing.record import our_routers
 from moe_lessons.training.evaluate import evaluate
@@ -23,7 +17,6 @@ from moe_lessons.training.loop import train
 N_LAYERS = 4
 MOE = MoEConfig(n_routed_experts=16, top_k=2, hidden_dim=64, expert_bias=True)
 READ = 100_000  # tokens of the validation text that a run's losses are of
-AT_ONCE = 2  # runs, each with one thread
 
 
 def four_layers(vocab_size: int, moe: MoEConfig = MOE) -> ModelConfig:
@@ -45,20 +38,3 @@ def run(model: Transformer, corpus: Corpus, config: TrainConfig) -> dict[str, An
     late = history.loads[-max(1, history.steps // 10) :].sum(axis=0)
     busiest = {str(layer): round(float(load.max() / load.mean()), 3) for layer, load in zip(layers, late, strict=True)}
     return {"mean": round(float(np.mean(list(losses.values()))), 4), "losses": losses, "busiest": busiest}
-
-
-def kept_runs(path: Path) -> list[dict[str, Any]]:
-    """The runs that a record has already."""
-    return json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
-
-
-def add_runs(
-    path: Path, head: dict[str, Any], measure: Callable[..., dict[str, Any]], jobs: Iterable[Sequence[Any]]
-) -> None:
-    """Make the missing runs, some at once, and write the record again after each; `jobs` are measure's arguments."""
-    runs = kept_runs(path)
-    with ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for work in as_completed([pool.submit(measure, *job) for job in jobs]):
-            runs.append(work.result())
-            keep(path, head | {"runs": sorted(runs, key=lambda row: (row["seed"], row["arm"]))})
-            print({name: value for name, value in runs[-1].items() if name not in ("losses", "busiest")}, flush=True)

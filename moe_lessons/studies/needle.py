@@ -7,12 +7,11 @@ copy learns to count notes that disagree, and is then asked with fewer keys than
 OMP_NUM_THREADS=1 python -m moe_lessons.studies.needle --seeds 5 --out data/studies/needle.json
 """
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,7 +21,7 @@ from moe_lessons.model.indexed_latent_attention import IndexedLatentAttention
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.seeds import run_seed
 from moe_lessons.studies.choosers import Chooser, Latest, Oracle, Random, mass_read
-from moe_lessons.studies.keep import keep_by_seed
+from moe_lessons.studies.keep import main_by_seed
 from moe_lessons.studies.notes import ASKED, VOCABULARY, Haystack, haystack, vote
 from moe_lessons.training.indexer import index_losses
 
@@ -144,10 +143,15 @@ def learn_with_few(model: Transformer, steps: int, seed: int, long_from: float =
 
 
 @torch.no_grad()
-def answered(model: Transformer, chooser: Chooser, top_k: int, hay: Haystack) -> Tensor:
-    """Which questions are answered right where `chooser` says which `top_k` keys are read; [batch, asked]."""
+def answered(model: Transformer, hay: Haystack) -> Bool[Tensor, "batch asked"]:
+    """Which questions are answered right."""
+    return model(hay.tokens)[:, -hay.answers.shape[1] :].argmax(dim=-1) == hay.answers
+
+
+def answered_with(model: Transformer, chooser: Chooser, top_k: int, hay: Haystack) -> Bool[Tensor, "batch asked"]:
+    """The same where `chooser` says which `top_k` keys are read."""
     with chooser.in_place_of_indexer(attention_of(model), top_k):
-        return model(hay.tokens)[:, -hay.answers.shape[1] :].argmax(dim=-1) == hay.answers
+        return answered(model, hay)
 
 
 def test_text(time: int = TIME, batch: int = 64) -> Haystack:
@@ -157,7 +161,7 @@ def test_text(time: int = TIME, batch: int = 64) -> Haystack:
 
 def share_right(model: Transformer, chooser: Chooser, top_k: int, hay: Haystack) -> float:
     """The share of questions answered right."""
-    return round(float(answered(model, chooser, top_k, hay).float().mean()), 4)
+    return round(float(answered_with(model, chooser, top_k, hay).float().mean()), 4)
 
 
 def by_chooser(model: Transformer, fresh: Chooser, seed: int) -> dict[str, dict[str, list[float]]]:
@@ -179,7 +183,7 @@ def by_chooser(model: Transformer, fresh: Chooser, seed: int) -> dict[str, dict[
 def by_distance(model: Transformer, chooser: Chooser, top_k: int) -> list[float]:
     """The share right by how far behind its question a note lies: up to 16 tokens, 32, 64, and all the rest."""
     hay = test_text(batch=96)
-    right, edges = answered(model, chooser, top_k, hay).float(), (0, 16, 32, 64, TIME)
+    right, edges = answered_with(model, chooser, top_k, hay).float(), (0, 16, 32, 64, TIME)
     far = [(hay.distances > low) & (hay.distances <= high) for low, high in zip(edges, edges[1:], strict=False)]
     return [round(float(right[there].mean()), 4) for there in far]
 
@@ -253,15 +257,5 @@ def trainings(model: Transformer, trained: dict[str, Tensor], seed: int, steps: 
     return after
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    command = f"OMP_NUM_THREADS=1 python -m moe_lessons.studies.needle --seeds {args.seeds} --out {args.out}"
-    torch.set_num_threads(1)
-    keep_by_seed(args.out, command, "seeds", args.seeds, one_seed)
-
-
 if __name__ == "__main__":
-    main()
+    main_by_seed(__doc__, "needle", 5, one_seed)

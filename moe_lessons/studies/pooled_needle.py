@@ -6,17 +6,13 @@ the longest entries learn for longer, too, which tells what an entry loses from 
 OMP_NUM_THREADS=1 python -m moe_lessons.studies.pooled_needle --seeds 3 --out data/studies/pooled-needle.json
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
-
-import torch
 
 from moe_lessons.config import ModelConfig
 from moe_lessons.long_texts import CompressionConfig, SharedKVAttentionConfig
 from moe_lessons.model.transformer import Transformer
-from moe_lessons.studies.keep import keep_by_seed
-from moe_lessons.studies.needle import TIME, answer_loss, descend, test_text, texts
+from moe_lessons.studies.keep import main_by_seed
+from moe_lessons.studies.needle import TIME, answer_loss, answered, descend, test_text, texts
 from moe_lessons.studies.notes import VOCABULARY, Haystack
 
 STEPS, LONGER, WINDOW = 1200, 3000, 8
@@ -37,8 +33,7 @@ def learned(rate: int, seed: int, steps: int, hay: Haystack) -> dict[str, Any]:
     """The share of answers right whose note lies in the window, and behind it; and losses on the way, in tenths."""
     model, batch = pooling_model(rate, seed), texts(seed, steps / 2)
     losses = descend(list(model.parameters()), 0.005, steps, lambda step: answer_loss(model, batch(step)))
-    with torch.no_grad():
-        right = (model(hay.tokens)[:, -hay.answers.shape[1] :].argmax(dim=-1) == hay.answers).float()
+    right = answered(model, hay).float()
     near, tenth = hay.distances < WINDOW, len(losses) // 10
     return {
         "near": round(float(right[near].mean()), 4),
@@ -54,15 +49,5 @@ def one_seed(seed: int, steps: int = STEPS, longer: int = LONGER) -> dict[str, A
     return found | {"longer": {"near": more["near"], "far": more["far"]}}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    command = f"OMP_NUM_THREADS=1 python -m moe_lessons.studies.pooled_needle --seeds {args.seeds} --out {args.out}"
-    torch.set_num_threads(1)
-    keep_by_seed(args.out, command, "seeds", args.seeds, one_seed)
-
-
 if __name__ == "__main__":
-    main()
+    main_by_seed(__doc__, "pooled_needle", 3, one_seed)

@@ -27,7 +27,7 @@ from moe_lessons.studies.keep import keep
 from moe_lessons.text.corpus import course_corpus
 from moe_lessons.tracing.record import find_routers, record_routing
 from moe_lessons.tracing.steer import Change, knock_out, sent_to, steer_routing
-from moe_lessons.training.held_out import held_out_loss
+from moe_lessons.training.held_out import held_out, held_out_loss, in_windows
 from moe_lessons.training.shipped import open_shipped
 
 LEFT = (14, 12, 10, 8, 6, 4, 2)  # experts of each layer
@@ -38,11 +38,6 @@ PLACES = {"alike": slice(None), "first": slice(1), "others": slice(1, None)}  # 
 
 #: Who takes the place of an expert that is gone, and whether the weights of those who work sum to 1 again.
 WAYS = ("next best, renormalized", "next best, as weighed", "nobody, renormalized", "nobody, as weighed")
-
-
-def windows(ids: np.ndarray, n: int) -> Int[Tensor, "batch time"]:
-    """The first n windows of a text."""
-    return torch.from_numpy(ids[: n * WINDOW].astype(np.int64)).view(n, WINDOW)
 
 
 @torch.no_grad()
@@ -164,13 +159,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.out.exists():
         study = json.loads(args.out.read_text(encoding="utf-8"))
     else:
-        text = windows(corpus.train.ids, CALIBRATION)
+        text = in_windows(corpus.train.ids, CALIBRATION, WINDOW)
         study = {"command": f"python -m moe_lessons.studies.pruned --out {args.out}", "torch": torch.__version__}
         study |= {"threads": 1, "left": LEFT, "use": use(model, text).round(4).tolist()}
         study |= {"need": need(model, text).round(4).tolist(), "rows": []}
     if "need_again" not in study:
-        study["need_again"] = need(model, windows(corpus.valid.ids, AGAIN)).round(4).tolist()
-    text = windows(corpus.valid.ids, TEST)
+        study["need_again"] = need(model, held_out(corpus, AGAIN, WINDOW)).round(4).tolist()
+    text = held_out(corpus, TEST, WINDOW)
     study["before"] = round(held_out_loss(model, text), 4)
     known = {(row["order"], row["layers"], row["way"], row["draw"]) for row in study["rows"]}
     for row in rows_of(model, text, np.array(study["use"]), np.array(study["need"]), known):

@@ -18,7 +18,8 @@ import torch
 from moe_lessons.config import TrainConfig
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.routing_rule import ScoreFunction
-from moe_lessons.studies.four_layers import MOE, add_runs, four_layers, kept_runs, run
+from moe_lessons.studies.four_layers import MOE, four_layers, run
+from moe_lessons.studies.keep import add_runs, kept_runs
 from moe_lessons.text.corpus import Corpus, course_corpus
 
 FUNCTIONS: tuple[ScoreFunction, ...] = get_args(ScoreFunction)
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
+    kept_runs(args.out, steps=args.steps)  # refuses before anything is built
     course_corpus(progress=False)  # built once, before two processes want it
     given = f"--steps {args.steps} --seeds {args.seeds} --out {args.out}"
     head = {"command": f"python -m moe_lessons.studies.score_functions {given}", "torch": torch.__version__}

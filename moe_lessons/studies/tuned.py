@@ -22,7 +22,7 @@ from torch import Tensor
 from moe_lessons.config import TrainConfig
 from moe_lessons.model.moe import MoE
 from moe_lessons.model.transformer import Transformer
-from moe_lessons.studies.four_layers import add_runs, kept_runs
+from moe_lessons.studies.keep import add_runs, kept_runs
 from moe_lessons.text.corpus import Corpus, course_corpus
 from moe_lessons.text.documents import Encoded, Split, join
 from moe_lessons.text.grammars import Document
@@ -30,6 +30,7 @@ from moe_lessons.text.sources import installed_text
 from moe_lessons.text.tokenizer import Tokenizer
 from moe_lessons.tracing.record import record_routing
 from moe_lessons.training.evaluate import evaluate
+from moe_lessons.training.held_out import in_windows
 from moe_lessons.training.loop import train
 from moe_lessons.training.shipped import open_shipped
 
@@ -60,7 +61,7 @@ def verse() -> Corpus:
 @torch.no_grad()
 def use(model: Transformer, corpus: Corpus, windows: int = 16) -> Tensor:
     """How often each expert is chosen by the first windows of the training text: [layers, experts]."""
-    ids = torch.from_numpy(corpus.train.ids[: windows * WINDOW].astype(np.int64)).view(-1, WINDOW)
+    ids = in_windows(corpus.train.ids, windows, WINDOW)
     with record_routing(model.eval()) as trace:
         model(ids)
     return torch.from_numpy(trace.load_per_expert())
@@ -132,12 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
+    wanted = missing(kept_runs(args.out, steps=args.steps))
     before = measure(ARMS[0], 0.0, 0, SEEDS[0])
     command = f"python -m moe_lessons.studies.tuned --steps {args.steps} --out {args.out}"
     head = {"command": command, "torch": torch.__version__, "threads": 1}
     head |= {"before": {name: before[name] for name in ("new", "old", "losses")}}
-    jobs = [(arm, rate, args.steps, seed) for arm, rate, seed in missing(kept_runs(args.out))]
-    add_runs(args.out, head, measure, jobs)
+    add_runs(args.out, head, measure, [(arm, rate, args.steps, seed) for arm, rate, seed in wanted])
 
 
 if __name__ == "__main__":

@@ -14,8 +14,13 @@ def held_out(corpus: Corpus, windows: int = 256, width: int = 129) -> Int[Tensor
 
     Fewer windows where the text ends before.
     """
-    windows = min(windows, len(corpus.valid.ids) // width)
-    return torch.from_numpy(corpus.valid.ids[: windows * width].astype(np.int64)).view(windows, width)
+    return in_windows(corpus.valid.ids, windows, width)
+
+
+def in_windows(ids: np.ndarray, windows: int, width: int) -> Int[Tensor, "batch time"]:
+    """The beginning of a text, in at most so many windows."""
+    windows = min(windows, len(ids) // width)
+    return torch.from_numpy(ids[: windows * width].astype(np.int64)).view(windows, width)
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from moe_lessons.studies import clock, expert_steps, upcycled
+from moe_lessons.studies import clock, expert_steps, first_layers, score_functions, tuned, upcycled
 from moe_lessons.studies.keep import keep, keep_by_seed
 
 
@@ -32,6 +32,9 @@ def test_a_stopped_study_goes_on_with_the_seeds_that_are_missing(tmp_path):
     [
         (clock, {"arms": {}, "races": []}, ["--seconds", "5"], "kept.json was begun with other settings than today's"),
         (expert_steps, {"runs": [{"steps": 500}]}, ["--steps", "7"], "steps is 7, but kept.json was begun with 500"),
+        (first_layers, {"runs": [{"steps": 400}]}, ["--steps", "7"], "steps is 7, but kept.json was begun with 400"),
+        (score_functions, {"runs": [{"steps": 300}]}, ["--steps", "7"], "steps is 7, but kept.json was begun with 300"),
+        (tuned, {"runs": [{"steps": 50}]}, ["--steps", "7"], "steps is 7, but kept.json was begun with 50"),
         (
             upcycled,
             {"runs": [{"seconds": 60.0}]},

@@ -14,18 +14,18 @@ from moe_lessons.studies.pruned import (
     DRAWS,
     LEFT,
     WAYS,
+    WINDOW,
     need,
     orders,
     plans,
     rows_of,
     together,
     use,
-    windows,
     without,
 )
 from moe_lessons.tracing.record import find_routers
 from moe_lessons.tracing.steer import steer_routing
-from moe_lessons.training.held_out import held_out_loss
+from moe_lessons.training.held_out import held_out_loss, in_windows
 
 MOE = MoEConfig(n_routed_experts=4, top_k=2, hidden_dim=8, expert_bias=True)
 
@@ -118,7 +118,7 @@ def test_only_rows_that_are_not_known_are_made_and_with_all_experts_left_nothing
 
 
 def test_windows_are_cut_one_after_the_other():
-    assert windows(np.arange(600, dtype=np.uint16), 2).tolist() == [list(range(257)), list(range(257, 514))]
+    assert in_windows(np.arange(600, dtype=np.uint16), 2, WINDOW).tolist() == [list(range(257)), list(range(257, 514))]
 
 
 def test_the_shipped_record_is_whole():
