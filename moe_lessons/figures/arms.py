@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from moe_lessons.figures.charts import dot_seeds
 from moe_lessons.figures.colors import ink_on
-from moe_lessons.figures.style import INK, MUTED, PALETTE, RULE, WIDEST, clean, heading, new_figure
+from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, new_figure
 
 _OTHER = "#D9D9D9"
 
@@ -38,7 +38,7 @@ def draw_layer_kinds(
     left.tick_params(length=0)
     left.set_xlabel("layer", fontsize=8.5, color=MUTED)
     right.axvline(0, color=MUTED, linewidth=0.9, dashes=(4, 3))
-    _dots(right, gaps)
+    dot_seeds(right, np.array(list(gaps.values())), np.arange(len(gaps), dtype=float), bar=0.2)
     left.set_yticks(range(len(kinds)), list(kinds), fontsize=8.5, color=INK)
     right.tick_params(labelleft=False)
     right.set(xlabel=xlabel, ylim=(len(kinds) - 0.5, -0.5))
@@ -61,7 +61,7 @@ def draw_trials(
     for row, name in enumerate(fresh):
         tried = trials[name]
         axis.scatter(tried, [row + 0.2] * len(tried), s=26, facecolor="white", edgecolor=MUTED, linewidth=1.1, zorder=2)
-    _dots(axis, {name: np.array(values) for name, values in fresh.items()}, lift=-0.14)
+    dot_seeds(axis, np.array(list(fresh.values())), np.arange(len(fresh)) - 0.14, bar=0.2)
     axis.scatter([], [], s=26, facecolor="white", edgecolor=MUTED, label="settings tried, one seed of their own")
     axis.scatter([], [], s=26, color=PALETTE[0], label="the best of them, fresh seeds")
     axis.set_yticks(range(len(fresh)), list(fresh), fontsize=8.5, color=INK)
@@ -75,14 +75,3 @@ def draw_trials(
     ]
     figure.alt = f"{title}. {xlabel}. {'; '.join(told)}."
     return figure
-
-
-def _dots(axis: Axes, rows: Mapping[str, np.ndarray], lift: float = 0.0) -> None:
-    """One dot for each seed, a bar at the mean; a thin line joins the same seed's dots."""
-    table = np.array(list(rows.values()))  # arms x seeds
-    places = np.arange(len(table)) + lift
-    for seed in table.T:
-        axis.plot(seed, places, color=RULE, linewidth=1, zorder=1)
-    for place, values in zip(places, table, strict=True):
-        axis.scatter(values, [place] * len(values), s=26, color=PALETTE[0], edgecolor="white", linewidth=0.6, zorder=3)
-        axis.plot([values.mean()] * 2, [place - 0.2, place + 0.2], color=INK, linewidth=2, zorder=4)

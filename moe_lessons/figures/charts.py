@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -220,11 +222,7 @@ def draw_seeds(losses: Mapping[str, Sequence[float]], title: str, xlabel: str) -
     figure = new_figure(WIDEST, 0.95 + 0.36 * len(losses))
     axis = clean(figure.subplots(), grid="x")
     table = np.array(list(losses.values()))  # arms x seeds
-    for seed in table.T:
-        axis.plot(seed, range(len(table)), color=RULE, linewidth=1, zorder=1)
-    for row, values in enumerate(table):
-        axis.scatter(values, [row] * len(values), s=26, color=PALETTE[0], edgecolor="white", linewidth=0.6, zorder=3)
-        axis.plot([values.mean()] * 2, [row - 0.27, row + 0.27], color=INK, linewidth=2, zorder=4)
+    dot_seeds(axis, table, np.arange(len(table), dtype=float))
     axis.set_yticks(range(len(table)), list(losses), fontsize=8.5, color=INK)
     axis.set(xlabel=xlabel, ylim=(len(table) - 0.5, -0.5))
     heading(axis, title)
@@ -234,6 +232,17 @@ def draw_seeds(losses: Mapping[str, Sequence[float]], title: str, xlabel: str) -
     ]
     figure.alt = f"{title}. {xlabel}, {table.shape[1]} seeds. {'; '.join(told)}."
     return figure
+
+
+def dot_seeds(
+    axis: Axes, table: Float[np.ndarray, "rows samples"], places: Float[np.ndarray, " rows"], bar: float = 0.27
+) -> None:
+    """A dot for each seed at its arm's place, a bar at the mean, so far up and down; a line joins a seed's dots."""
+    for seed in table.T:
+        axis.plot(seed, places, color=RULE, linewidth=1, zorder=1)
+    for place, values in zip(places, table, strict=True):
+        axis.scatter(values, [place] * len(values), s=26, color=PALETTE[0], edgecolor="white", linewidth=0.6, zorder=3)
+        axis.plot([values.mean()] * 2, [place - bar, place + bar], color=INK, linewidth=2, zorder=4)
 
 
 def draw_changes(changes: Mapping[str, Mapping[str, float]], title: str, note: str = "") -> Figure:

@@ -59,8 +59,7 @@ def ahead_from(gap: Gap) -> float | None:
     at = max((i for i, loss in enumerate(gap.loss) if loss >= 0), default=None)
     if at is None:
         return gap.used[0]
-    share = gap.loss[at] / (gap.loss[at] - gap.loss[at + 1])
-    return float(np.exp(np.interp(share, [0, 1], np.log(gap.used[at : at + 2]))))
+    return _where(0, gap.used[at : at + 2], gap.loss[at : at + 2])
 
 
 def used_until(course: Course, loss: float, by: str) -> float | None:
@@ -68,10 +67,7 @@ def used_until(course: Course, loss: float, by: str) -> float | None:
     down = next((i for i, each in enumerate(course.loss) if each <= loss), None)
     if not down:
         return None if down is None else course.used[by][0]
-    before, after = course.loss[down - 1 : down + 1]
-    return float(
-        np.exp(np.interp((before - loss) / (before - after), [0, 1], np.log(course.used[by][down - 1 : down + 1])))
-    )
+    return _where(loss, course.used[by][down - 1 : down + 1], course.loss[down - 1 : down + 1])
 
 
 def draw_race(models: Race, title: str, units: Mapping[str, str]) -> Figure:
@@ -148,3 +144,9 @@ def _common(ways: Sequence[Sequence[float]]) -> list[float]:
 
 def _between(places: Sequence[float], used: Sequence[float], values: Sequence[float]) -> np.ndarray:
     return np.interp(np.log(places), np.log(used), values)
+
+
+def _where(value: float, used: Sequence[float], values: Sequence[float]) -> float:
+    """Between two points of which the second lies lower, what is used up where this value is reached."""
+    share = (values[0] - value) / (values[0] - values[1])
+    return float(np.exp(np.interp(share, [0, 1], np.log(used))))

@@ -46,14 +46,14 @@ class LedgerEntry:
 
     def __repr__(self) -> str:
         return (
-            f"Claim: {_claim(self.claim_id).claim}\n"
+            f"Claim: {claim_of(self.claim_id).claim}\n"
             f"Measured in lesson {self.where}: {self.shown} {self.unit}\n"
             f"Verdict: {self.verdict}"
         )
 
     def _repr_html_(self) -> str:
         lines = {
-            "Claim": html.escape(_claim(self.claim_id).claim),
+            "Claim": html.escape(claim_of(self.claim_id).claim),
             f"Measured in lesson {self.where}": f"<b>{html.escape(self.shown)}</b> {html.escape(self.unit)}",
             "Verdict": html.escape(self.verdict),
         }
@@ -120,7 +120,7 @@ def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, sho
     digits differ between machines. Raises ValueError for an unknown claim, a lesson or unit that is not the
     claim's, a value that is not finite, or an empty verdict. A ledger that cannot be written is a warning.
     """
-    claim = _claim(claim_id)
+    claim = claim_of(claim_id)
     where = str(where).removeprefix("lesson ")
     if claim.not_countable:
         raise ValueError(f"the claim {claim_id!r} is not countable, so no lesson settles it: {claim.not_countable}")
@@ -196,7 +196,8 @@ def _load(path: Path) -> tuple[dict[str, Claim], dict[str, str]]:
     return book, written["lessons"]
 
 
-def _claim(claim_id: str) -> Claim:
+def claim_of(claim_id: str) -> Claim:
+    """A claim of any page; ValueError where there is none of this name."""
     book = _book()
     if claim_id not in book:
         raise ValueError(f"there is no claim {claim_id!r}; the claims are: {', '.join(book)}")

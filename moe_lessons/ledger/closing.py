@@ -8,7 +8,7 @@ import html
 from typing import NamedTuple
 
 from moe_lessons.html_table import html_table, td, th
-from moe_lessons.ledger.book import Claim, LedgerEntry, claims, show
+from moe_lessons.ledger.book import Claim, LedgerEntry, claim_of, show
 from moe_lessons.ledger.judges import JUDGES, Judgment
 from moe_lessons.ledger.measures import MEASURES
 from moe_lessons.ledger.page_2026 import JUDGES_2026, MEASURES_2026
@@ -79,7 +79,7 @@ def measure(claim_id: str, lesson: str) -> LedgerEntry:
     if (claim_id, lesson) not in measures:
         known = ", ".join(f"{claim} in lesson {where}" for claim, where in measures)
         raise ValueError(f"lesson {lesson!r} does not settle the claim {claim_id!r}; there are: {known}")
-    claim = next(line.claim for page in (1, 2) for line in claims(page) if line.claim.id == claim_id)
+    claim = claim_of(claim_id)
     value, form, verdict = measures[claim_id, lesson]()
     return LedgerEntry(
         claim_id=claim_id,
