@@ -1,5 +1,16 @@
 import { powers, rules, spread } from "../shared/chart.js";
-import { bytes, choice, element, messageLine, onFrame, openView, shape, slider, whole } from "../shared/common.js";
+import {
+  bytes,
+  choice,
+  element,
+  messageLine,
+  nearest,
+  onFrame,
+  openView,
+  shape,
+  slider,
+  whole,
+} from "../shared/common.js";
 import { follow, putter } from "../shared/habits.js";
 import { at, curves, fits, groups, inK, lengths, problem } from "./rule.js";
 
@@ -32,8 +43,6 @@ function render({ model, el }) {
   const { line, say } = messageLine();
   const state = () => Object.fromEntries([["models", models], ...NAMES.map((name) => [name, model.get(name)])]);
   const put = putter(model);
-  const nearest = (list, value) =>
-    list.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(list[best] - value) ? i : best), 0);
 
   const length = slider({
     label: "Context",

@@ -3,6 +3,7 @@ import {
   choice,
   element,
   messageLine,
+  nearest,
   numbers,
   onFrame,
   openView,
@@ -22,11 +23,6 @@ const RATES = { sparse_rate: [2, 4, 8, 16], heavy_rate: [16, 32, 64] };
 const TRAITS = ["kind", "query", "layer", "window", "top_k", "sparse_rate", "heavy_rate", "context"];
 const LENGTHS = Array.from({ length: 41 }, (_, i) => Math.round(2 ** (10 + i / 4)));
 const [ROW, MARK] = [24, 15];
-
-/** The place in a list of what comes nearest to a value. */
-export function nearest(list, value) {
-  return list.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(list[best] - value) ? i : best), 0);
-}
 
 /** What one kind reads, in words. */
 export function inWords({ tokens, entries, rate }, query) {

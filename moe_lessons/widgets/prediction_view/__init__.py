@@ -79,17 +79,9 @@ class PredictionView(View):
         shown = self.measured.get(key, {}).get("shown", "nothing")
         return f"PredictionView {key}: measured {shown}"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        if self.mode != "ask":
-            return super()._repr_mimebundle_(**kwargs)
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle
+    def _still(self) -> tuple[dict[str, Any], dict[str, Any]]:
         # A question is read, searched and spoken better as text; and no answer of anybody's is in it.
-        return {**{k: v for k, v in data.items() if k != "image/png"}, "text/html": self._page()}, {
-            kind: facts for kind, facts in metadata.items() if kind != "image/png"
-        }
+        return ({"text/html": self._page()}, {}) if self.mode == "ask" else super()._still()
 
     def _page(self) -> str:
         parts = []

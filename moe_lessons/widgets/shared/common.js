@@ -193,6 +193,11 @@ export function choices(values, present) {
   return [...new Set([...values, present])].sort((a, b) => a - b);
 }
 
+/** The place in a list of what comes nearest to a value. @param {number[]} list @param {number} value */
+export function nearest(list, value) {
+  return list.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(list[best] - value) ? i : best), 0);
+}
+
 /** A line for one sentence about what went wrong; gone while there is none. */
 export function messageLine() {
   const line = element("div", { class: "moe-message", role: "status", hidden: "" });

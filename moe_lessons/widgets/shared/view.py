@@ -43,11 +43,16 @@ class View(anywidget.AnyWidget):
         if bundle is None:
             return None
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        figure = self.figure()
-        data = {**data, "text/plain": repr(self), "image/png": png(figure)}
+        still, facts = self._still()
+        data = {**data, "text/plain": repr(self), **still}
         if os.environ.get(CARRY):
             data[STATE] = state_of(self)
-        return data, {**metadata, "image/png": {"alt": describe(figure, self.describe())}}
+        return data, {**metadata, **facts}
+
+    def _still(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What stands for the widget where no browser code runs, by its kind, and facts about it."""
+        figure = self.figure()
+        return {"image/png": png(figure)}, {"image/png": {"alt": describe(figure, self.describe())}}
 
 
 def front_end(python_file: str) -> tuple[Path, Path]:

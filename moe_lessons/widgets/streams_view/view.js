@@ -1,5 +1,5 @@
 import { path, powers, rules, spread, ticks } from "../shared/chart.js";
-import { element, messageLine, numbers, onFrame, openView, shape, slider } from "../shared/common.js";
+import { element, messageLine, nearest, numbers, onFrame, openView, shape, slider } from "../shared/common.js";
 import { follow, putter } from "../shared/habits.js";
 import { problem, sums, through } from "./rule.js";
 
@@ -31,8 +31,6 @@ function render({ model, el }) {
   const [noise, first] = [numbers(model.get("noise"), Float32Array), numbers(model.get("first"), Float32Array)];
   const put = putter(model);
   const { line, say } = messageLine();
-  const nearest = (list, value) =>
-    list.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(list[best] - value) ? i : best), 0);
   const stepped = (label, list, name, show) =>
     slider({
       label,
