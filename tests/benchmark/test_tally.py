@@ -26,6 +26,8 @@ def test_a_view_moves_nothing_and_neither_does_memory_that_is_only_asked_for():
 def test_what_is_written_into_given_memory_is_not_read_from_it_and_makes_none():
     a, room = torch.ones(3, 3), torch.empty(3, 3)
     assert tally(lambda: torch.mm(a, a, out=room)) == Tally(flops=54, moved=3 * 36, made=0, operations=1)
+    assert tally(lambda: room.addmm_(a, a)).flops == 54
+    assert tally(lambda: room.expand(2, 3, 3).clone().baddbmm_(a.expand(2, 3, 3), a.expand(2, 3, 3))).flops == 108
     assert tally(lambda: room.mul_(a)) == Tally(flops=0, moved=3 * 36, made=0, operations=1)
 
 

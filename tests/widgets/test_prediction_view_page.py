@@ -50,6 +50,17 @@ def test_a_slider_is_set_and_kept_by_keys(page, tmp_path):
     assert "You predict 1.45, and are sure." in view.inner_text() and view.locator("button").inner_text() == "Change"
 
 
+def test_where_a_slider_stands_at_first_is_no_answer(page, tmp_path):
+    view = shown(page, tmp_path / "a.html", asked("08.entropy"))  # which is measured in the middle of its scale
+    assert view.locator("output").inner_text() == "?"
+    view.locator("button").click()
+    assert given(page) == [] and "Move the slider first." in view.inner_text()
+    view.locator("input[type=range]").click()  # in the middle, where it stands
+    assert view.locator("output").inner_text() == "0.5"
+    view.locator("button").click()
+    assert given(page)[:2] == ["08.entropy", 0.5] and "Move" not in view.inner_text()
+
+
 def test_a_choice_is_picked_by_its_number_and_kept_by_enter(page, tmp_path):
     view = shown(page, tmp_path / "a.html", asked("05.softmax_order"))
     page.keyboard.press("Tab")

@@ -21,17 +21,26 @@ function choices(question) {
   };
 }
 
-/** A slider on the question's scale. @param {import("./rule.js").Question} question */
+/** A slider on the question's scale; its place at first is no answer, nor a hint. @param {import("./rule.js").Question} question */
 function scale(question) {
   const steps = stepsOf(question);
-  let value = valueAt(question, Math.round(steps / 2));
+  const middle = Math.round(steps / 2);
+  let value = NaN;
   const knob = slider({
     label: "Your prediction",
     min: 0,
     max: steps,
-    value: positionOf(question, value),
+    value: middle,
     show: (position) => shown(question, valueAt(question, position)),
     change: (position) => (value = valueAt(question, position)),
+  });
+  const output = knob.root.querySelector("output");
+  if (output) output.textContent = "?";
+  knob.input.setAttribute("aria-valuetext", "not set yet");
+  knob.input.addEventListener("pointerup", () => {
+    // also where the hand leaves it in the middle, which no "input" tells
+    knob.set(Number(knob.input.value));
+    value = valueAt(question, Number(knob.input.value));
   });
   return {
     root: knob.root,
@@ -90,7 +99,7 @@ export function ask({ model, el }) {
     const value = hand.get();
     if (!allows(question, value)) {
       const range = `a number from ${question.low.toLocaleString("en-US")} to ${question.high.toLocaleString("en-US")}`;
-      say(question.kind === "choice" ? "Choose one first." : `Type ${range}.`);
+      say({ choice: "Choose one first.", slider: "Move the slider first.", number: `Type ${range}.` }[question.kind]);
       return;
     }
     say("");
