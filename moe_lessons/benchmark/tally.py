@@ -11,8 +11,9 @@ from torch.utils._pytree import tree_leaves
 from moe_lessons.model.threads import on_threads
 
 _aten = torch.ops.aten
-#: Operations that multiply matrices, with the places of the two among their arguments.
-_PRODUCTS = {  # where the two matrices stand; a name that ends in _ adds into memory that is there
+#: Operations that multiply matrices, with the places of the two among their arguments. A name that ends in _ adds the
+#: product to what its first argument holds.
+_PRODUCTS = {
     **dict.fromkeys((_aten.mm, _aten.bmm, _aten._grouped_mm), (0, 1)),
     **dict.fromkeys((_aten.addmm, _aten.addmm_, _aten.baddbmm, _aten.baddbmm_), (1, 2)),
 }
