@@ -118,8 +118,8 @@ def main() -> int:
         print(f"{lesson}, all {round_}: {len(questions)} questions in {time.monotonic() - begin:.0f} s; {shown[-1]!r}")
         missing = sorted(set(questions) - set(measured))
         failed += len(missing) + len(problems)
-        for trouble in [f"not measured: {key}" for key in missing] + [f"the page complained: {one}" for one in problems]:
-            print(trouble)
+        troubles = [f"not measured: {key}" for key in missing] + [f"the page says: {one}" for one in problems]
+        print(*troubles, sep="\n")
         answers = measured
     return 1 if failed else 0
 
