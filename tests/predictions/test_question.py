@@ -76,7 +76,7 @@ def test_one_of_a_unit_is_said_in_the_singular(text, unit, said):
 def test_an_unknown_question_names_those_that_there_are():
     with pytest.raises(ValueError, match="no question '05.nothing'; those of its lesson are: 05.one_sheet"):
         question("05.nothing")
-    with pytest.raises(ValueError, match="no predictions for lesson '99'; there are for: 05"):
+    with pytest.raises(ValueError, match="no predictions for lesson '99'; there are for: .*05"):
         questions_of("99")
 
 
