@@ -1,4 +1,4 @@
-"""Who may do what: the teacher everything that a class can do, a learner one thing, sending entries; strangers nothing."""
+"""Who may do what: the teacher everything that a class can do, a learner sends entries, a stranger nothing."""
 
 import hmac
 from typing import Any

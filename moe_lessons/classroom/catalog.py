@@ -1,4 +1,4 @@
-"""The exercises' names and known mistakes, read from their source: a class's server needs no torch, and starts at once."""
+"""The exercises' names and known mistakes, read from their source: a class starts without torch, at once."""
 
 import ast
 from functools import cache

@@ -1,11 +1,11 @@
-"""A class that runs: entries come in, are judged, written down and counted, and whoever looks at the board hears of it."""
+"""A class that runs: entries are judged, written down and counted, and whoever looks at the board hears of it."""
 
 import asyncio
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from moe_lessons.classroom.accepted import accepted
 from moe_lessons.classroom.board import board
@@ -21,6 +21,13 @@ SECRET = re.compile("[0-9a-f]{32}")
 
 class TooFast(Exception):
     """A learner sends more than one machine makes."""
+
+
+class Received(NamedTuple):
+    """What became of a request."""
+
+    refused: dict[str, str]  # the ids of entries that were not taken, and why
+    name: str  # what the board calls the learner
 
 
 class Classroom:
@@ -44,8 +51,8 @@ class Classroom:
         except (ValueError, KeyError, TypeError, AttributeError):
             return  # an entry of a question or exercise that has gone since, or a line that somebody edited
 
-    async def receive(self, secret: Any, entries: Any) -> dict[str, str]:
-        """Count a learner's entries; the ids of those that were refused, and why.
+    async def receive(self, secret: Any, entries: Any) -> Received:
+        """Count a learner's entries, and say which were refused.
 
         When this returns, all others are on the disk. Raises ValueError where the request makes no sense, TooFast, and
         OSError where nothing can be written.
@@ -60,7 +67,9 @@ class Classroom:
                 raise TooFast(f"this class is full, with {LEARNERS} learners")
             if not self._pace.allows(who):
                 raise TooFast("one machine sends no more than three requests a second")
-            return await self._count(who, secret, entries)
+            refused = await self._count(who, secret, entries)
+        known = self.room.learners.get(who)
+        return Received(refused, known.label if known else "")
 
     async def _count(self, who: str, secret: str, entries: list[Any]) -> dict[str, str]:
         known = self.room.learners.get(who)

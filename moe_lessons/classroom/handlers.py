@@ -1,6 +1,7 @@
 """What a class answers: entries from learners; the page, its data and what was sent for the teacher."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 import moe_lessons
-from moe_lessons.classroom.access import RESOURCE, SEND
 from moe_lessons.classroom.accepted import parsed
+from moe_lessons.classroom.access import RESOURCE, SEND
 from moe_lessons.classroom.classroom import Classroom, TooFast
 
 LARGEST = 64_000  # bytes of a request
@@ -83,10 +84,8 @@ class EntriesHandler(ClassHandler):
         self.set_header("Connection", "close")
         stream = self.request.connection.stream  # type: ignore[union-attr]
         self.say(413, f"a request has at most {LARGEST:,} bytes")
-        try:
+        with suppress(StreamClosedError, RuntimeError):
             await self.flush()
-        except (StreamClosedError, RuntimeError):
-            pass
         stream.close()
 
     @web.authenticated
@@ -98,16 +97,17 @@ class EntriesHandler(ClassHandler):
             sent = parsed(bytes(self._body))
             if not isinstance(sent, dict) or set(sent) != {"learner", "entries"}:
                 raise ValueError("a request is a record of learner and entries")
-            refused = await self.classroom.receive(sent["learner"], sent["entries"])
+            received = await self.classroom.receive(sent["learner"], sent["entries"])
         except ValueError as error:
-            return self.say(400, f"{error}.")
+            self.say(400, f"{error}.")
         except TooFast as error:
             self.set_header("Retry-After", "5")
-            return self.say(429, f"{error}.")
+            self.say(429, f"{error}.")
         except OSError as error:
             self.set_header("Retry-After", "5")
-            return self.say(503, f"the class cannot write it down ({error.strerror}).")
-        self.finish({"refused": refused})
+            self.say(503, f"the class cannot write it down ({error.strerror}).")
+        else:
+            self.finish(received._asdict())
 
     @web.authenticated
     @authorized(action="read", resource=RESOURCE)
@@ -167,7 +167,8 @@ class PageHandler(ClassHandler):
     @authorized(action="read", resource=RESOURCE)
     async def get(self) -> None:
         if self.get_argument("token", "") or not self.request.path.endswith("/"):
-            return self.redirect(f"{self.base_url}class/")
+            self.redirect(f"{self.base_url}class/")
+            return
         page = (PACKAGE / "classroom" / "page" / "index.html").read_text(encoding="utf-8")
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.finish(page)

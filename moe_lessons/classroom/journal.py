@@ -23,7 +23,7 @@ class Journal:
             self._lock.close()
             raise ValueError("another `moe-lessons class` has this class open; stop it first") from None
         # Without a buffer: what a full disk did not take must not be written later.
-        self._file = open(path, "ab+", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))
+        self._file = open(path, "ab+", buffering=0, opener=_private)  # noqa: SIM115
 
     def read(self) -> list[dict[str, Any]]:
         """The records so far. A last line that was cut off was never acknowledged, and is taken away."""
@@ -56,3 +56,7 @@ class Journal:
     def close(self) -> None:
         self._file.close()
         self._lock.close()
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)

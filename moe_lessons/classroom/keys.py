@@ -1,4 +1,4 @@
-"""What opens a class: a code for learners, short enough to type, and a token for the teacher. They outlive a restart."""
+"""What opens a class: a code for learners, short enough to type, and a token for the teacher; a restart keeps both."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""A class without a server for learners: each appends to a file of its own in a shared folder, and this reads them all."""
+"""A class without a server for learners: each has a file of its own in a shared folder, and this reads them all."""
 
 import os
 import re
@@ -33,7 +33,7 @@ class SharedFolder:
     def look(self) -> None:
         """Count what is new. Whatever somebody put there, nothing is raised."""
         with suppress(OSError):
-            names = sorted(name for name in os.listdir(self._folder) if _FILE.fullmatch(name))
+            names = sorted(path.name for path in self._folder.iterdir() if _FILE.fullmatch(path.name))
             for name in names[:LEARNERS]:
                 with suppress(OSError):
                     self._look_at(name)

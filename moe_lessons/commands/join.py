@@ -32,8 +32,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _join(args: argparse.Namespace) -> int:
-    from moe_lessons.outbox.membership import join, member_path, private_dir
+    from moe_lessons.outbox.delivery import deliver
+    from moe_lessons.outbox.entries import entry
+    from moe_lessons.outbox.membership import join, member_path, outbox_path, private_dir
     from moe_lessons.outbox.names import name_from
+    from moe_lessons.outbox.waiting import arrived, keep
 
     asked = args.name
     if asked is None and sys.stdin.isatty():
@@ -43,51 +46,37 @@ def _join(args: argparse.Namespace) -> int:
     folder = _folder(args.folder) if args.folder else ""
     member = Membership(name=name, address=address, code=args.code or "", folder=folder)
     private_dir(member_path().parent)
-    went = _first(member)
+    hello = entry("hello", {"name": name})
+    shown, why = _reached(member, hello)
     join(member)
-    _remember_first(member, went)
-    print(f"You joined as {name}." if went.arrived else f"You joined as {name}; {went.why}, so entries wait here.")
+    keep(hello)  # so that it is shown among what was sent
+    if shown:
+        arrived(member, outbox_path().stat().st_size, {})
+    elif folder:
+        deliver(member)
+    print(f"You joined as {shown or name}{f'; {why}, so entries wait here' if why else ''}.")
     print(_terms())
     return 0
 
 
-class _First:
-    """What became of the first entry: the name."""
+def _reached(member: Membership, hello: dict[str, Any]) -> tuple[str, str]:
+    """Say hello to a server; the name on its board, or why there is none yet.
 
-    def __init__(self, entry: dict[str, Any], why: str = "") -> None:
-        self.entry, self.why, self.arrived = entry, why, not why
-
-
-def _first(member: Membership) -> _First:
-    """Say hello. Raises ValueError where the class refuses, so that nothing is remembered of a mistyped code."""
+    Raises ValueError where the class refuses, so that nothing is remembered of a mistyped code.
+    """
     from moe_lessons.outbox.delivery import post
-    from moe_lessons.outbox.entries import entry
 
-    hello = entry("hello", {"name": member.name})
     if member.folder:
-        return _First(hello, "its folder is looked at every second")
+        return "", ""
     try:
-        refused = post(member, [hello])
+        answer = post(member, [hello])
     except PermissionError:
         raise ValueError("the class does not know this CODE; type it as the teacher shows it") from None
     except OSError as error:
-        return _First(hello, str(error))
-    if refused:
-        raise ValueError(f"the class refused: {next(iter(refused.values()))}")
-    return _First(hello)
-
-
-def _remember_first(member: Membership, went: _First) -> None:
-    """Put the hello into the outbox, so that it is shown there; and send it, where it has not arrived."""
-    from moe_lessons.outbox.delivery import deliver
-    from moe_lessons.outbox.membership import outbox_path
-    from moe_lessons.outbox.waiting import arrived, keep
-
-    keep(went.entry)
-    if went.arrived:
-        arrived(member, outbox_path().stat().st_size, {})
-    elif member.folder:
-        deliver(member)
+        return "", str(error)
+    if answer.refused:
+        raise ValueError(f"the class refused: {next(iter(answer.refused.values()))}")
+    return answer.name or member.name, ""
 
 
 def _address(text: str) -> str:
@@ -110,7 +99,7 @@ def _folder(path: Path) -> str:
 def _terms() -> str:
     from moe_lessons.outbox.entries import KINDS
 
-    sent = "\n".join(f"  when {kind.when}" for name, kind in KINDS.items())
+    sent = "\n".join(f"  when {kind.when}" for kind in KINDS.values())
     return (
         f"From now on this machine sends numbers and choices to your teacher's:\n{sent}\n"
         "It never sends code, text, files, or anything from before you joined.\n"

@@ -4,9 +4,10 @@ import json
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from moe_lessons.outbox.membership import Membership, class_dir
+from moe_lessons.outbox.names import name_from
 from moe_lessons.outbox.waiting import append_line, arrived, next_batch
 from moe_lessons.records import acquire
 
@@ -19,6 +20,13 @@ class Busy(OSError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the class asks to wait {seconds:g} seconds")
         self.seconds = seconds
+
+
+class Answer(NamedTuple):
+    """What a class said to some entries."""
+
+    refused: dict[str, str]  # an entry's id and why
+    name: str  # what its board calls this learner; empty where nobody said
 
 
 class _Stays(urllib.request.HTTPRedirectHandler):
@@ -41,13 +49,13 @@ def deliver(member: Membership) -> int:
             raise Busy(1) from None
         batch = next_batch(member)
         if batch.entries:
-            refused = _into_folder(member, batch.entries) if member.folder else post(member, batch.entries)
-            arrived(member, batch.end, refused)
+            send = _into_folder if member.folder else post
+            arrived(member, batch.end, send(member, batch.entries).refused)
         return len(batch.entries)
 
 
-def post(member: Membership, entries: list[dict[str, Any]]) -> dict[str, str]:
-    """Send entries to the server; the ids that it refused, and why. OSError where it cannot be asked.
+def post(member: Membership, entries: list[dict[str, Any]]) -> Answer:
+    """Send entries to the server. OSError where it cannot be asked.
 
     Raises PermissionError where the code is not this class's.
     """
@@ -60,12 +68,13 @@ def post(member: Membership, entries: list[dict[str, Any]]) -> dict[str, str]:
     try:
         with _OPENER.open(request, timeout=SECONDS) as answer:
             said = json.loads(answer.read(1_000_000))
-        return {str(key): str(why)[:300] for key, why in said["refused"].items()}
+        refused = {str(key): str(why)[:300] for key, why in said["refused"].items()}
+        return Answer(refused, name_from(said["name"]) and str(said["name"])[:40])
     except urllib.error.HTTPError as error:
         if error.code == 403:
             raise PermissionError("the class does not know this code") from None
         if error.code == 400:  # no second try would go better
-            return {str(one.get("id", "")): "the class could not read it" for one in entries}
+            return Answer({str(one.get("id", "")): "the class could not read it" for one in entries}, "")
         if error.code in (429, 503):
             raise Busy(min(60.0, float(error.headers.get("Retry-After") or 5))) from None
         raise OSError(f"no class answers at {member.address} (HTTP {error.code})") from None
@@ -75,10 +84,10 @@ def post(member: Membership, entries: list[dict[str, Any]]) -> dict[str, str]:
         raise OSError(f"what answers at {member.address} is no class") from None
 
 
-def _into_folder(member: Membership, entries: list[dict[str, Any]]) -> dict[str, str]:
+def _into_folder(member: Membership, entries: list[dict[str, Any]]) -> Answer:
     folder = Path(member.folder)
     if not folder.is_dir():
         raise OSError(f"the folder {folder} is not there")
     lines = [json.dumps(one, allow_nan=False) for one in entries]
     append_line(folder / f"{member.learner}.jsonl", "\n".join(lines).encode())
-    return {}
+    return Answer({}, "")

@@ -1,4 +1,4 @@
-"""Names that somebody chose: short, of letters and digits in any script, and nothing that a page or a terminal obeys."""
+"""Names that somebody chose: short, of letters and digits in any script, nothing that a page or a terminal obeys."""
 
 import unicodedata
 

@@ -14,7 +14,7 @@ FIRST, LONGEST = 0.5, 15.0  # seconds between two tries
 
 
 class Sender(threading.Thread):
-    """Sends until nothing waits, then sleeps until `wake`. It ends with its kernel; what waits then stays in the file."""
+    """Sends until nothing waits, then sleeps until `wake`. It ends with its kernel; what waits stays in the file."""
 
     def __init__(self) -> None:
         super().__init__(name="moe-lessons class", daemon=True)
