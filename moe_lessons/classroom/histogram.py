@@ -28,6 +28,7 @@ def histogram(one: Question, asked: Asked, room: int) -> dict[str, Any]:
         "late": len(asked.answers) - len(given),
         "room": room,
         "bins": _choices(one, given) if one.kind == "choice" else _bins(one, given),
+        "places": _places(one) <= BINS,
         "shown": shown,
         "measured": _measured(one) if shown else None,
         "right": right if shown else None,
@@ -41,10 +42,15 @@ def _choices(one: Question, given: list[float]) -> list[int]:
 
 def _bins(one: Question, given: list[float]) -> list[int]:
     """Counts in equal parts of the scale; as many as the slider has places, where those are few."""
-    places = BINS if one.log else round((one.high - one.low) / one.step) + 1
-    bins = places if places <= BINS else BINS
+    places = _places(one)
+    bins = min(places, BINS)
     counts = Counter(min(bins - 1, int(_at(one, answer, places) * bins)) for answer in given)
     return [counts[place] for place in range(bins)]
+
+
+def _places(one: Question) -> int:
+    """How many answers a scale of equal steps has; more than there are bins for a scale of ratios."""
+    return BINS + 1 if one.log else round((one.high - one.low) / one.step) + 1
 
 
 def _at(one: Question, value: float, places: int) -> float:

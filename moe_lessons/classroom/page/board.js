@@ -59,9 +59,12 @@ function chosen() {
 
 function join() {
   const names = board.learners.map((name) => element("li", {}, element("bdi", {}, name)));
+  const inside = line.replace("moe-lessons", "%run -m moe_lessons");
   return [
-    element("p", { class: "lesson" }, "In a terminal, or in a notebook’s cell with ! before it"),
-    element("p", { class: "line" }, element("code", {}, line)),
+    element("p", { class: "lesson" }, "In a terminal, in the course’s folder:"),
+    element("p", { class: "line" }, element("code", {}, `.venv/bin/${line}`)),
+    element("p", { class: "lesson" }, "Or in a cell of a notebook:"),
+    element("p", { class: "line small" }, element("code", {}, `${inside} --name "…"`)),
     element("p", { class: "sum", role: "status" }, `${names.length} here`),
     element("ul", { class: "names" }, ...names),
   ];

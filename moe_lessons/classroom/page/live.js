@@ -17,6 +17,7 @@ const AGAIN = 2000; // milliseconds
  * @property {number} late
  * @property {number} room
  * @property {number[]} bins
+ * @property {boolean} places whether each bin is one place of a short slider
  * @property {boolean} shown
  * @property {number[] | null} measured
  * @property {number | null} right
