@@ -19,8 +19,11 @@ from moe_lessons.outbox.entries import entry
 from moe_lessons.outbox.membership import learner_id, voter_id
 from moe_lessons.predictions.question import Question, questions_of
 
-NAMES = """Ada Alan Amina Anil Beatriz Benoît Chen Dmitri Edsger Fatima Grace Hedy Ingrid João Jürgen Katherine Kwame
-Lin Łukasz Mei Muhammad Noor Olga Priya Ada Radia Sofia Tomás Wanjiru 美咲""".split()
+NAMES = (
+    *("Ada", "Alan", "Amina", "Anil", "Beatriz", "Benoît", "Chen", "Dmitri", "Edsger", "Fatima", "Grace", "Hedy"),
+    *("Ingrid", "João", "Jürgen", "Katherine", "Kwame", "Lin", "Łukasz", "Mei", "Muhammad", "Noor", "Olga", "Priya"),
+    *("Ada", "Radia", "Sofia", "Tomás", "Wanjiru", "美咲"),
+)
 EXERCISES = [name for name in exercises() if name.startswith("05.")]
 ROUTERS = ("softmax, balance loss", "sigmoid, bias", "expert choice", "dice by token")
 

@@ -7,6 +7,7 @@ from moe_lessons.classroom.catalog import exercises
 from moe_lessons.ledger.book import claim_of
 from moe_lessons.outbox.entries import BYTES, shaped
 from moe_lessons.predictions.answer import accepted as accepted_answer
+from moe_lessons.predictions.question import question
 
 _ANSWER = ("key", "answer", "sure", "late", "time")
 
@@ -24,6 +25,10 @@ def accepted(made: Any) -> dict[str, Any]:
     made = shaped(made)
     kind = made["kind"]
     if kind == "prediction":
+        try:
+            question(made["key"])
+        except ValueError:
+            raise ValueError("the course asks no such question") from None
         accepted_answer({name: made[name] for name in _ANSWER})
     elif kind == "check":
         hints = exercises().get(made["exercise"])

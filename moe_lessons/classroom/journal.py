@@ -16,6 +16,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         private_dir(path.parent)
+        self.path = path
         self._lock = path.with_name(f".{path.name}.lock").open("ab")
         try:
             acquire(self._lock.fileno(), patience=0)

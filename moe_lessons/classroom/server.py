@@ -51,6 +51,7 @@ def class_server(
                 "port_retries": 0,  # learners have the address from before a restart
                 "allow_root": True,  # no code of anybody's runs here
                 "open_browser": browser,
+                "answer_yes": True,  # Ctrl-C stops it: whatever was acknowledged is on the disk
                 "log_level": "ERROR",
                 "root_dir": str(folder),
                 "identity_provider_class": ClassIdentity,

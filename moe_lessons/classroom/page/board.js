@@ -61,8 +61,8 @@ function join() {
   const names = board.learners.map((name) => element("li", {}, element("bdi", {}, name)));
   const inside = line.replace("moe-lessons", "%run -m moe_lessons");
   return [
-    element("p", { class: "lesson" }, "In a terminal, in the course’s folder:"),
-    element("p", { class: "line" }, element("code", {}, `.venv/bin/${line}`)),
+    element("p", { class: "lesson" }, "In a terminal; in the course’s own folder with .venv/bin/ before it:"),
+    element("p", { class: "line" }, element("code", {}, line)),
     element("p", { class: "lesson" }, "Or in a cell of a notebook:"),
     element("p", { class: "line small" }, element("code", {}, `${inside} --name "…"`)),
     element("p", { class: "sum", role: "status" }, `${names.length} here`),
