@@ -1,18 +1,16 @@
 """A Jupyter Server that is a class and nothing else: no kernel, no file, no terminal can be reached through it."""
 
 import os
-import socket
 from pathlib import Path
 
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config
 
 from moe_lessons.classroom.access import ClassIdentity, ClassRules
+from moe_lessons.classroom.address import PORT, reachable
 from moe_lessons.classroom.extension import ClassExtension
 from moe_lessons.classroom.handlers import LARGEST
 from moe_lessons.classroom.keys import Keys
-
-PORT = 8870
 
 
 class ClassServer(ServerApp):
@@ -51,6 +49,7 @@ def class_server(
                 "port_retries": 0,  # learners have the address from before a restart
                 "allow_root": True,  # no code of anybody's runs here
                 "open_browser": browser,
+                "reraise_server_extension_failures": True,  # a server without its class is of no use
                 "answer_yes": True,  # Ctrl-C stops it: whatever was acknowledged is on the disk
                 "log_level": "ERROR",
                 "root_dir": str(folder),
@@ -69,27 +68,3 @@ def class_server(
         }
     )
     return OwnClass.initialize_server(argv=[], config=config)
-
-
-def reachable(ip: str) -> str:
-    """The address under which others find this machine: where it listens, or the one that faces the network."""
-    if ip not in ("", "*", "0.0.0.0", "::"):
-        return f"[{ip}]" if ":" in ip else ip
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        try:
-            asked.connect(("192.0.2.1", 9))  # an address for examples: nothing is sent, a way out is chosen
-            return asked.getsockname()[0]
-        except OSError:
-            return "127.0.0.1"
-
-
-def taken(ip: str, port: int) -> bool:
-    """Whether another program listens there."""
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((ip, port))
-            return False
-        except OSError:
-            return True

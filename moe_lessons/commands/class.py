@@ -17,8 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve the class until Ctrl-C. One that was stopped, or killed, goes on where it was."""
-    from moe_lessons.classroom.keys import classroom_dir, keys, set_aside
-    from moe_lessons.classroom.server import class_server, reachable, taken
+    from moe_lessons.classroom.address import reachable, taken
 
     if not 1 <= args.port <= 65535:
         raise ValueError(f"port is {args.port}, but must be 1 to 65535")
@@ -26,6 +25,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"DIR is {str(args.folder)!r}, which is no folder; name one that every learner can write to")
     if taken(args.ip, args.port):
         raise ValueError(f"{args.ip}, port {args.port}, cannot be used; is a class open already? Or try --port 8871")
+    from moe_lessons.classroom.keys import classroom_dir, keys, set_aside
+    from moe_lessons.classroom.server import class_server
+
     folder = classroom_dir()
     aside = set_aside(folder) if args.new else None
     own = keys(folder)

@@ -3,10 +3,7 @@
 import subprocess
 import sys
 
-import pytest
 from running_class import entry
-
-from moe_lessons.classroom.server import reachable
 
 SECRET = "ab" * 16
 
@@ -39,20 +36,7 @@ def test_a_new_class_has_new_keys_and_keeps_the_old_ones_entries_aside(start, tm
     assert "Ada" in (aside / "entries.jsonl").read_text(encoding="utf-8")
 
 
-def test_a_class_is_open_to_this_machine_alone_unless_told_otherwise():
-    assert reachable("127.0.0.1") == "127.0.0.1" and reachable("::1") == "[::1]"
-    assert reachable("192.168.7.7") == "192.168.7.7" and reachable("0.0.0.0").count(".") == 3
-
-
 def test_the_server_needs_no_torch():
     code = "import moe_lessons.classroom.server, sys; print('torch' in sys.modules or 'matplotlib' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
-
-
-@pytest.mark.parametrize("port", ["0", "70000"])
-def test_a_port_that_there_is_not_is_one_sentence(port):
-    run = subprocess.run(
-        [sys.executable, "-m", "moe_lessons", "class", "--port", port], capture_output=True, text=True, timeout=120
-    )
-    assert run.returncode == 1 and run.stderr == f"moe-lessons: port is {port}, but must be 1 to 65535\n"
