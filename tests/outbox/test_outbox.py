@@ -1,10 +1,11 @@
-"""The outbox: what is told is on the disk first, is sent in order and once, and costs nobody anything who joined nothing."""
+"""The outbox: what is told is on the disk first, sent in order and once, and free for who joined nothing."""
 
 import json
 import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,7 @@ def member(tmp_path) -> Membership:
 
 
 def in_folder(member: Membership) -> list[dict]:
-    with open(f"{member.folder}/{member.learner}.jsonl", encoding="utf-8") as file:
+    with (Path(member.folder) / f"{member.learner}.jsonl").open(encoding="utf-8") as file:
         return [json.loads(line) for line in file if line.strip()]
 
 
