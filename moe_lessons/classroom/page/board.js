@@ -107,8 +107,8 @@ function go(/** @type {number} */ to) {
 
 function step(/** @type {number} */ by) {
   const items = VIEWS[view].items();
-  const to = Math.min(items.length - 1, Math.max(0, chosen() + by));
-  picked = to === items.length - 1 && by > 0 ? "" : (items[to] ?? "");
+  const to = Math.max(0, chosen() + by);
+  picked = items[to] ?? ""; // beyond the last one the page follows the room again
   draw();
 }
 
