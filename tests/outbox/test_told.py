@@ -14,11 +14,9 @@ from moe_lessons.outbox.membership import Membership, join
 from moe_lessons.outbox.waiting import all_entries
 from moe_lessons.predictions.asking import _keep
 
-pytestmark = pytest.mark.usefixtures("cache")
-
 
 @pytest.fixture(autouse=True)
-def joined(tmp_path, monkeypatch):
+def joined(cache, tmp_path, monkeypatch):
     """A member whose thread stays away, so that the outbox can be read."""
     monkeypatch.setattr("moe_lessons.outbox.sender.wake", lambda: None)
     join(Membership(name="Ada", folder=str(tmp_path)))
