@@ -19,6 +19,8 @@ COMMANDS = {
     "bundle": "prepare one folder from which a room without network installs the course",
     "train": "train a small dense or sparse model on a text",
     "count": "count a model's parameters, in all and at work on one token, its cache and its FLOPs",
+    "class": "show on a projector what a room predicts, passes and measures",
+    "join": "join a class, see each field that it is sent, leave it",
     "site": "show the built web site on this machine, for a projector",
     "bench": "measure dispatch, training, generation and start-up here, beside Hugging Face",
 }

@@ -28,7 +28,7 @@ def held(path: Path) -> Iterator[None]:
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock").open("ab")
-        _acquire(lock.fileno())
+        acquire(lock.fileno())
     try:
         yield
     finally:
@@ -36,9 +36,9 @@ def held(path: Path) -> Iterator[None]:
             lock.close()
 
 
-def _acquire(number: int) -> None:
-    """Lock an open file; OSError where that takes too long."""
-    until = time.monotonic() + PATIENCE
+def acquire(number: int, patience: float = PATIENCE) -> None:
+    """Lock an open file, until it is closed; OSError where that takes longer than `patience` seconds."""
+    until = time.monotonic() + patience
     while True:
         try:
             if os.name == "nt":

@@ -47,17 +47,21 @@ ALLOWED = {
     "site": {"authoring", "files", "resources", "text", "tracing", "training", "widgets"},
     "widgets": {"axes", "cards", "config", "lazy", "resources", "routing_rule", "tracing", "figures", "accounting"}
     | {"offload", "parallel"},  # slots and places of experts are counted there, without torch
-    "ledger": LIBRARY | {"records"},
-    "predictions": {"records", "resources", "widgets"},
-    "exercises": LIBRARY | {"widgets", "ledger", "capstone", "records"},
+    "outbox": {"records", "resources"},
+    "classroom": {"__init__", "outbox", "records", "resources", "predictions", "ledger"},  # never torch
+    "ledger": LIBRARY | {"outbox", "records"},
+    "predictions": {"outbox", "records", "resources", "widgets"},
+    "exercises": LIBRARY | {"outbox", "widgets", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"files", "resources"},
-    "capstone": LIBRARY | {"__init__", "records"},
+    "capstone": LIBRARY | {"__init__", "outbox", "records"},
     "studies": LIBRARY | {"capstone"},
     "gpu_report": {"authoring", "files"},
     "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"}
     | {"bundle", "idle_threads"},
-    "commands": LIBRARY | {"__init__", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report"},
+    "commands": LIBRARY
+    | {"__init__", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report"}
+    | {"classroom", "outbox"},
     "cli": {"__init__", "commands", "idle_threads"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import moe_lessons
 from moe_lessons.html_table import html_table, td, th
+from moe_lessons.outbox import tell
+from moe_lessons.outbox.names import name_from
 from moe_lessons.records import RecordFile
 
 NOISE = 0.1  # two measurements of one router's pace differ by up to so much
@@ -141,6 +143,21 @@ def keep(row: Row) -> None:
         return old.seed != row.seed and (old.settings, bool(old.refused)) == settings
 
     FILE.update(lambda rows: [_record(each) for each in (*filter(stays, rows), row)])
+    tell("score", **_for_the_class(row))
+
+
+def _for_the_class(row: Row) -> dict[str, Any]:
+    """A run in numbers and the router's name, and 0 for what was not measured; no sentence of anybody's."""
+    numbers = {name: getattr(row, name) for name in ("loss", "peak", "pace", "live")}
+    return {
+        "arena": str(row.conditions.get("arena", "")),
+        "router": name_from(row.name) or "router",
+        "ours": int(row.ours),
+        "seed": row.seed,
+        "state": 2 if row.refused else 1 if row.over_budget else 0,
+        "parameters": row.parameters,
+        **{name: value if math.isfinite(value) else 0.0 for name, value in numbers.items()},
+    }
 
 
 def forget(name: str) -> None:

@@ -16,6 +16,7 @@ from moe_lessons.exercises.deadline import OutOfTime, deadline
 from moe_lessons.exercises.exercise import Exercise, Outcome, run
 from moe_lessons.exercises.patterns import pattern
 from moe_lessons.exercises.progress import remember
+from moe_lessons.outbox import tell
 
 SECONDS = 10  # an attempt that takes longer than this on our small inputs has a loop without end
 
@@ -35,6 +36,8 @@ def check(name: str, attempt: Any = None) -> None:
     verdict = examine(name, attempt)
     if verdict.state == "correct":
         remember(name)
+    if verdict.state != "not attempted yet":
+        tell("check", exercise=name, passed=int(verdict.state == "correct"), mistake=_known_mistake(name, verdict))
     # Notebooks break long lines anywhere, in the middle of a word too.
     print(textwrap.fill(verdict.line, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
 
@@ -44,6 +47,12 @@ def examine(name: str, attempt: Any) -> Verdict:
     exercise = find(name)
     state, text = _judge(exercise, attempt)
     return Verdict(state, f"{name}: {state}{text and '. ' + text if state != 'not attempted yet' else text}")
+
+
+def _known_mistake(name: str, verdict: Verdict) -> int:
+    """The place, among the exercise's known mistakes, of the one that a verdict names; -1 for none."""
+    named = [(len(hint), at) for at, hint in enumerate(find(name).mistakes) if hint and hint in verdict.line]
+    return max(named)[1] if named and verdict.state != "correct" else -1
 
 
 def _judge(exercise: Exercise, attempt: Any) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from moe_lessons.html_table import html_table, td, th
+from moe_lessons.outbox import tell
 from moe_lessons.records import RecordFile
 from moe_lessons.resources import data_path, notebooks_path
 
@@ -141,6 +142,7 @@ def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, sho
         return [asdict(e) for e in (*others, entry)]
 
     FILE.update(with_entry)
+    tell("ledger", claim=claim_id, lesson=where, value=entry.value)
     return entry
 
 

@@ -12,6 +12,8 @@ from moe_lessons.ledger.book import Claim, LedgerEntry, claim_of, show
 from moe_lessons.ledger.judges import JUDGES, Judgment
 from moe_lessons.ledger.measures import MEASURES
 from moe_lessons.ledger.page_2026 import JUDGES_2026, MEASURES_2026
+from moe_lessons.outbox import tell
+from moe_lessons.outbox.entries import VERDICTS
 
 
 class Closed(NamedTuple):
@@ -70,6 +72,9 @@ def close(page: int = 1) -> Closing:
         entries = tuple(own.get(lesson) or measure(claim.id, lesson) for lesson in claim.lessons)
         judgment = {**JUDGES, **JUDGES_2026}[claim.id]({entry.where: entry.value for entry in entries})
         result.append(Closed(claim, entries, computed, judgment))
+    for line in result:
+        if not line.claim.not_countable:
+            tell("verdict", claim=line.claim.id, word=VERDICTS.index(line.judgment.word))
     return Closing(result)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from moe_lessons.outbox import tell
 from moe_lessons.predictions.answer import Answer, parsed, within
 from moe_lessons.predictions.question import Question
 from moe_lessons.records import RecordFile
@@ -29,9 +30,10 @@ def remembered(questions: dict[str, Question]) -> dict[str, Answer]:
 
 
 def remember(answer: Answer) -> None:
-    """Keep an answer in place of an earlier one to the same question, and all others as they are."""
+    """Keep an answer in place of an earlier one to the same question, and all others as they are; tell a class."""
 
     def with_it(before: list[Answer]) -> list[dict[str, Any]]:
         return [each.record() for each in (*(one for one in before if one.key != answer.key), answer)]
 
     FILE.update(with_it)
+    tell("prediction", **{name: value for name, value in answer.record().items() if name != "time"})

@@ -1,0 +1,75 @@
+"""A question with the room's answers: counts in bins, and the measurement once it may be seen."""
+
+import math
+from collections import Counter
+from typing import Any
+
+from moe_lessons.classroom.room import Asked
+from moe_lessons.predictions.calibration import is_right
+from moe_lessons.predictions.question import Question
+
+BINS = 20
+HALF = 0.5  # of the room: from then on the measurement is shown
+
+
+def histogram(one: Question, asked: Asked, room: int) -> dict[str, Any]:
+    """What the board draws of one question; nobody's answer can be told from it but by counting.
+
+    The measurement is left out until half of the room has answered or the teacher shows it. Answers that were given
+    after it stood on somebody's page are counted apart.
+    """
+    given = [answer for answer, late in asked.answers.values() if not late]
+    shown = asked.shown or (bool(given) and len(given) >= HALF * room)
+    right = sum(_right(one, answer) for answer in given)
+    return {
+        **{name: getattr(one, name) for name in ("key", "ask", "kind", "measure", "unit", "low", "high", "log")},
+        "choices": list(one.choices),
+        "answered": len(given),
+        "late": len(asked.answers) - len(given),
+        "room": room,
+        "bins": _choices(one, given) if one.kind == "choice" else _bins(one, given),
+        "places": _places(one) <= BINS,
+        "shown": shown,
+        "measured": _measured(one) if shown else None,
+        "right": right if shown else None,
+    }
+
+
+def _choices(one: Question, given: list[float]) -> list[int]:
+    counts = Counter(int(answer) for answer in given)
+    return [counts[place] for place in range(len(one.choices))]
+
+
+def _bins(one: Question, given: list[float]) -> list[int]:
+    """Counts in equal parts of the scale; as many as the slider has places, where those are few."""
+    places = _places(one)
+    bins = min(places, BINS)
+    counts = Counter(min(bins - 1, int(_at(one, answer, places) * bins)) for answer in given)
+    return [counts[place] for place in range(bins)]
+
+
+def _places(one: Question) -> int:
+    """How many answers a scale of equal steps has; more than there are bins for a scale of ratios."""
+    return BINS + 1 if one.log else round((one.high - one.low) / one.step) + 1
+
+
+def _at(one: Question, value: float, places: int) -> float:
+    """Where a value lies on the scale, from 0 to 1; a place of a short slider in the middle of its bin."""
+    if one.log:
+        return math.log(value / one.low) / math.log(one.high / one.low)
+    share = (value - one.low) / (one.high - one.low)
+    return (share * (places - 1) + 0.5) / places if places <= BINS else share
+
+
+def _measured(one: Question) -> list[float]:
+    """The lowest and the highest number of the lesson's own runs; or the places of the choices that may be right."""
+    if one.kind == "choice":
+        return sorted(one.place(word) for word in one.expected)
+    return [float(min(one.expected)), float(max(one.expected))]
+
+
+def _right(one: Question, answer: float) -> bool:
+    measured = _measured(one)
+    if one.kind == "choice":
+        return answer in measured
+    return is_right(one, answer, min(max(answer, measured[0]), measured[1]))

@@ -1,0 +1,93 @@
+"""One delivery: the next entries go to the class's server, or into the learner's own file in a shared folder."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from moe_lessons.outbox.membership import Membership, class_dir
+from moe_lessons.outbox.names import name_from
+from moe_lessons.outbox.waiting import append_line, arrived, next_batch
+from moe_lessons.records import acquire
+
+SECONDS = 5.0  # for a connection and for an answer
+
+
+class Busy(OSError):
+    """The class asks to wait; `seconds` says how long."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the class asks to wait {seconds:g} seconds")
+        self.seconds = seconds
+
+
+class Answer(NamedTuple):
+    """What a class said to some entries."""
+
+    refused: dict[str, str]  # an entry's id and why
+    name: str  # what its board calls this learner; empty where nobody said
+
+
+class _Stays(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: the code and the secret are for one address."""
+
+    def redirect_request(self, *args: Any) -> None:
+        return None
+
+
+# No proxy: a class is in the same room, where a proxy for the wide world knows no one.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stays)
+
+
+def deliver(member: Membership) -> int:
+    """Send the next entries, if no other kernel of this machine does; how many went. OSError where they did not."""
+    with (class_dir() / ".sending.lock").open("ab") as lock:
+        try:
+            acquire(lock.fileno(), patience=0)
+        except OSError:
+            raise Busy(1) from None
+        batch = next_batch(member)
+        if batch.entries:
+            send = _into_folder if member.folder else post
+            arrived(member, batch.end, send(member, batch.entries).refused)
+        return len(batch.entries)
+
+
+def post(member: Membership, entries: list[dict[str, Any]]) -> Answer:
+    """Send entries to the server. OSError where it cannot be asked.
+
+    Raises PermissionError where the code is not this class's.
+    """
+    request = urllib.request.Request(
+        f"{member.address}/class/entries",
+        data=json.dumps({"learner": member.secret, "entries": entries}, allow_nan=False).encode(),
+        headers={"Authorization": f"token {member.code}", "Content-Type": "application/json"},
+        method="POST",
+    )
+    try:
+        with _OPENER.open(request, timeout=SECONDS) as answer:
+            said = json.loads(answer.read(1_000_000))
+        refused = {str(key): str(why)[:300] for key, why in said["refused"].items()}
+        return Answer(refused, name_from(said["name"]) and str(said["name"])[:40])
+    except urllib.error.HTTPError as error:
+        if error.code == 403:
+            raise PermissionError("the class does not know this code") from None
+        if error.code == 400:  # no second try would go better
+            return Answer({str(one.get("id", "")): "the class could not read it" for one in entries}, "")
+        if error.code in (429, 503):
+            raise Busy(min(60.0, float(error.headers.get("Retry-After") or 5))) from None
+        raise OSError(f"no class answers at {member.address} (HTTP {error.code})") from None
+    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+        raise OSError(f"{member.address} cannot be reached ({getattr(error, 'reason', error)})") from None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise OSError(f"what answers at {member.address} is no class") from None
+
+
+def _into_folder(member: Membership, entries: list[dict[str, Any]]) -> Answer:
+    folder = Path(member.folder)
+    if not folder.is_dir():
+        raise OSError(f"the folder {folder} is not there")
+    lines = [json.dumps(one, allow_nan=False) for one in entries]
+    append_line(folder / f"{member.learner}.jsonl", "\n".join(lines).encode())
+    return Answer({}, "")

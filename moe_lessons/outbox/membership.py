@@ -1,0 +1,105 @@
+"""Which class this machine has joined: one small file in the cache folder that its owner alone can read."""
+
+import hashlib
+import json
+import os
+import secrets
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moe_lessons.records import held
+from moe_lessons.resources import cache_dir
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """A class, by its address and code or by its shared folder, and who one is in it."""
+
+    name: str
+    address: str = ""
+    code: str = ""
+    folder: str = ""
+    secret: str = field(default_factory=lambda: secrets.token_hex(16))  # who knows it is this learner
+
+    @property
+    def learner(self) -> str:
+        """What the class knows this learner by."""
+        return learner_id(self.secret)
+
+
+def learner_id(secret: str) -> str:
+    """16 digits that follow from the secret; the secret does not follow from them."""
+    return hashlib.sha256(f"learner {secret}".encode()).hexdigest()[:16]
+
+
+def voter_id(secret: str, key: str) -> str:
+    """Who answered one question: the same for a second answer, another one for every other question.
+
+    Without the secret, which the class does not keep, nobody can say whose it is.
+    """
+    return hashlib.sha256(f"voter {secret} {key}".encode()).hexdigest()[:16]
+
+
+def class_dir() -> Path:
+    """Where a learner's side of a class lies; MOE_LESSONS_CACHE moves it. Not created here."""
+    return cache_dir() / "class"
+
+
+def member_path() -> Path:
+    return class_dir() / "member.json"
+
+
+def outbox_path() -> Path:
+    """The file of entries, the oldest first; whoever changes it or the membership holds it (records.held)."""
+    return class_dir() / "outbox.jsonl"
+
+
+def membership() -> Membership | None:
+    """The class that this machine has joined; None where there is none, or its file makes no sense."""
+    with suppress(OSError, ValueError, TypeError):
+        made = json.loads(member_path().read_text(encoding="utf-8"))
+        if all(isinstance(value, str) for value in made.values()):
+            return Membership(**made)
+    return None
+
+
+def write_private(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a small JSON file whole or not at all, readable by its owner alone from its first byte."""
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
+    try:
+        with open(scratch, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            json.dump(record, file, indent=1, allow_nan=False)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def private_dir(path: Path) -> None:
+    """Make a folder that its owner alone can enter."""
+    path.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        path.chmod(0o700)
+
+
+def join(member: Membership) -> None:
+    """Remember this membership, in place of an earlier one; its outbox begins anew."""
+    private_dir(class_dir())
+    with held(outbox_path()):
+        _forget()
+        write_private(member_path(), asdict(member))
+
+
+def leave() -> None:
+    """Forget the class, and what was or would be sent to it."""
+    if class_dir().exists():
+        with held(outbox_path()):
+            _forget()
+
+
+def _forget() -> None:
+    for path in (member_path(), outbox_path(), class_dir() / "sent.json"):
+        path.unlink(missing_ok=True)
