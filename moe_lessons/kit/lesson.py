@@ -23,7 +23,7 @@ _STATEMENT = re.compile(r"^(?P<what>.+): (?P<value>.+?) \(the sentences? needs? 
 _ASKED = re.compile(r"<PredictionView (\d\d\.\w+)>")
 _MEASURED = re.compile(r"<PredictionView (\d\d\.\w+): measured (.*)>", re.DOTALL)
 _VIEW = re.compile(r"<(\w+)")
-_PREDICT = re.compile(r"\*\*Predict[^*]*\*\*:?\s*(.+?)(?=\n\n|\Z)", re.DOTALL)
+_PREDICT = re.compile(r"\*\*Predict[^*]*\*\*[:,]?\s*(.+?)(?=\n\n|\Z)", re.DOTALL)
 _SETTLED = re.compile(r"Claim: (.+)\nMeasured in lesson \d\d: (.+)\nVerdict: (.+)")
 _NUMBER = re.compile(r"-?[\d,]+(?:\.\d+)?")
 LEFT_OUT = "no-slide"  # the tag of a cell that the kit does not show
@@ -168,7 +168,7 @@ def _sections(notebook: NotebookNode) -> list[Section]:
 
 def _prose(text: str) -> list[Piece]:
     """Words, and the questions that a lesson asks in them."""
-    asked: list[Piece] = [Asked("", capital(each)) for each in _PREDICT.findall(text)]
+    asked: list[Piece] = [Asked("", capital(each)) for each in _PREDICT.findall(text) if "?" in each]
     words = _PREDICT.sub("", text).strip()
     return ([Prose(words)] if words else []) + asked
 

@@ -60,7 +60,7 @@ def closeness(question: Question) -> str:
         return ""
     if question.factor:
         return f"right within a factor of {rounded(question.factor)}"
-    return f"right within {with_unit(rounded(question.within), question.unit)}"
+    return f"right within {rounded(question.within)}{_short(question)}"
 
 
 def range_of(question: Question) -> str:

@@ -8,10 +8,10 @@ from moe_lessons.kit.choose import pictures_of, slides_of
 from moe_lessons.kit.lesson import Lesson
 from moe_lessons.kit.page import image, page
 from moe_lessons.kit.scale import closeness, scale
-from moe_lessons.kit.words import capital, inline
+from moe_lessons.kit.words import capital, ended, inline
 from moe_lessons.predictions.question import Question
 
-_ROOM = 12  # questions that leave room to breathe; more are set closer
+_ROOM = 14  # questions that leave room to breathe; more are set closer
 _MOST_PICTURES = 4
 
 
@@ -47,26 +47,25 @@ def _questions(lesson: Lesson) -> str:
         else:
             rows.append(f'<li><p>{inline(one.sentence)}</p><p class="write"></p></li>')
     dense = " dense" if len(rows) > _ROOM else ""
-    dense += " tight" if len(rows) > 2 * _ROOM else ""
-    hint = '<p class="hint">Mark each scale where you expect the number; tick ! where you are sure. No answer is too bold.</p>'
+    dense += " tight" if len(rows) > 20 else ""
+    hint = '<p class="hint">Mark each scale where you expect the number; tick “sure” where you are. After the lesson, write down what it measured.</p>'
     return f'{hint}<ol class="questions{dense}">{"".join(rows)}</ol>'
 
 
 def _answer(question: Question) -> str:
     if question.kind == "choice":
         return f'<ul class="boxes">{"".join(f"<li>{html.escape(each)}</li>" for each in question.choices)}</ul>'
-    unit = f'<span class="unit">{html.escape(question.unit)}</span>' if question.unit not in ("", "%") else ""
-    return f"{scale(question)}{unit}"
+    return scale(question)
 
 
 def _after(question: Question) -> str:
     close = f" <span>({closeness(question)})</span>" if closeness(question) else ""
-    return f'<p class="after"><span class="sure">sure</span> measured{close}<i></i></p>'
+    return f'<p class="after"><span class="sure">sure</span> measured{close}<i></i>{html.escape(question.unit)}</p>'
 
 
 def _pictures(lesson: Lesson) -> str:
     shown = "".join(
-        f"<figure>{image(slide.picture)}<figcaption><b>{inline(slide.heading)}.</b> {inline(slide.point)}</figcaption></figure>"
+        f"<figure>{image(slide.picture)}<figcaption><b>{inline(ended(slide.heading))}</b> {inline(slide.point)}</figcaption></figure>"
         for slide in pictures_of(lesson, _MOST_PICTURES)
         if slide.picture
     )

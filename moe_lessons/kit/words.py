@@ -55,6 +55,11 @@ def capital(text: str) -> str:
     return line[:1].upper() + line[1:]
 
 
+def ended(text: str) -> str:
+    """With a period, where it does not end with a sign of its own."""
+    return text if text[-1:] in ".?!:" else f"{text}."
+
+
 def point(text: str) -> str:
     """What some prose comes to: the sentences that it has in bold, or else its first; empty for a list alone."""
     words = " ".join(_ASIDE.sub(" ", _BLOCK.sub(" ", text)).split())
