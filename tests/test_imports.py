@@ -52,12 +52,13 @@ ALLOWED = {
     "exercises": LIBRARY | {"widgets", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"files", "resources"},
+    "kit": {"__init__", "authoring", "benchmark", "exercises", "files", "ledger", "predictions", "resources"},
     "capstone": LIBRARY | {"__init__", "records"},
     "studies": LIBRARY | {"capstone"},
     "gpu_report": {"authoring", "files"},
     "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"}
     | {"bundle", "idle_threads"},
-    "commands": LIBRARY | {"__init__", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report"},
+    "commands": LIBRARY | {"__init__", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report", "kit"},
     "cli": {"__init__", "commands", "idle_threads"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -63,5 +63,3 @@ def _expected(one: Question) -> str:
     if low == high:
         return f"it should be {with_unit(rounded(low), one.unit)}, too"
     return f"it should lie between {rounded(low)} and {with_unit(rounded(high), one.unit)}"
-
-

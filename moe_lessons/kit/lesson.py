@@ -13,9 +13,8 @@ from nbformat import NotebookNode
 
 from moe_lessons.authoring import folder
 from moe_lessons.kit.words import capital
-from moe_lessons.predictions.question import Question
+from moe_lessons.predictions.question import Question, questions_of
 from moe_lessons.predictions.question import lessons as with_questions
-from moe_lessons.predictions.question import questions_of
 from moe_lessons.resources import notebooks_path
 
 _HEADING = re.compile(r"^#{2,3} (.+?)\s*$", re.MULTILINE)
@@ -106,7 +105,9 @@ class Lesson:
     @cached_property
     def measured(self) -> dict[str, str]:
         """What each question's measurement was, in words, when the lesson was stored."""
-        return {piece.key: piece.shown for part in self.sections for piece in part.pieces if isinstance(piece, Answered)}
+        return {
+            piece.key: piece.shown for part in self.sections for piece in part.pieces if isinstance(piece, Answered)
+        }
 
     @cached_property
     def asked_in(self) -> dict[str, str]:
@@ -212,4 +213,6 @@ def place_of(question: Question, shown: str) -> float:
             return float(question.choices.index(max(fits, key=len)))
     elif found := _NUMBER.match(shown):
         return float(found[0].replace(",", ""))
-    raise ValueError(f"{question.key} was measured as {shown!r}, which does not fit its question; build the lesson again")
+    raise ValueError(
+        f"{question.key} was measured as {shown!r}, which does not fit its question; build the lesson again"
+    )

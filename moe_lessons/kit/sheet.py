@@ -1,4 +1,4 @@
-"""A lesson on one sheet of paper: in front what to predict before it, behind what it showed and what to write after it."""
+"""A lesson on one sheet of paper: in front what to predict before it, behind what it showed, and its exercises."""
 
 import html
 
@@ -8,11 +8,15 @@ from moe_lessons.kit.choose import pictures_of, slides_of
 from moe_lessons.kit.lesson import Lesson
 from moe_lessons.kit.page import image, page
 from moe_lessons.kit.scale import closeness, scale
-from moe_lessons.kit.words import capital, ended, inline
+from moe_lessons.kit.words import ended, inline
 from moe_lessons.predictions.question import Question
 
 _ROOM = 14  # questions that leave room to breathe; more are set closer
 _MOST_PICTURES = 4
+_HINT = (
+    '<p class="hint">Mark each scale where you expect the number; tick “sure” where you are. After the lesson, write '
+    "down what it measured.</p>"
+)
 
 
 def sheet(lesson: Lesson) -> str:
@@ -48,8 +52,7 @@ def _questions(lesson: Lesson) -> str:
             rows.append(f'<li><p>{inline(one.sentence)}</p><p class="write"></p></li>')
     dense = " dense" if len(rows) > _ROOM else ""
     dense += " tight" if len(rows) > 20 else ""
-    hint = '<p class="hint">Mark each scale where you expect the number; tick “sure” where you are. After the lesson, write down what it measured.</p>'
-    return f'{hint}<ol class="questions{dense}">{"".join(rows)}</ol>'
+    return f'{_HINT}<ol class="questions{dense}">{"".join(rows)}</ol>'
 
 
 def _answer(question: Question) -> str:
@@ -65,7 +68,8 @@ def _after(question: Question) -> str:
 
 def _pictures(lesson: Lesson) -> str:
     shown = "".join(
-        f"<figure>{image(slide.picture)}<figcaption><b>{inline(ended(slide.heading))}</b> {inline(slide.point)}</figcaption></figure>"
+        f"<figure>{image(slide.picture)}"
+        f"<figcaption><b>{inline(ended(slide.heading))}</b> {inline(slide.point)}</figcaption></figure>"
         for slide in pictures_of(lesson, _MOST_PICTURES)
         if slide.picture
     )
@@ -76,7 +80,7 @@ def _exercises(lesson: Lesson) -> str:
     if lesson.number not in with_exercises():
         return ""
     rows = "".join(
-        f"<li><code>{lesson.number}.{one.name}</code> <span>{capital(inline(one.task))}</span> <i>{one.minutes} min</i></li>"
+        f"<li><code>{lesson.number}.{one.name}</code> {inline(one.task)} <i>{one.minutes} min</i></li>"
         for one in declared(lesson.number)
     )
     return f'<h2>Exercises</h2><ol class="tasks">{rows}</ol><h2>What surprised me most</h2><div class="write"></div>'

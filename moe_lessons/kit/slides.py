@@ -69,7 +69,9 @@ def _slide(lesson: Lesson, slide: Slide) -> str:
     lines = [_measured(lesson, each) for each in slide.answered]
     known = {lesson.questions[each.key].measure.lower() for each in slide.answered if each.key in lesson.questions}
     stated = [one for one in slide.statements if one.what.lower() not in known]  # the same number, said twice
-    lines += [f"<li><span>{inline(capital(one.what))}</span> <b>{html.escape(one.value)}</b></li>" for one in stated[:MOST]]
+    lines += [
+        f"<li><span>{inline(capital(one.what))}</span> <b>{html.escape(one.value)}</b></li>" for one in stated[:MOST]
+    ]
     if len(stated) > MOST:
         lines.append(f'<li class="more">{len(stated) - MOST} more in the lesson</li>')
     listed = f'<ul class="measured">{"".join(lines)}</ul>' if lines else ""

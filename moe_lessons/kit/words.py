@@ -1,4 +1,4 @@
-"""Words of a lesson as HTML: emphasis, code and short formulas of one line of Markdown. On paper, links lead nowhere."""
+"""Words of a lesson as HTML: emphasis, code and short formulas. Links are words alone: on paper they lead nowhere."""
 
 import html
 import re
