@@ -19,5 +19,6 @@ def run(args: argparse.Namespace) -> int:
 
     made = make_kit(args.folder, args.lessons, args.only)
     size = sum(path.stat().st_size for path in made) / 1e6
-    print(f"{len(made)} pages, {size:.0f} MB; they are listed in {args.folder / INDEX}")
+    pages = "1 page" if len(made) == 1 else f"{len(made)} pages"
+    print(f"{pages}, {size:.1f} MB; listed in {args.folder / INDEX}")
     return 0

@@ -25,8 +25,8 @@ def answer_key(lesson: Lesson) -> str:
 
 
 _LEGEND = (
-    "The dot, or the choice in color, is what the lesson measured when it was stored; what counts as right beside it is "
-    'shaded. On another machine the measurement may differ: "elsewhere" says where the lesson expects it.'
+    "The dot, or the choice in color, is what the lesson measured when it was stored; what counts as right beside it "
+    'is shaded. On another machine the measurement may differ: "elsewhere" says where the lesson expects it.'
 )
 
 

@@ -106,14 +106,14 @@ def _what_it_is(found: "Record") -> str:
     if found.guesses and found.guesses.answered:
         it = found.guesses
         guesses = (
-            f" Of {it.asked} predictions {it.answered} were made, {it.late} of them after the measurement; of {it.sure} "
-            f"that were called sure, {it.sure_right} came out right. They are compared with what the lessons had measured "
-            "when they were stored, not with this machine's runs."
+            f" Of {it.asked} predictions {it.answered} were made, {it.late} of them after the measurement; of "
+            f"{it.sure} called sure, {it.sure_right} came out right. They are compared with what the lessons had measured when "
+            "they were stored, not with this machine's runs."
         )
     return (
         '<div class="what"><p><b>What this page is.</b> A program wrote it from files on one machine '
-        f"({html.escape(found.machine)}). The numbers of the ledger come from lessons that ran there; lesson numbers stand "
-        "in brackets. A passed exercise says that a function written there did what was asked, not who wrote it, and the "
-        f"lessons show their solutions to whoever asks.{guesses} Answers to quizzes are not kept. Nobody has examined "
-        "anybody: there is no signature on this page, and whoever can edit a file can change it.</p></div>"
+        f"({html.escape(found.machine)}). The numbers of the ledger come from lessons that ran there; lesson numbers "
+        "stand in brackets. A passed exercise says that a function written there did what was asked, not who wrote it, "
+        f"and the lessons show their solutions to whoever asks.{guesses} Answers to quizzes are not kept. Nobody has "
+        "examined anybody: there is no signature on this page, and whoever can edit a file can change it.</p></div>"
     )

@@ -64,7 +64,7 @@ def _add(going: list[Slide], piece: Picture | Statement | Answered, heading: str
 
 
 def pictures_of(lesson: Lesson, most: int) -> list[Slide]:
-    """At most so many pictures, for paper: one of each section, those with measurements first, in the lesson's order."""
+    """At most so many pictures for paper, one of each section, in the lesson's order; measured ones come first."""
     best: dict[str, Slide] = {}
     for slide in slides_of(lesson):
         before = best.get(slide.heading)

@@ -57,7 +57,7 @@ def _index(folder: Path, lessons: Sequence[Lesson]) -> str:
             )
     body = (
         f"<main class='list'><h1>The teacher's kit</h1><table>{''.join(rows)}</table>"
-        "<p>Each page is a file of its own, and needs no network. Slides: arrow keys; <b>?</b> names the others. Sheets are "
-        "for both sides of one A4 page.</p></main>"
+        "<p>Each page is a file of its own, and needs no network. Slides: arrow keys; <b>?</b> names the others. "
+        "Sheets are for both sides of one A4 page.</p></main>"
     )
     return page("moe-lessons: the teacher's kit", body, "index")

@@ -50,8 +50,8 @@ def _head(lesson: Lesson) -> str:
         f'<section class="slide first" data-heading="{html.escape(plain(lesson.title))}" tabindex="-1">'
         f'<p class="number" aria-hidden="true">{lesson.number}</p><h1>{inline(lesson.title)}</h1>'
         f'<p class="lead">{inline(lesson.summary)}</p>{aims}{claim}'
-        f'<aside class="notes"><p>{lesson.minutes} minutes for one person; a class that talks needs half as long again. '
-        "Slides are questions and pictures: the lesson itself stays open beside them, for the widgets.</p></aside></section>"
+        f'<aside class="notes"><p>{lesson.minutes} minutes for one person; a class that talks needs half as long '
+        "again. Keep the lesson itself open beside the slides, for its widgets.</p></aside></section>"
     )
 
 
