@@ -107,8 +107,8 @@ def _what_it_is(found: "Record") -> str:
         it = found.guesses
         guesses = (
             f" Of {it.asked} predictions {it.answered} were made, {it.late} of them after the measurement; of "
-            f"{it.sure} called sure, {it.sure_right} came out right. They are compared with what the lessons had measured when "
-            "they were stored, not with this machine's runs."
+            f"{it.sure} called sure, {it.sure_right} came out right. They are compared with what the lessons had "
+            "measured when they were stored, not with this machine's runs."
         )
     return (
         '<div class="what"><p><b>What this page is.</b> A program wrote it from files on one machine '

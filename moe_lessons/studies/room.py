@@ -2,8 +2,8 @@
 
     python -m moe_lessons.studies.room --learners 1 4 30 --out data/studies/room.json
 
-makes the record that TEACHING.md quotes. A learner is a kernel that runs a lesson as far as its first live picture, then
-trains the course's sparse model for a counted number of steps, and stays open until the last one is done, as in a class.
+makes the record that TEACHING.md quotes. A learner is a kernel that runs a lesson as far as its first live picture,
+trains the course's sparse model for a counted number of steps, and stays open until the last one is done, as in class.
 Memory is the proportional set size (PSS), in which a page that several processes share counts once in the sum. What a
 learner's own JupyterLab server takes beside the kernel is measured once, alone. Stopped and started again, the study
 goes on with what is missing.
