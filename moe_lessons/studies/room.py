@@ -4,17 +4,21 @@
 
 makes the record that TEACHING.md quotes. A learner is a kernel that runs a lesson as far as its first live picture,
 trains the course's sparse model for a counted number of steps, and stays open until the last one is done, as in class.
-Memory is the proportional set size (PSS), in which a page that several processes share counts once in the sum. What a
-learner's own JupyterLab server takes beside the kernel is measured once, alone. Stopped and started again, the study
-goes on with what is missing.
+Memory is the proportional set size (PSS), in which a page that several processes share counts once in the sum. Seconds
+of the cores are noted beside those on the wall, which other work stretches. What a learner's own JupyterLab server
+takes beside the kernel, as behind a JupyterHub, is measured once, alone. Stopped and started again, the study goes on
+with what is missing.
 """
 
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import re
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -80,6 +84,36 @@ def pss_mb(pid: int) -> float:
     return 0.0
 
 
+def core_seconds(pid: int) -> float:
+    """What a process has had of the cores so far; 0 where it has ended."""
+    import psutil
+
+    try:
+        return sum(psutil.Process(pid).cpu_times()[:2])
+    except psutil.Error:
+        return 0.0
+
+
+def server_mb(patience: float = 300.0) -> float:
+    """The memory of a JupyterLab server that answers and has no kernel yet; ValueError where none comes up."""
+    with tempfile.TemporaryDirectory(prefix="room-", ignore_cleanup_errors=True) as folder:
+        options = ["--no-browser", "--allow-root", "--ServerApp.port=0", "--ServerApp.ip=127.0.0.1"]
+        command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
+        mine, nowhere = {**os.environ, "JUPYTER_RUNTIME_DIR": folder}, subprocess.DEVNULL
+        serving = subprocess.Popen(command, env=mine, stdout=nowhere, stderr=nowhere)
+        try:
+            until = time.monotonic() + patience
+            while not any(Path(folder).glob("jpserver-*.json")):  # written when it listens
+                if time.monotonic() > until or serving.poll() is not None:
+                    raise ValueError("JupyterLab's server does not start here; try: jupyter lab --no-browser")
+                time.sleep(0.5)
+            time.sleep(5.0)  # it goes on loading for a moment
+            return round(pss_mb(serving.pid))
+        finally:
+            serving.terminate()
+            serving.wait(30)
+
+
 def available_gib() -> float:
     """Memory that processes can still have."""
     import psutil
@@ -106,12 +140,15 @@ async def _learner(
     client = NotebookClient(notebook, kernel_name="python3", timeout=None, startup_timeout=600)
     begin = time.monotonic()
     async with client.async_setup_kernel(env=environment(arm, cache), cwd=str(cache)):
-        room["pids"].append(client.km.provisioner.pid)
+        pid = getattr(client.km and client.km.provisioner, "pid", 0)
+        room["pids"].append(pid)
         for index, cell in enumerate(notebook.cells):
             await client.async_execute_cell(cell, index)
             if index == len(sources) - 1:
                 room["picture"].append(time.monotonic() - begin)
-                room["mb_at_picture"].append(pss_mb(client.km.provisioner.pid))
+                room["cores_until_picture"].append(core_seconds(pid))
+                room["mb_at_picture"].append(pss_mb(pid))
+        room["cores_until_trained"].append(core_seconds(pid))
         room["trained"].append(time.monotonic() - begin)
         await room["done"].wait()
 
@@ -129,12 +166,16 @@ async def _watch(room: dict[str, Any], learners: int) -> None:
 
 
 async def _run(arm: Arm, learners: int, sources: Sequence[str], steps: int, caches: Sequence[Path]) -> dict[str, Any]:
-    room: dict[str, Any] = {name: [] for name in ("pids", "picture", "trained", "mb", "mb_at_picture")}
+    names = ("pids", "picture", "cores_until_picture", "trained", "cores_until_trained", "mb", "mb_at_picture")
+    room: dict[str, Any] = {name: [] for name in names}
     room["done"] = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        for number in range(learners):
-            group.create_task(_learner(number, arm, sources, steps, caches[number], room))
-        group.create_task(_watch(room, learners))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(learners):
+                group.create_task(_learner(number, arm, sources, steps, caches[number], room))
+            group.create_task(_watch(room, learners))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return room
 
 
@@ -162,6 +203,8 @@ def run(name: str, learners: int, lesson: Path, steps: int) -> dict[str, Any]:
         "seconds": round(time.monotonic() - begin, 1),
         "picture": _spread(room["picture"]),  # seconds after a learner's own start: median, and the last one
         "trained": _spread(room["trained"]),
+        "cores_until_picture": round(statistics.median(room["cores_until_picture"]), 1),
+        "cores_until_trained": round(statistics.median(room["cores_until_trained"]), 1),
         "mb_at_picture": round(statistics.median(room["mb_at_picture"])),
         "mb_a_head": round(statistics.median(room["mb_each"])),
         "mb_all_most": round(max(room["mb"])),
@@ -202,12 +245,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (lesson,) = notebooks_path().glob(f"{args.lesson}_*.ipynb")
     runs = kept_runs(args.out, lesson=args.lesson, steps=args.steps)
     machine = describe(torch.device("cpu"))
+    begun = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
+    server = begun.get("server_mb") or server_mb()
     command = f"python -m moe_lessons.studies.room --learners {' '.join(map(str, args.learners))} --out {args.out}"
     for learners, name in missing(runs, args.learners):
         runs.append(run(name, learners, lesson, args.steps))
         runs.sort(key=lambda row: (row["learners"], list(ARMS).index(row["arm"])))
-        kept = {"command": command, "machine": [machine.device, machine.cores, machine.torch], "runs": runs}
-        keep(args.out, kept)
+        on = {"name": machine.device, "cores": machine.cores, "torch": machine.torch}
+        keep(args.out, {"command": command, "machine": on, "server_mb": server, "runs": runs})
         print(next(row for row in runs if (row["learners"], row["arm"]) == (learners, name)), flush=True)
 
 

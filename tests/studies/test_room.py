@@ -70,12 +70,15 @@ def test_a_small_room_is_measured_and_kept(monkeypatch, tmp_path):
     lesson(tmp_path, pictured("held = bytearray(50_000_000)", "<View>"))
     monkeypatch.setattr(room, "_TRAIN", "steps = {steps}")
     monkeypatch.setattr(room, "notebooks_path", lambda: tmp_path)
+    monkeypatch.setattr(room, "server_mb", lambda: 90.0)
     monkeypatch.setattr(room, "ARMS", {"one thread": room.ARMS["one thread"]})
     out = tmp_path / "room.json"
     room.main(["--learners", "2", "--steps", "3", "--out", str(out)])
-    (row,) = json.loads(out.read_text(encoding="utf-8"))["runs"]
-    assert row["learners"] == 2 and row["steps"] == 3
+    study = json.loads(out.read_text(encoding="utf-8"))
+    (row,) = study["runs"]
+    assert row["learners"] == 2 and row["steps"] == 3 and study["server_mb"] == 90
     assert 0 < row["picture"]["median"] <= row["trained"]["last"] <= row["seconds"]
+    assert 0 < row["cores_until_picture"] <= row["cores_until_trained"]
     assert row["mb_a_head"] > 50 and row["mb_all_most"] > 1.5 * row["mb_a_head"]
     before = out.read_bytes()
     room.main(["--learners", "2", "--steps", "3", "--out", str(out)])
