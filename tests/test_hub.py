@@ -76,10 +76,10 @@ def test_the_script_shares_the_corpus_and_the_lessons_and_says_the_link(server):
     place, install = server
     link = install().splitlines()[-1]
     assert (place / "skel/.cache/moe-lessons/corpus").resolve() == place / "srv/corpus"
-    assert f"git-pull?repo={place}/srv/lessons/.git&branch=main" in link
+    assert f"git-pull?repo={place}/srv/lessons&branch=main" in link
     assert (place / "tljh/config/jupyterhub_config.d/moe_lessons_hub.py").is_file()
     copied = place / "cloned"
-    subprocess.run(["git", "clone", "-q", str(place / "srv/lessons/.git"), str(copied)], check=True)
+    subprocess.run(["git", "clone", "-q", str(place / "srv/lessons"), str(copied)], check=True)
     assert sorted(path.name for path in copied.iterdir() if path.name != ".git") == [
         ".gitignore",
         "00_start_here.ipynb",
@@ -91,7 +91,7 @@ def test_the_script_may_be_run_again(server):
     place, install = server
     first, second = install(), install()
     assert first == second
-    assert (place / "gitconfig").read_text(encoding="utf-8").count("directory") == 1
+    assert (place / "gitconfig").read_text(encoding="utf-8").count("directory") == 2
     log = ["git", "-C", str(place / "srv/lessons"), "rev-list", "--count", "main"]
     assert subprocess.run(log, capture_output=True, text=True, check=True).stdout.strip() == "1"
 

@@ -42,8 +42,10 @@ git -C "$shared/lessons" -c user.name=moe-lessons -c user.email=course@localhost
     -m "The lessons of $(date +%F)" || true # nothing is new
 chmod -R a+rX,go-w "$shared/lessons"
 # Git refuses a repository of somebody else's unless the machine trusts it.
-git config --system --get-all safe.directory | grep -qx "$shared/lessons/.git" ||
-    git config --system --add safe.directory "$shared/lessons/.git"
+for place in "$shared/lessons" "$shared/lessons/.git"; do # which of the two it asks for depends on its version
+    git config --system --get-all safe.directory | grep -qx "$place" ||
+        git config --system --add safe.directory "$place"
+done
 
 if command -v tljh-config >/dev/null 2>&1; then
     say "Settings"
@@ -58,5 +60,5 @@ if command -v tljh-config >/dev/null 2>&1; then
 fi
 
 say "Give this link to the room (with the name of this server):"
-printf '%s%s\n' "http://$(hostname -f 2>/dev/null || hostname)/hub/user-redirect/git-pull?repo=$shared/lessons/.git" \
-    "&branch=main&targetPath=lessons&urlpath=lab/tree/lessons/00_start_here.ipynb"
+printf '%s%s\n' "http://$(hostname -f 2>/dev/null || hostname)/hub/user-redirect/git-pull?repo=$shared/lessons" \
+    "&branch=main&urlpath=lab/tree/lessons/00_start_here.ipynb"
