@@ -39,7 +39,7 @@ git -C "$shared/lessons" init --quiet --initial-branch=main
 printf '.copied.json\n.ipynb_checkpoints/\n' >"$shared/lessons/.gitignore"
 git -C "$shared/lessons" add --all
 git -C "$shared/lessons" -c user.name=moe-lessons -c user.email=course@localhost commit --quiet \
-    -m "The lessons of $(date +%F)" || true # nothing is new
+    -m "The lessons of $(date +%F)" >/dev/null || true # nothing is new
 chmod -R a+rX,go-w "$shared/lessons"
 # Git refuses a repository of somebody else's unless the machine trusts it.
 for place in "$shared/lessons" "$shared/lessons/.git"; do # which of the two it asks for depends on its version

@@ -55,7 +55,8 @@ def room_table(study: Path | None = None) -> str:
         return ""
     found = json.loads(study.read_text(encoding="utf-8"))
     lines = [
-        "| learners | how | first picture, s | trained model, s | s of a core, each | MB, each | GB, all | MB on disk, each |",
+        "| learners | how | first picture, s | trained model, s | s of a core, each | MB, each | GB, all "
+        "| MB on disk, each |",
         "| ---: | --- |" + " ---: |" * 6,
     ]
     for row in found["runs"]:
@@ -65,10 +66,10 @@ def room_table(study: Path | None = None) -> str:
     on, steps = found["machine"], found["runs"][0]["steps"]
     lines += [
         "",
-        f"Measured by `{found['command']}` on {on['cores']} cores of {on['name']} with PyTorch {on['torch']}: medians of the "
-        f"learners' waits, and the longest one. The first picture is lesson 00's router; the model is the course's sparse "
-        f"one after {steps} steps. MB are of the kernels alone; a learner's JupyterLab server takes {found['server_mb']:.0f} "
-        "MB beside it, before pages that servers share are taken off.",
+        f"Measured by `{found['command']}` on {on['cores']} cores of {on['name']} with PyTorch {on['torch']}: "
+        "medians of the learners' waits, and the longest one. The first picture is lesson 00's router; the model is "
+        f"the course's sparse one after {steps} steps. MB are of the kernels alone; a learner's JupyterLab server "
+        f"takes {found['server_mb']:.0f} MB beside its kernel, before pages that servers share are taken off.",
     ]
     return "\n".join(lines)
 
