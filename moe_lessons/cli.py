@@ -17,6 +17,8 @@ COMMANDS = {
     "doctor": "check this machine, and say what to do about each problem",
     "copy": "make a working copy of the lessons; never overwrites a file",
     "bundle": "prepare one folder from which a room without network installs the course",
+    "kit": "write slides, printable sheets and answer keys of the lessons, for whoever teaches them",
+    "certificate": "write a page of what this machine has on record: ledger, exercises, predictions",
     "train": "train a small dense or sparse model on a text",
     "count": "count a model's parameters, in all and at work on one token, its cache and its FLOPs",
     "class": "show on a projector what a room predicts, passes and measures",

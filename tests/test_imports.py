@@ -54,6 +54,7 @@ ALLOWED = {
     "exercises": LIBRARY | {"outbox", "widgets", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"files", "resources"},
+    "kit": {"__init__", "authoring", "benchmark", "exercises", "files", "ledger", "predictions", "resources"},
     "capstone": LIBRARY | {"__init__", "outbox", "records"},
     "studies": LIBRARY | {"capstone"},
     "gpu_report": {"authoring", "files"},
@@ -61,7 +62,7 @@ ALLOWED = {
     | {"bundle", "idle_threads"},
     "commands": LIBRARY
     | {"__init__", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report"}
-    | {"classroom", "outbox"},
+    | {"classroom", "kit", "outbox"},
     "cli": {"__init__", "commands", "idle_threads"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -71,6 +71,7 @@ def _text(args: argparse.Namespace) -> bool:
 def _table(args: argparse.Namespace) -> bool:
     tables.write_lessons()
     tables.write_times()
+    tables.write_room()
     return True
 
 

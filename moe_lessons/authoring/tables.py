@@ -1,5 +1,6 @@
 """The tables of lessons that README.md and TEACHING.md hold, made from the notebooks and from what was measured."""
 
+import json
 import re
 from pathlib import Path
 
@@ -47,6 +48,32 @@ def times_table() -> str:
     return "\n".join(lines)
 
 
+def room_table(study: Path | None = None) -> str:
+    """How a room of learners on one machine fared, as `studies.room` measured it; empty where nobody has."""
+    study = study or folder.NOTEBOOKS.parent / "data" / "studies" / "room.json"
+    if not study.exists():
+        return ""
+    found = json.loads(study.read_text(encoding="utf-8"))
+    lines = [
+        "| learners | how | first picture, s | trained model, s | s of a core, each | MB, each | GB, all "
+        "| MB on disk, each |",
+        "| ---: | --- |" + " ---: |" * 6,
+    ]
+    for row in found["runs"]:
+        waits = (f"{row[kind]['median']:.0f}, last {row[kind]['last']:.0f}" for kind in ("picture", "trained"))
+        rest = f"{row['cores_until_trained']:.0f} | {row['mb_a_head']} | {row['mb_all_most'] / 1000:.1f}"
+        lines.append(f"| {row['learners']} | {row['arm']} | {' | '.join(waits)} | {rest} | {row['mb_on_disk']:.0f} |")
+    on, steps = found["machine"], found["runs"][0]["steps"]
+    lines += [
+        "",
+        f"Measured by `{found['command']}` on {on['cores']} cores of {on['name']} with PyTorch {on['torch']}: "
+        "medians of the learners' waits, and the longest one. The first picture is lesson 00's router; the model is "
+        f"the course's sparse one after {steps} steps. MB are of the kernels alone; a learner's JupyterLab server "
+        f"takes {found['server_mb']:.0f} MB beside its kernel, before pages that servers share are taken off.",
+    ]
+    return "\n".join(lines)
+
+
 def write_lessons(addresses: dict[str, str] | None = None, readme: Path | None = None) -> None:
     """Put the table of lessons, and the badges of the doors, between their marks in README.md, and the address."""
     addresses = links.urls() if addresses is None else addresses
@@ -61,6 +88,11 @@ def write_lessons(addresses: dict[str, str] | None = None, readme: Path | None =
 def write_times() -> None:
     """Put the table of times between its marks in TEACHING.md."""
     _between_marks(folder.NOTEBOOKS.parent / "TEACHING.md", "times", times_table())
+
+
+def write_room() -> None:
+    """Put the table of a room on one machine between its marks in TEACHING.md."""
+    _between_marks(folder.NOTEBOOKS.parent / "TEACHING.md", "room", room_table())
 
 
 def _between_marks(path: Path, name: str, table: str) -> None:

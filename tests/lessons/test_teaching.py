@@ -12,7 +12,7 @@ from moe_lessons import cli
 from moe_lessons.authoring import __main__ as authoring
 from moe_lessons.authoring import folder
 from moe_lessons.authoring import times as measured_times
-from moe_lessons.authoring.tables import times_table
+from moe_lessons.authoring.tables import room_table, times_table
 from moe_lessons.checkup.speed import read_times
 
 TEXT = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
@@ -47,7 +47,15 @@ def test_every_lesson_with_a_widget_has_a_line_for_the_projector():
 
 
 @pytest.mark.parametrize(
-    ("heading", "minutes"), [("### 90 minutes", [90]), ("### Half a day", [210]), ("### Two days", [420, 420])]
+    ("heading", "minutes"),
+    [
+        ("### 90 minutes", [90]),
+        ("### Half a day", [210]),
+        ("### Two days", [420, 420]),
+        ("### Two more days", [420, 420]),
+        ("### A day on serving", [420]),
+        ("### An hour", [60]),
+    ],
 )
 def test_the_minutes_of_each_plan_add_up(heading, minutes):
     part = TEXT.split(heading, 1)[1].split("\n## ")[0].split("\n### ")[0]
@@ -59,6 +67,17 @@ def test_the_table_of_times_is_what_was_measured_and_lists_every_lesson():
     assert times_table() in TEXT, "run: python -m moe_lessons.authoring table"
     assert set(read_times().seconds) <= {name.removesuffix(".ipynb") for name in LESSONS}
     assert all(seconds <= measured_times.promised() for seconds in read_times().seconds.values())
+
+
+def test_the_table_of_a_room_is_what_was_measured():
+    begin, end = "<!-- room -->\n", "<!-- end of room -->"
+    table = room_table()
+    assert f"{begin}{table}{table and chr(10)}{end}" in TEXT, "run: python -m moe_lessons.authoring table"
+
+
+def test_the_plans_together_use_every_lesson():
+    plans = TEXT.split("## Plans", 1)[1].split("\n## ")[0]
+    assert {name for _, name in re.findall(r"\[([^\]]+)\]\(notebooks/([^)]+)\)", plans)} == set(LESSONS)
 
 
 def test_times_are_measured_with_an_empty_cache_and_renewed_one_by_one(tmp_path, monkeypatch):

@@ -1,0 +1,68 @@
+"""A question's scale on a page: where a number lies between its ends, and what is written below it."""
+
+import html
+import math
+
+from moe_lessons.predictions.question import Question, rounded, with_unit
+
+
+def position(question: Question, number: float) -> float:
+    """Where a number lies on the scale: 0 at its left end, 1 at its right one, never beyond."""
+    low, high = question.low, question.high
+    if question.log:
+        low, high, number = math.log(low), math.log(high), math.log(max(number, low))
+    return min(1.0, max(0.0, (number - low) / (high - low)))
+
+
+def marks(question: Question) -> list[float]:
+    """The numbers to write below the scale: both ends and, where they are round, some between."""
+    low, high = question.low, question.high
+    if question.log:
+        decades = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
+        inner = [10.0**power for power in decades]
+    else:
+        size = 10.0 ** math.floor(math.log10(high - low))
+        step = next(size * part for part in (0.1, 0.2, 0.25, 0.5, 1, 2) if (high - low) / (size * part) <= 6)
+        inner = [step * n for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    kept = [at for at in inner if min(position(question, at), 1 - position(question, at)) > 0.09]
+    return [low, *kept, high]
+
+
+def scale(question: Question, band: tuple[float, float] | None = None, measured: float | None = None) -> str:
+    """The scale as HTML, for a pen, or with the numbers that count as right and the one that was measured."""
+    parts = ['<i class="line"></i>']
+    if band:
+        left, right = (position(question, each) * 100 for each in band)
+        parts.append(f'<i class="band" style="left:{left:.1f}%;width:{max(right - left, 1.2):.1f}%"></i>')
+    if measured is not None:
+        parts.append(f'<i class="found" style="left:{position(question, measured) * 100:.1f}%"></i>')
+    for at in marks(question):
+        where = position(question, at) * 100
+        parts.append(f'<i class="tick" style="left:{where:.1f}%"></i>')
+        parts.append(f'<span style="left:{where:.1f}%">{html.escape(with_unit(rounded(at), _short(question)))}</span>')
+    return f'<div class="scale">{"".join(parts)}</div>'
+
+
+def _short(question: Question) -> str:
+    return "%" if question.unit == "%" else ""
+
+
+def right_band(question: Question, measured: float) -> tuple[float, float]:
+    """The answers that count as right beside this measurement."""
+    if question.factor:
+        return measured / question.factor, measured * question.factor
+    return measured - question.within, measured + question.within
+
+
+def closeness(question: Question) -> str:
+    """How close is right, in words; empty for a choice."""
+    if question.kind == "choice":
+        return ""
+    if question.factor:
+        return f"right within a factor of {rounded(question.factor)}"
+    return f"right within {rounded(question.within)}{_short(question)}"
+
+
+def range_of(question: Question) -> str:
+    """The ends of the scale, in words."""
+    return f"from {rounded(question.low)} to {with_unit(rounded(question.high), question.unit)}"
