@@ -1,0 +1,89 @@
+"""What there is to translate, found where it stands: lessons, quizzes, predictions, widgets and pages."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from moe_lessons.authoring import folder
+from moe_lessons.languages.catalogs import WORDS
+from moe_lessons.languages.markdown import messages
+from moe_lessons.resources import data_path
+
+PACKAGE = Path(__file__).parents[1]
+#: How JavaScript and Python mark a text: said at once, or said later through a name.
+_JAVASCRIPT = {"t": None, "later": None}
+_PYTHON = {"translate": None, "later": None}
+_IN_PAGES = re.compile(r"\[\[(.+?)\]\]", re.DOTALL)  # as the site's own files mark a text
+_QUIZ = ("title", "ask", "text", "why")
+_PREDICTIONS = ("ask", "choices", "unit", "measure")
+
+#: Each text, in the order in which a translator meets it, with the files that hold it.
+Found = dict[str, list[str]]
+
+
+def found_in(catalog: str) -> Found:
+    """The texts that a catalog is to hold: those of a lesson, given its number, or those of everything else.
+
+    Raises ValueError for a lesson that there is not.
+    """
+    found: Found = {}
+    for where, text in _words() if catalog == WORDS else _of_lesson(catalog):
+        places = found.setdefault(text, [])
+        if where not in places:
+            places.append(where)
+    return found
+
+
+def _of_lesson(number: str) -> Iterator[tuple[str, str]]:
+    notebooks = [path for path in folder.targets() if path.stem[:2] == number]
+    if not notebooks:
+        raise ValueError(f"there is no lesson {number!r}; name lessons by their numbers, such as 05, or {WORDS!r}")
+    for path in notebooks:
+        for cell in folder.read(path).cells:
+            if cell.cell_type == "markdown":
+                for text in messages(cell.source):
+                    yield f"notebooks/{path.name}", text
+    for kind, fields in (("quiz", _QUIZ), ("predictions", _PREDICTIONS)):
+        path = data_path(kind) / f"{number}.toml"
+        if path.exists():
+            for text in _strings(tomllib.loads(path.read_text(encoding="utf-8")), fields):
+                if re.search(r"[^\W\d_]", text):
+                    yield f"data/{kind}/{path.name}", text
+
+
+def _strings(value: object, fields: tuple[str, ...], name: str = "") -> Iterator[str]:
+    """The texts below these names, at any depth."""
+    if isinstance(value, str) and name in fields:
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _strings(each, fields, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _strings(each, fields, name)
+
+
+def _words() -> Iterator[tuple[str, str]]:
+    from babel.messages.extract import extract
+
+    for path in sorted(PACKAGE.rglob("*")):
+        where = str(path.relative_to(PACKAGE.parent))
+        if "static" in path.parts or "languages/de" in where or not path.is_file():
+            continue
+        if path.suffix in (".js", ".py"):
+            method, keywords = ("javascript", _JAVASCRIPT) if path.suffix == ".js" else ("python", _PYTHON)
+            if not any(f"{word}(" in path.read_text(encoding="utf-8") for word in keywords):
+                continue
+            with path.open("rb") as file:
+                for _, text, _, _ in extract(method, file, keywords=keywords):
+                    if isinstance(text, str) and text:
+                        yield where, text
+        elif path.suffix in (".html", ".md") and "site" in path.parts:
+            for text in marked_in(path.read_text(encoding="utf-8")):
+                yield where, text
+
+
+def marked_in(page: str) -> list[str]:
+    """The texts that a page of the site marks, each on one line."""
+    return [" ".join(text.split()) for text in _IN_PAGES.findall(page)]
