@@ -1,5 +1,7 @@
 """What there is to translate, found where it stands: lessons, quizzes, predictions, widgets and pages."""
 
+import ast
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -12,8 +14,8 @@ from moe_lessons.resources import data_path
 
 PACKAGE = Path(__file__).parents[1]
 #: How JavaScript and Python mark a text: said at once, or said later through a name.
-_JAVASCRIPT = {"t": None, "later": None}
-_PYTHON = {"translate": None, "later": None}
+_IN_JAVASCRIPT = re.compile(r'\b(?:t|later)\(\s*("(?:[^"\\\n]|\\.)*")')
+_IN_PYTHON = {"translate", "later"}
 _IN_PAGES = re.compile(r"\[\[(.+?)\]\]", re.DOTALL)  # as the site's own files mark a text
 _QUIZ = ("title", "ask", "text", "why")
 _PREDICTIONS = ("ask", "choices", "unit", "measure")
@@ -65,25 +67,36 @@ def _strings(value: object, fields: tuple[str, ...], name: str = "") -> Iterator
 
 
 def _words() -> Iterator[tuple[str, str]]:
-    from babel.messages.extract import extract
-
     for path in sorted(PACKAGE.rglob("*")):
-        where = str(path.relative_to(PACKAGE.parent))
-        if "static" in path.parts or "languages/de" in where or not path.is_file():
+        where = path.relative_to(PACKAGE.parent)
+        if path.suffix not in (".js", ".py", ".html", ".md") or "static" in where.parts:
             continue
-        if path.suffix in (".js", ".py"):
-            method, keywords = ("javascript", _JAVASCRIPT) if path.suffix == ".js" else ("python", _PYTHON)
-            if not any(f"{word}(" in path.read_text(encoding="utf-8") for word in keywords):
-                continue
-            with path.open("rb") as file:
-                for _, text, _, _ in extract(method, file, keywords=keywords):
-                    if isinstance(text, str) and text:
-                        yield where, text
-        elif path.suffix in (".html", ".md") and "site" in path.parts:
-            for text in marked_in(path.read_text(encoding="utf-8")):
-                yield where, text
+        source = path.read_text(encoding="utf-8")
+        if path.suffix == ".js":
+            found = [json.loads(text) for text in _IN_JAVASCRIPT.findall(source)]
+        elif path.suffix == ".py":
+            found = marked_in_python(source)
+        else:
+            found = marked_in_page(source)
+        yield from ((where.as_posix(), text) for text in found if re.search(r"[^\W\d_]", text))
 
 
-def marked_in(page: str) -> list[str]:
+def marked_in_python(source: str) -> list[str]:
+    """The texts that a module hands to `translate` or `later`, in their order."""
+    if not any(f"{name}(" in source for name in _IN_PYTHON):
+        return []
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+    calls.sort(key=lambda call: (call.lineno, call.col_offset))
+    return [
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Name)
+        and call.func.id in _IN_PYTHON
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    ]
+
+
+def marked_in_page(page: str) -> list[str]:
     """The texts that a page of the site marks, each on one line."""
     return [" ".join(text.split()) for text in _IN_PAGES.findall(page)]

@@ -23,7 +23,10 @@ function choices(question) {
   };
 }
 
-/** A slider on the question's scale; its place at first is no answer, nor a hint. @param {import("./rule.js").Question} question */
+/**
+ * A slider on the question's scale; its place at first is no answer, nor a hint.
+ * @param {import("./rule.js").Question} question
+ */
 function scale(question) {
   const steps = stepsOf(question);
   const middle = Math.round(steps / 2);
