@@ -61,7 +61,9 @@ def _read(path: Path, code: str) -> Catalog:
 def _write(catalog: Catalog, path: Path, language: str, what: str) -> None:
     """Without dates and line numbers, so that two branches rarely meet in one line; what is obsolete goes."""
     written = io.BytesIO()
-    write_po(written, catalog, width=0, omit_header=True, include_lineno=False, include_previous=True, ignore_obsolete=True)
+    write_po(
+        written, catalog, width=0, omit_header=True, include_lineno=False, include_previous=True, ignore_obsolete=True
+    )
     head = _HEADER.format(language=language, what=what)
     meta = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n"Content-Transfer-Encoding: 8bit\\n"\n\n'
     with replacing(path) as scratch:

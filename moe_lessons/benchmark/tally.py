@@ -14,7 +14,9 @@ _aten = torch.ops.aten
 #: Operations that multiply matrices, with the places of the two among their arguments.
 _PRODUCTS = {
     **dict.fromkeys((_aten.mm, _aten.bmm, _aten._grouped_mm), (0, 1)),
-    **dict.fromkeys((_aten.addmm, _aten.addmm_, _aten.baddbmm, _aten.baddbmm_), (1, 2)),  # also into memory that is there
+    **dict.fromkeys(
+        (_aten.addmm, _aten.addmm_, _aten.baddbmm, _aten.baddbmm_), (1, 2)
+    ),  # also into memory that is there
 }
 _IDLE = {_aten.empty, _aten.empty_like, _aten.new_empty, _aten.empty_strided, _aten.new_empty_strided}
 

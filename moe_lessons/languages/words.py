@@ -30,5 +30,7 @@ def words_of(built: Path) -> dict[str, str]:
 def _within(code: str, built: Path) -> dict[str, str]:
     script = built.read_text(encoding="utf-8")
     # How a bundler writes quotes and line breaks is its own affair: such texts always go along.
-    sure = {text: json.dumps(text, ensure_ascii=False) == f'"{text}"' and "'" not in text for text in translations(code)}
+    sure = {
+        text: json.dumps(text, ensure_ascii=False) == f'"{text}"' and "'" not in text for text in translations(code)
+    }
     return {text: said for text, said in translations(code).items() if text in script or not sure[text]}

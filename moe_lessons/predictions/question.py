@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from moe_lessons.languages.words import translate
 from moe_lessons.resources import data_path
 
 KEY = re.compile(r"\d\d\.[a-z][a-z0-9_]{0,39}")
@@ -46,8 +47,10 @@ class Question:
         return self.key[:2]
 
     def sent(self) -> dict[str, Any]:
-        """What the front end gets: plain JSON."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if name != "expected"}
+        """What the front end gets: plain JSON, in the language that is spoken."""
+        facts = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if name != "expected"}
+        said = {name: translate(facts[name]) for name in ("ask", "unit", "measure")}
+        return {**facts, **said, "choices": [translate(one) for one in self.choices]}
 
     def place(self, value: Any) -> float:
         """A measurement as what can be compared with an answer: a choice's index, or the number that a reader sees.
@@ -75,14 +78,14 @@ class Question:
     def shown(self, place: float) -> str:
         """An answer or a measurement in words; front ends say the same (`rule.js`)."""
         if self.kind == "choice":
-            return self.choices[int(place)]
-        return with_unit(rounded(place), self.unit)
+            return translate(self.choices[int(place)])
+        return with_unit(rounded(place), translate(self.unit))
 
     def measured_as(self, value: Any) -> str:
         """A measurement in words: a choice's own, with the number that it rests on where there is one."""
         said = self.shown(self.place(value))
         if self.kind == "choice" and not isinstance(value, str):
-            return f"{said} ({with_unit(rounded(self.number(value)), self.unit)})"
+            return f"{said} ({with_unit(rounded(self.number(value)), translate(self.unit))})"
         return said
 
 
