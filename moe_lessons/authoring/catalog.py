@@ -1,4 +1,4 @@
-"""Catalogs kept up to date: new texts are added, changed ones are marked for a second look, and what is left is said."""
+"""Catalogs kept up to date: new texts are added, changed ones marked for a second look, and what is left is said."""
 
 import io
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ def language() -> str:
 
 
 def use(code: str) -> None:
-    """Speak another language from here on, in this process and in those that it starts; ValueError for an unknown one."""
+    """Speak another language from here on, also in processes that this one starts; ValueError for an unknown one."""
     if code not in (known := [SOURCE, *languages()]):
         raise ValueError(f"the language is {code!r}, but must be one of: {', '.join(known)}")
     os.environ[VARIABLE] = code

@@ -90,7 +90,6 @@ class PredictionView(View):
             ends = {end: f"{one[end]:,g}" for end in ("low", "high")}
             way = " · ".join(map(html.escape, one["choices"])) or translate("between {low} and {high}", **ends)
             unit = f" {html.escape(one['unit'])}" if one["unit"] else ""
-            parts.append(
-                f"<p><b>{translate('Predict:')}</b> {html.escape(one['ask'])} <i>({way}{'' if one['choices'] else unit})</i></p>"
-            )
+            head, scale = translate("Predict:"), way if one["choices"] else way + unit
+            parts.append(f"<p><b>{head}</b> {html.escape(one['ask'])} <i>({scale})</i></p>")
         return "".join(parts)
