@@ -1,6 +1,7 @@
 """A lesson in another language: its prose from the catalog, its code, outputs and everything else as it is."""
 
 import copy
+import json
 from typing import Any
 
 from moe_lessons.languages.catalogs import SOURCE, lessons_of, translations
@@ -29,6 +30,17 @@ def in_language(notebook: Any, lesson: str, code: str) -> Any:
         note = translations(code).get(UNTRANSLATED, UNTRANSLATED)
         first["source"] = f"{title}\n\n*{note}*\n{rest}"
     return notebook
+
+
+def file_in_language(content: bytes, lesson: str, code: str) -> bytes:
+    """The same of a notebook's file; what is no notebook is given back as it is."""
+    try:
+        notebook = in_language(json.loads(content), lesson, code)
+        for cell in notebook["cells"]:
+            cell["source"] = _text(cell["source"]).splitlines(keepends=True)
+    except (ValueError, KeyError, TypeError):
+        return content
+    return (json.dumps(notebook, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def _text(source: str | list[str]) -> str:
