@@ -10,13 +10,13 @@ from pathlib import Path
 from moe_lessons.authoring import folder
 from moe_lessons.languages.catalogs import WORDS
 from moe_lessons.languages.markdown import messages
+from moe_lessons.languages.pages import marked_in
 from moe_lessons.resources import data_path
 
 PACKAGE = Path(__file__).parents[1]
 #: How JavaScript and Python mark a text: said at once, or said later through a name.
 _IN_JAVASCRIPT = re.compile(r'\b(?:t|later)\(\s*("(?:[^"\\\n]|\\.)*")')
 _IN_PYTHON = {"translate", "later"}
-_IN_PAGES = re.compile(r"\[\[(.+?)\]\]", re.DOTALL)  # as the site's own files mark a text
 _QUIZ = ("title", "ask", "text", "why")
 _PREDICTIONS = ("ask", "choices", "unit", "measure")
 
@@ -77,7 +77,7 @@ def _words() -> Iterator[tuple[str, str]]:
         elif path.suffix == ".py":
             found = marked_in_python(source)
         else:
-            found = marked_in_page(source)
+            found = marked_in(source)
         yield from ((where.as_posix(), text) for text in found if re.search(r"[^\W\d_]", text))
 
 
@@ -95,8 +95,3 @@ def marked_in_python(source: str) -> list[str]:
         and isinstance(call.args[0], ast.Constant)
         and isinstance(call.args[0].value, str)
     ]
-
-
-def marked_in_page(page: str) -> list[str]:
-    """The texts that a page of the site marks, each on one line."""
-    return [" ".join(text.split()) for text in _IN_PAGES.findall(page)]

@@ -10,8 +10,8 @@ from moe_lessons.languages.catalogs import SOURCE, languages
 
 #: The environment variable that decides, such as MOE_LESSONS_LANGUAGE=de.
 VARIABLE = "MOE_LESSONS_LANGUAGE"
-#: What `moe-lessons copy` keeps in a folder of lessons: by each lesson's name the checksum of what was copied, and below
-#: `ENTRY` the language of the copies.
+#: What `moe-lessons copy` keeps in a folder of lessons: the checksum of each as it was copied, and below `ENTRY` the
+#: language of the copies.
 RECORD, ENTRY = ".copied.json", "language"
 
 

@@ -126,7 +126,7 @@ async function render({ model, el }) {
     sentence.draw(row, focus, known, shut);
     loss.draw();
     if (panels.isOpen("guesses")) answer.draw(focus, shares);
-    say(get("message") || view.notice);
+    say(t(get("message")) || view.notice);
     if (seen !== row) stack.follow((seen = row));
     if (view.follow) flow.follow(at), built("layers") && grid.follow(at);
     view.follow = false;
