@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import torch
 
+from moe_lessons.languages import later
 from moe_lessons.languages.catalogs import translations
 from moe_lessons.languages.pages import unmarked
 from moe_lessons.resources import data_path
@@ -26,7 +27,7 @@ from moe_lessons.widgets.shared.state import state_of
 
 PAGE = Path(__file__).parent / "front_page"
 #: Whose longest prompts stand on the page, in this order.
-DOMAINS = ("english", "python", "german", "json")
+DOMAINS = {"english": later("English"), "python": "Python", "german": later("German"), "json": "JSON"}
 
 
 def recorded(checkpoint: Path) -> dict[str, Any]:
@@ -62,13 +63,14 @@ def write_front_page(site: Path, every: Sequence[Edition] = (ENGLISH,)) -> None:
         # In the page itself, so that nothing below them jumps when its code arrives.
         "TEXT": html.escape("".join(view["traits"]["facts"]["pieces"])),
         "COMMANDS": html.escape(commands(), quote=False),
-        "PROMPTS": "".join(_button(name, max(prompts()[name], key=len)) for name in DOMAINS),
     }
     source = (PAGE / "index.html").read_text(encoding="utf-8")
     for edition in every:
         page = unmarked(source, {} if edition is ENGLISH else translations(edition.code))
+        buttons = [_button(edition.said(label), max(prompts()[name], key=len)) for name, label in DOMAINS.items()]
         lab = "make lab" if edition is ENGLISH else f"make lab EDITION={edition.code}"
         own = {
+            "PROMPTS": "".join(buttons),
             "COMMANDS": parts["COMMANDS"].replace("make lab", lab),
             "LANGUAGE": edition.code,
             "ROOT": edition.root,
@@ -83,6 +85,5 @@ def write_front_page(site: Path, every: Sequence[Edition] = (ENGLISH,)) -> None:
     (site / "recorded.json").write_text(text, encoding="utf-8")
 
 
-def _button(name: str, text: str) -> str:
-    label = name.upper() if name == "json" else name.capitalize()
+def _button(label: str, text: str) -> str:
     return f'<button type="button" aria-pressed="false" data-text="{html.escape(text)}">{label}</button>'

@@ -21,6 +21,7 @@ _INNER = [".buildinfo*", "objects.inv", "_sources", "genindex.html"]  # what Sph
 _EXTENSIONS = ["myst_nb", "sphinx.ext.mathjax"]
 _SIDEBAR = ["navbar-logo.html", "languages.html", "search-button-field.html", "sbt-sidebar-nav.html"]
 _REGION, _HOME = later("Course"), later("moe-lessons: the front page")
+_SHOW, _HIDE = later("Show the code"), later("Hide the code")
 
 
 def build_pages(
@@ -130,6 +131,8 @@ def _settings(edition: Edition, every: Sequence[Edition], templates: Path) -> di
             "home_page_in_toc": True,
         },
         "nb_execution_mode": "off",
+        "nb_code_prompt_show": edition.said(_SHOW),
+        "nb_code_prompt_hide": edition.said(_HIDE),
         "nb_merge_streams": True,
         "nb_render_markdown_format": "myst",  # tables, and links to lessons, as in the text itself
         "myst_enable_extensions": ["dollarmath", "amsmath"],
