@@ -46,12 +46,29 @@ def _of_lesson(number: str) -> Iterator[tuple[str, str]]:
             if cell.cell_type == "markdown":
                 for text in messages(cell.source):
                     yield f"notebooks/{path.name}", text
+            elif cell.cell_type == "code":
+                for text in titles_in(cell.source):
+                    yield f"notebooks/{path.name} (code)", text
     for kind, fields in (("quiz", _QUIZ), ("predictions", _PREDICTIONS)):
         path = data_path(kind) / f"{number}.toml"
         if path.exists():
             for text in _strings(tomllib.loads(path.read_text(encoding="utf-8")), fields):
                 if re.search(r"[^\W\d_]", text):
                     yield f"data/{kind}/{path.name}", text
+
+
+def titles_in(code: str) -> list[str]:
+    """The titles that a cell gives to widgets."""
+    from moe_lessons import widgets
+
+    lines = [line for line in code.splitlines() if not line.startswith(("%", "!"))]
+    calls = [node for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Call)]
+    found = []
+    for call in calls:
+        if isinstance(call.func, ast.Name) and call.func.id in widgets.__all__:
+            given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "title")]
+            found += [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return found
 
 
 def _strings(value: object, fields: tuple[str, ...], name: str = "") -> Iterator[str]:

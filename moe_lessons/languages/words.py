@@ -20,10 +20,13 @@ def later(text: str) -> str:
     return text
 
 
-def words_of(built: Path) -> dict[str, str]:
-    """The translations that a built front end may need; none in English."""
+def words_of(built: Path, *others: str) -> dict[str, str]:
+    """The translations that a built front end may need, and those of other texts in it; none in English."""
     code = language()
-    return {} if code == SOURCE else dict(_within(code, built))
+    if code == SOURCE:
+        return {}
+    more = {text: translate(text) for text in others if text in every_translation(code)}
+    return {**_within(code, built), **more}
 
 
 @cache

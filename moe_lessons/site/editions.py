@@ -60,7 +60,7 @@ def write_words(site: Path, edition: Edition) -> None:
     for lesson in lessons_of(edition.code):
         known = translations(edition.code, lesson)
         for text, places in found_in(lesson).items():
-            if text in known and any(not place.startswith("notebooks/") for place in places):
+            if text in known and any(not place.endswith(".ipynb") for place in places):
                 said[text] = known[text]
     target = site / "languages" / f"{edition.code}.json"
     target.parent.mkdir(exist_ok=True)

@@ -33,7 +33,8 @@ class View(anywidget.AnyWidget):
     @traitlets.default("words")
     def _words_of_front_end(self) -> dict[str, str]:
         built = _BUILT / f"{type(self).__module__.rpartition('.')[2]}.js"
-        return words_of(built) if built.exists() else {}
+        title = str(getattr(self, "title", ""))
+        return words_of(built, title) if built.exists() else {}
 
     def figure(self) -> Figure:
         """The widget's present state as a still matplotlib figure."""
