@@ -33,6 +33,7 @@ ALLOWED = {
     "routing_rule": {"axes"},
     "seeds": set(),
     "statements": set(),
+    "languages": set(),
     "model": BASE,
     "text": BASE,
     "tracing": BASE | {"model"},
@@ -44,20 +45,20 @@ ALLOWED = {
     "benchmark": BASE | {"model", "training", "published", "accounting"},
     "figures": {"axes", "resources", "routing_rule", "tracing"},
     # Never model, text, training.
-    "site": {"authoring", "files", "resources", "text", "tracing", "training", "widgets"},
+    "site": {"authoring", "files", "languages", "resources", "text", "tracing", "training", "widgets"},
     "widgets": {"axes", "cards", "config", "lazy", "resources", "routing_rule", "tracing", "figures", "accounting"}
-    | {"offload", "parallel"},  # slots and places of experts are counted there, without torch
+    | {"offload", "parallel", "languages"},  # slots and places of experts are counted there, without torch
     "ledger": LIBRARY | {"records"},
-    "predictions": {"records", "resources", "widgets"},
-    "exercises": LIBRARY | {"widgets", "ledger", "capstone", "records"},
+    "predictions": {"languages", "records", "resources", "widgets"},
+    "exercises": LIBRARY | {"widgets", "languages", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"files", "resources"},
     "capstone": LIBRARY | {"__init__", "records"},
     "studies": LIBRARY | {"capstone"},
     "gpu_report": {"authoring", "files"},
     "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"}
-    | {"bundle", "idle_threads"},
-    "commands": LIBRARY | {"__init__", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report"},
+    | {"bundle", "idle_threads", "languages"},
+    "commands": LIBRARY | {"__init__", "languages", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report"},
     "cli": {"__init__", "commands", "idle_threads"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -45,6 +45,8 @@ def pieces(text: str) -> list[tuple[str, bool]]:
             line = line[sign.end() :]
         if line.strip():
             message.append(line)
+        else:
+            found.append((line, False))
         if line.startswith("|"):
             end()
     end()
