@@ -1,6 +1,7 @@
 """Single texts in the language that is spoken: the words of widgets, questions and messages."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,14 @@ def translate(text: str, /, **values: object) -> str:
 def later(text: str) -> str:
     """The text itself: marks what `translate` is given later, through a name, for whoever collects all texts."""
     return text
+
+
+_PLURAL = re.compile(r"^(?!times)([a-z]{3,})s$")
+
+
+def singular(unit: str) -> str:
+    """The English singular of a unit, as a lesson's questions name it: "experts" is "expert"; else the unit itself."""
+    return _PLURAL.sub(r"\1", unit)
 
 
 def words_of(built: Path, *others: str) -> dict[str, str]:

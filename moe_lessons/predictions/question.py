@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from moe_lessons.languages.words import translate
+from moe_lessons.languages.words import singular, translate
 from moe_lessons.resources import data_path
 
 KEY = re.compile(r"\d\d\.[a-z][a-z0-9_]{0,39}")
@@ -50,6 +50,8 @@ class Question:
         """What the front end gets: plain JSON, in the language that is spoken."""
         facts = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if name != "expected"}
         said = {name: translate(facts[name]) for name in ("ask", "unit", "measure")}
+        if said["unit"] != self.unit:
+            said["one"] = translate(singular(self.unit))
         return {**facts, **said, "choices": [translate(one) for one in self.choices]}
 
     def place(self, value: Any) -> float:
@@ -79,13 +81,13 @@ class Question:
         """An answer or a measurement in words; front ends say the same (`rule.js`)."""
         if self.kind == "choice":
             return translate(self.choices[int(place)])
-        return with_unit(rounded(place), translate(self.unit))
+        return with_unit(rounded(place), self.unit)
 
     def measured_as(self, value: Any) -> str:
         """A measurement in words: a choice's own, with the number that it rests on where there is one."""
         said = self.shown(self.place(value))
         if self.kind == "choice" and not isinstance(value, str):
-            return f"{said} ({with_unit(rounded(self.number(value)), translate(self.unit))})"
+            return f"{said} ({with_unit(rounded(self.number(value)), self.unit)})"
         return said
 
 
@@ -99,7 +101,10 @@ def rounded(number: float) -> str:
 
 
 def with_unit(text: str, unit: str) -> str:
-    return f"{text}{unit}" if unit == "%" or not unit else f"{text} {unit}"
+    """A number in words with its unit, which is a plural as questions name it: "4 experts", "1 expert", "8%"."""
+    if unit == "%" or not unit:
+        return text + unit
+    return f"{text} {translate(singular(unit) if text == '1' else unit)}"
 
 
 def question(key: str) -> Question:

@@ -14,6 +14,7 @@ import { inQuotes, later, t } from "../shared/language.js";
  * @property {number} step
  * @property {boolean} log
  * @property {string} unit
+ * @property {string} [one] the singular of the unit, in another language
  * @property {number} within
  * @property {number} factor
  * @property {string} measure
@@ -34,12 +35,23 @@ export function rounded(number) {
   return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (some && `.${some}`);
 }
 
-/** @param {string} text @param {string} unit */
-export const withUnit = (text, unit) => (unit === "%" || !unit ? text + unit : `${text} ${unit}`);
+/** The singular of an English unit. @param {string} unit */
+export const singular = (unit) => unit.replace(/^(?!times)([a-z]{3,})s$/, "$1");
+
+/**
+ * "4 experts", "1 expert", "8%".
+ * @param {string} text
+ * @param {string} unit a plural, where there is one
+ * @param {string} [one] its singular
+ */
+export function withUnit(text, unit, one = singular(unit)) {
+  if (unit === "%" || !unit) return text + unit;
+  return `${text} ${text === "1" ? one : unit}`;
+}
 
 /** An answer or a measurement in words. @param {Question} question @param {number} place */
 export function shown(question, place) {
-  return question.kind === "choice" ? question.choices[place] : withUnit(rounded(place), question.unit);
+  return question.kind === "choice" ? question.choices[place] : withUnit(rounded(place), question.unit, question.one);
 }
 
 /** The same within a sentence: a choice's words stand in quotes. @param {Question} question @param {number} place */
