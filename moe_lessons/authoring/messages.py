@@ -11,6 +11,7 @@ from moe_lessons.authoring import folder
 from moe_lessons.languages.catalogs import WORDS
 from moe_lessons.languages.markdown import messages
 from moe_lessons.languages.pages import marked_in
+from moe_lessons.languages.words import singular
 from moe_lessons.resources import data_path
 
 PACKAGE = Path(__file__).parents[1]
@@ -53,9 +54,12 @@ def _of_lesson(number: str) -> Iterator[tuple[str, str]]:
     for kind, fields in (("quiz", _QUIZ), ("predictions", _PREDICTIONS)):
         path = data_path(kind) / f"{number}.toml"
         if path.exists():
-            for text in _strings(tomllib.loads(path.read_text(encoding="utf-8")), fields):
-                if re.search(r"[^\W\d_]", text):
-                    yield f"data/{kind}/{path.name}", text
+            written = tomllib.loads(path.read_text(encoding="utf-8"))
+            units = set(_strings(written, ("unit",)))
+            for text in _strings(written, fields):
+                for each in dict.fromkeys((text, singular(text) if text in units else text)):
+                    if re.search(r"[^\W\d_]", each):
+                        yield f"data/{kind}/{path.name}", each
 
 
 def titles_in(code: str) -> list[str]:

@@ -1,18 +1,13 @@
 // A question and its measurement in the reader's language, also where what was recorded speaks English.
 
 import { t } from "../shared/language.js";
-import { shown } from "./rule.js";
+import { shown, singular } from "./rule.js";
 
 /** @param {import("./rule.js").Question} question @returns {import("./rule.js").Question} */
 export function localized(question) {
   const { ask, choices, unit, measure } = question;
-  return {
-    ...question,
-    ask: t(ask),
-    choices: choices.map((one) => t(one)),
-    unit: unit && t(unit),
-    measure: t(measure),
-  };
+  const said = { ask: t(ask), choices: choices.map((choice) => t(choice)), measure: t(measure) };
+  return { ...question, ...said, unit: unit && t(unit), one: question.one ?? (unit && t(singular(unit))) };
 }
 
 /**
