@@ -9,7 +9,7 @@ from pathlib import Path
 
 from moe_lessons.authoring import folder, states
 from moe_lessons.languages import later
-from moe_lessons.languages.catalogs import translations
+from moe_lessons.languages.catalogs import SOURCE, lessons_of, translations
 from moe_lessons.languages.pages import unmarked
 from moe_lessons.site.editions import Edition, others
 from moe_lessons.site.lessons import BESIDE, ENGLISH, prepare, titles
@@ -83,17 +83,21 @@ def build_pages(
     shutil.rmtree(pages, ignore_errors=True)
     shutil.copytree(scratch / "html", pages, ignore=shutil.ignore_patterns(*_INNER))
     for page in pages.glob("*.html"):
-        page.write_text(_mended(page.read_text(encoding="utf-8"), edition), encoding="utf-8")
+        is_english = page.stem in names and page.stem[:2] not in lessons_of(edition.code)
+        translated = edition.code == SOURCE or not is_english
+        page.write_text(_mended(page.read_text(encoding="utf-8"), edition, translated), encoding="utf-8")
     # With some lessons alone, links to the others lead nowhere.
     found = [line for line in complaints.getvalue().splitlines() if wanted is None or "xref_missing" not in line]
     if found:
         raise ValueError("Sphinx complains of the lessons:\n" + "\n".join(found))
 
 
-def _mended(page: str, edition: Edition) -> str:
+def _mended(page: str, edition: Edition, translated: bool = True) -> str:
     """A page whose names for screen readers say what is seen, and whose logo stands in a region of the page."""
     page = re.sub(r' title="([^"]+)" aria-label="\1" data-bs-placement', r' title="\1" data-bs-placement', page)
     page = re.sub(r'<summary aria-label="[^"]*">', "<summary>", page)
+    if not translated:  # for screen readers, and for the widgets in it
+        page = page.replace('<article class="bd-article', f'<article lang="{SOURCE}" class="bd-article', 1)
     first = '<div class="sidebar-primary-item">'
     return page.replace(first, f'{first[:-1]} role="region" aria-label="{edition.said(_REGION)}">', 1)
 

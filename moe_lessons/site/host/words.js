@@ -1,4 +1,5 @@
-// What widgets and pages say in the language of the page; an English page fetches nothing.
+// What widgets and pages say in the language of the page; English ones fetch nothing. A lesson that is not translated
+// stands in an article that says so by its `lang`.
 
 import { speak } from "../../widgets/shared/language.js";
 
@@ -8,7 +9,8 @@ import { speak } from "../../widgets/shared/language.js";
  * @returns {Promise<Record<string, string>>}
  */
 export async function wordsOf(site) {
-  const { lang } = document.documentElement;
+  const { lang } =
+    /** @type {HTMLElement | null} */ (document.querySelector("article[lang]")) ?? document.documentElement;
   if (!lang || lang === "en") return {};
   try {
     const answer = await fetch(`${site}languages/${lang}.json`);
