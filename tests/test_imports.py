@@ -48,7 +48,7 @@ ALLOWED = {
     "site": {"authoring", "files", "languages", "resources", "text", "tracing", "training", "widgets"},
     "widgets": {"axes", "cards", "config", "lazy", "resources", "routing_rule", "tracing", "figures", "accounting"}
     | {"offload", "parallel", "languages"},  # slots and places of experts are counted there, without torch
-    "ledger": LIBRARY | {"records"},
+    "ledger": LIBRARY | {"languages", "records"},
     "predictions": {"languages", "records", "resources", "widgets"},
     "exercises": LIBRARY | {"widgets", "languages", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},

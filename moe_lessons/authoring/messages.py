@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).parents[1]
 _IN_JAVASCRIPT = re.compile(r'\b(?:t|later)\(\s*("(?:[^"\\\n]|\\.)*")')
 _IN_PYTHON = {"translate", "later"}
 _WIDGETS = ("View", "Plane", "Board")  # how the names of those end that a lesson gives a title
+_CLAIMS = ("claim", "question")
 _QUIZ = ("title", "ask", "text", "why")
 _PREDICTIONS = ("ask", "choices", "unit", "measure")
 
@@ -51,6 +52,11 @@ def _of_lesson(number: str) -> Iterator[tuple[str, str]]:
             elif cell.cell_type == "code":
                 for text in titles_in(cell.source):
                     yield f"notebooks/{path.name} (code)", text
+    tasks = PACKAGE / "exercises" / f"lesson_{number}.py"
+    if tasks.exists():
+        yield from (
+            (f"moe_lessons/exercises/{tasks.name}", text) for text in tasks_in(tasks.read_text(encoding="utf-8"))
+        )
     for kind, fields in (("quiz", _QUIZ), ("predictions", _PREDICTIONS)):
         path = data_path(kind) / f"{number}.toml"
         if path.exists():
@@ -74,6 +80,12 @@ def titles_in(code: str) -> list[str]:
     return found
 
 
+def tasks_in(code: str) -> list[str]:
+    """What the exercises of a module ask for."""
+    words = [word for word in ast.walk(ast.parse(code)) if isinstance(word, ast.keyword) and word.arg == "task"]
+    return [word.value.value for word in words if isinstance(word.value, ast.Constant)]
+
+
 def _strings(value: object, fields: tuple[str, ...], name: str = "") -> Iterator[str]:
     """The texts below these names, at any depth."""
     if isinstance(value, str) and name in fields:
@@ -87,6 +99,8 @@ def _strings(value: object, fields: tuple[str, ...], name: str = "") -> Iterator
 
 
 def _words() -> Iterator[tuple[str, str]]:
+    claims = tomllib.loads(data_path("claims.toml").read_text(encoding="utf-8"))
+    yield from (("data/claims.toml", text) for text in _strings(claims, _CLAIMS))
     for path in sorted(PACKAGE.rglob("*")):
         where = path.relative_to(PACKAGE.parent)
         if path.suffix not in (".js", ".py", ".html", ".md") or "static" in where.parts:

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,19 @@ class Edition(NamedTuple):
     def said(self, text: str) -> str:
         """A text of the site in this language."""
         return translations(self.code).get(text, text)
+
+    def page(self, page: str, lesson: str) -> str:
+        """A recorded output with those of its texts in this language that the catalogs have; code stays."""
+        known = {**translations(self.code), **translations(self.code, lesson)}
+        for text, said in known.items():
+            for ours, theirs in {(_html(text, quote), _html(said, quote)) for quote in (False, True)}:
+                page = page.replace(f">{ours}<", f">{theirs}<").replace(f"> {ours} <", f"> {theirs} <")
+        return page
+
+
+def _html(text: str, quote: bool) -> str:
+    """A text as outputs hold it: escaped, with code where backticks were."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=quote))
 
 
 def editions(codes: Sequence[str] | None = None) -> list[Edition]:

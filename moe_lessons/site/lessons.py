@@ -56,7 +56,7 @@ def prepare(
                 drawn += 1
                 _show(output, f"{cell.id}-{number}", beside, waiting, edition)
             elif "text/html" in data:
-                data["text/html"] = _headed(_LINK.sub(r"\1.html", data["text/html"]))
+                data["text/html"] = edition.page(_headed(_LINK.sub(r"\1.html", data["text/html"])), lesson[:2])
             elif output.output_type == "stream" and _UNSOLVED.search(output.text):
                 cell.outputs[number - 1] = _html(f'<p class="moe-exercise">{edition.said(_SOLVE)}</p>')
         if (drawn and len(cell.source.splitlines()) > _LONG) or (not cell.outputs and _only_imports(cell.source)):
@@ -85,7 +85,7 @@ def _show(output: NotebookNode, name: str, beside: Path, waiting: Iterator[dict[
     """Replace an output by the HTML of its still picture, in a place where its widget, if it is one, can live."""
     data, alt = output.data, output.metadata.get("image/png", {}).get("alt", "")
     place = f"../{edition.root}{BESIDE}"
-    still = _headed(data.get("text/html", ""))
+    still = edition.page(_headed(data.get("text/html", "")), name[:2])
     if "image/png" in data:
         picture = base64.b64decode(data["image/png"])
         (beside / f"{name}.png").write_bytes(picture)
