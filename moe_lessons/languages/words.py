@@ -40,7 +40,7 @@ def words_of(built: Path, *others: str) -> dict[str, str]:
 
 @cache
 def _within(code: str, built: Path) -> dict[str, str]:
-    script = built.read_text(encoding="utf-8")
+    script = built.read_text(encoding="utf-8").replace("\\\n", "")  # long lines are broken, also within a text
     # How a bundler writes quotes and line breaks is its own affair: such texts always go along.
     sure = {
         text: json.dumps(text, ensure_ascii=False) == f'"{text}"' and "'" not in text for text in translations(code)

@@ -29,6 +29,8 @@ class Edition(NamedTuple):
 
     def page(self, page: str, lesson: str) -> str:
         """A recorded output with those of its texts in this language that the catalogs have; code stays."""
+        if lesson not in lessons_of(self.code):
+            return page
         known = {**translations(self.code), **translations(self.code, lesson)}
         for text, said in known.items():
             for ours, theirs in {(_html(text, quote), _html(said, quote)) for quote in (False, True)}:
