@@ -55,6 +55,7 @@ def test_a_quiz_is_asked_in_the_language_with_its_options_in_the_same_order(germ
 @pytest.mark.parametrize("name", FRONT_ENDS)
 def test_a_front_end_gets_all_the_words_that_it_says_and_few_others(german, name):
     words, own = words_of(view._BUILT / f"{name}.js"), f"moe_lessons/widgets/{name}/"
-    said = {text for text, places in found_in(WORDS).items() if any(place.startswith(own) for place in places)}
+    found = found_in(WORDS).items()
+    said = {text for text, places in found if any(p.startswith(own) and p.endswith(".js") for p in places)}
     assert said and said <= words.keys() <= translations("de").keys()
     assert len(words) < len(translations("de"))
