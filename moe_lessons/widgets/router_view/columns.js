@@ -15,9 +15,10 @@ const STILL = 3; // pixels: a shorter way is a click
 /** One column per expert; its nodes are made once and then only moved. `biasPerPixel` is what a drag counts. */
 export function makeColumns(view, name, label, biasPerPixel) {
   const { title, say } = heading();
+  const keys = t("left and right walk, up and down change the bias, Enter highlights, Delete switches off");
   const svg = shape("svg", {
     role: "group",
-    "aria-label": `${label}; ${t("left and right walk, up and down change the bias, Enter highlights, Delete switches off")}`,
+    "aria-label": `${label}; ${keys}`,
   });
   const root = element("div", { class: name }, title, svg);
   let parts = [];

@@ -93,7 +93,7 @@ export function makeKnobs(view, first, last) {
         change: view.putLayer,
       }),
       topK: slider({
-        label: "Top-k",
+        label: t("Top-k"),
         min: 1,
         max: Math.min(trace.experts, Math.max(MOST_CHOSEN, trace.ownKnobs.topK)),
         value: 1,
@@ -109,7 +109,7 @@ export function makeKnobs(view, first, last) {
           put("top_groups", Math.max(k, Math.ceil((model.get("top_k") * trace.ownKnobs.nGroups) / trace.experts))),
       }),
       score: choice({
-        label: "Score",
+        label: t("Score"),
         names: SCORE_FUNCTIONS,
         change: (i) => put("score_function", SCORE_FUNCTIONS[i]),
       }),
@@ -152,7 +152,7 @@ export function makeKnobs(view, first, last) {
         change: (i) => put("highlight", i - 1),
       }),
       bias: slider({
-        label: "Bias",
+        label: t("Bias"),
         min: -MOST_BIAS,
         max: MOST_BIAS,
         step: 0.005,

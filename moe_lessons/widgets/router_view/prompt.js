@@ -24,7 +24,7 @@ export function makePrompt(view) {
   const names = Object.keys(model.get("prompts"));
   const compared = () => Boolean(model.get("other_facts").tokens);
   const examples = choice({
-    label: "Prompt",
+    label: t("Prompt"),
     names: [t("Choose…"), ...names.map((name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name))],
     change: (i) => {
       if (!i) return;

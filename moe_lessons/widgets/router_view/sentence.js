@@ -43,7 +43,10 @@ export function makeSentence(view) {
     const last = groups.pop();
     if (last === undefined) return "";
     const some = groups.join(", ");
-    return ` ${some ? t("Groups {some} and {last} are shut out for it.", { some, last }) : t("Group {last} is shut out for it.", { last })}`;
+    const said = some
+      ? later("Groups {some} and {last} are shut out for it.")
+      : later("Group {last} is shut out for it.");
+    return ` ${t(said, { some, last })}`;
   };
   /** The token's first experts, layer after layer, as far as they are known. */
   const wayOf = (focus) => {

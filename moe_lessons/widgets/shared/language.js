@@ -21,7 +21,7 @@ export function t(text, values) {
   return values ? said.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place)) : said;
 }
 
-/** The text itself: marks what `t` is given later, through a name, for whoever collects all texts. @param {string} text */
+/** The text itself: marks what `t` is given later, for whoever collects all texts. @param {string} text */
 export const later = (text) => text;
 
 /** A piece of text in the quotation marks of the reader's language. @param {string} piece */
