@@ -6,6 +6,8 @@
 BIN := .venv/bin
 # The lessons that learners change: a copy that Git ignores, so that an update never meets their answers.
 WORK := work
+# Its language: make lab EDITION=de (then it stays so); English unless said.
+EDITION ?=
 FIRST ?= $(WORK)/00_start_here.ipynb
 # more arguments for pytest: make test ARGS="-k router"
 ARGS ?=
@@ -24,7 +26,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 lab: .venv/ready  ## set up if need be, then open lesson 00 in JupyterLab, in your own copy of the lessons
-	@$(BIN)/moe-lessons copy --quiet $(WORK)
+	@$(BIN)/moe-lessons copy --quiet $(if $(EDITION),--language $(EDITION)) $(WORK)
 	@echo "Opening lesson 00 in your browser; Ctrl-C here stops JupyterLab."
 	@$(BIN)/jupyter lab --ServerApp.log_level=ERROR --LabApp.log_level=ERROR --ServerApp.ip=127.0.0.1 \
 		$$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.default_url=/lab/tree/$(FIRST)
@@ -46,8 +48,8 @@ widgets: node_modules/.package-lock.json  ## build the widgets' front ends anew 
 watch: node_modules/.package-lock.json  ## the same after each edit; notebooks opened with ANYWIDGET_HMR=1 show it at once
 	@npm run --silent watch
 
-site: .venv/ready-site node_modules/.package-lock.json  ## the lessons as a web site in site/; LESSONS="00 05" for these alone
-	@$(BIN)/python -m moe_lessons.site $(if $(LESSONS),--lessons $(LESSONS))
+site: .venv/ready-site node_modules/.package-lock.json  ## the lessons as a web site in site/; LESSONS="00 05" or LANGUAGES=de for these alone
+	@$(BIN)/python -m moe_lessons.site $(if $(LESSONS),--lessons $(LESSONS)) $(if $(LANGUAGES),--languages $(LANGUAGES))
 
 notebooks: .venv/ready-test  ## execute every notebook again, in place
 	@$(BIN)/python -m moe_lessons.authoring run

@@ -33,6 +33,7 @@ ALLOWED = {
     "routing_rule": {"axes"},
     "seeds": set(),
     "statements": set(),
+    "languages": set(),
     "model": BASE,
     "text": BASE,
     "tracing": BASE | {"model"},
@@ -44,14 +45,14 @@ ALLOWED = {
     "benchmark": BASE | {"model", "training", "published", "accounting"},
     "figures": {"axes", "resources", "routing_rule", "tracing"},
     # Never model, text, training.
-    "site": {"authoring", "files", "resources", "text", "tracing", "training", "widgets"},
+    "site": {"authoring", "files", "languages", "resources", "text", "tracing", "training", "widgets"},
     "widgets": {"axes", "cards", "config", "lazy", "resources", "routing_rule", "tracing", "figures", "accounting"}
-    | {"offload", "parallel"},  # slots and places of experts are counted there, without torch
+    | {"offload", "parallel", "languages"},  # slots and places of experts are counted there, without torch
     "outbox": {"records", "resources"},
     "classroom": {"__init__", "outbox", "records", "resources", "predictions", "ledger"},  # never torch
-    "ledger": LIBRARY | {"outbox", "records"},
-    "predictions": {"outbox", "records", "resources", "widgets"},
-    "exercises": LIBRARY | {"outbox", "widgets", "ledger", "capstone", "records"},
+    "ledger": LIBRARY | {"languages", "outbox", "records"},
+    "predictions": {"languages", "outbox", "records", "resources", "widgets"},
+    "exercises": LIBRARY | {"languages", "outbox", "widgets", "ledger", "capstone", "records"},
     "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
     "bundle": {"files", "resources"},
     "kit": {"__init__", "authoring", "benchmark", "exercises", "files", "ledger", "predictions", "resources"},
@@ -59,10 +60,10 @@ ALLOWED = {
     "studies": LIBRARY | {"capstone"},
     "gpu_report": {"authoring", "files"},
     "authoring": {"__init__", "resources", "files", "device", "benchmark", "checkup", "records", "seeds", "statements"}
-    | {"bundle", "idle_threads"},
+    | {"bundle", "idle_threads", "languages"},
     "commands": LIBRARY
     | {"__init__", "widgets", "ledger", "checkup", "bundle", "site", "gpu_report"}
-    | {"classroom", "kit", "outbox"},
+    | {"classroom", "kit", "languages", "outbox"},
     "cli": {"__init__", "commands", "idle_threads"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     hosted = command(_hosted, "hosted", "copies for Colab and Kaggle, which install this version first")
     hosted.add_argument("--into", type=Path, default=Path("build/hosted"), help="default: build/hosted")
     hosted.add_argument("--unreleased", action="store_true", help="also of a version that PyPI does not have")
+    catalog = command(_catalog, "catalog", "translations: new texts in, and what is left to translate")
+    catalog.add_argument("language", metavar="CODE", help="such as de; a folder of moe_lessons/languages/")
+    catalog.add_argument("catalogs", nargs="*", metavar="NN", help="lessons, or words; default: all that there are")
     for does, name, what in (
         (_run, "run", "execute again, in place"),
         (_clean, "clean", "clean in place, without executing"),
@@ -82,6 +85,16 @@ def _lock(args: argparse.Namespace) -> bool:
 
 def _release(args: argparse.Namespace) -> bool:
     release(args.version)
+    return True
+
+
+def _catalog(args: argparse.Namespace) -> bool:
+    from moe_lessons.authoring.catalog import update
+
+    left = update(args.language, args.catalogs)
+    for line in left:
+        print(line)
+    print(f"{len(left)} texts left to translate, or to look at again" if left else "nothing is left to translate")
     return True
 
 

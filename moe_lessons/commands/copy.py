@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moe_lessons.files import replacing
+from moe_lessons.languages.catalogs import SOURCE, languages
+from moe_lessons.languages.chosen import ENTRY, RECORD
+from moe_lessons.languages.lessons import file_in_language
 from moe_lessons.resources import notebooks_path
-
-RECORD = ".copied.json"  # in the folder: the checksum of each lesson as the course had it when it was copied
 
 
 class Copied(NamedTuple):
@@ -23,12 +24,16 @@ class Copied(NamedTuple):
     behind: list[str]  # the learner's own too, while the course has a newer one
 
 
-def copy_lessons(target: Path, source: Path | None = None) -> Copied:
+def copy_lessons(target: Path, source: Path | None = None, language: str = "") -> Copied:
     """Copy every lesson that `target` lacks, and renew those that nobody has touched; what a learner changed stays.
 
-    Raises ValueError where `target` is a file or the course's own folder, OSError where it cannot be written.
+    Lessons come in `language`, or else in that of the folder's earlier copies, or else in English; widgets of its
+    notebooks speak it, too. Raises ValueError where `target` is a file or the course's own folder, or for a language
+    that the course does not have; OSError where it cannot be written.
     """
     source = source or notebooks_path()
+    if language and language not in (known := [SOURCE, *languages()]):
+        raise ValueError(f"the language is {language!r}, but the course has: {', '.join(known)}")
     if target.exists() and not target.is_dir():
         raise ValueError(f"DIR is {str(target)!r}, which is a file; name a folder, or one that does not exist yet")
     if target.resolve() == source.resolve():
@@ -37,18 +42,24 @@ def copy_lessons(target: Path, source: Path | None = None) -> Copied:
     result = Copied([], [], [], [], [])
     record = _read_record(target)
     before = dict(record)
+    if language:
+        record[ENTRY] = language
+    spoken = record.get(ENTRY, SOURCE)
     try:
         for lesson in sorted(source.glob("[0-9]*.ipynb")):
-            _copy_one(lesson, target / lesson.name, record, result)
+            content = lesson.read_bytes()
+            if spoken != SOURCE:
+                content = file_in_language(content, lesson.stem[:2], spoken)
+            _copy_one(target / lesson.name, content, record, result)
     finally:
         if record != before:
             _write(target / RECORD, (json.dumps(record, indent=1) + "\n").encode(), instead=True)
     return result
 
 
-def _copy_one(lesson: Path, mine: Path, record: dict[str, str], result: Copied) -> None:
+def _copy_one(mine: Path, content: bytes, record: dict[str, str], result: Copied) -> None:
     """Copy, renew or keep one lesson, and note what was done."""
-    name, content = lesson.name, lesson.read_bytes()
+    name = mine.name
     copied_as = record.get(name)
     if not mine.exists():
         _write(mine, content)
@@ -133,12 +144,13 @@ def _lessons(names: list[str]) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The folder to copy into."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="made if it does not exist")
+    parser.add_argument("--language", default="", metavar="CODE", help="such as de; default: as before, or English")
     parser.add_argument("--quiet", action="store_true", help="say only what changed")
 
 
 def run(args: argparse.Namespace) -> int:
     """Copy, and say what was done."""
-    result = copy_lessons(args.folder)
+    result = copy_lessons(args.folder, language=args.language)
     trust([args.folder / name for name in result.new + result.updated])
     for line in report(result, args.folder):
         print(line)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from moe_lessons.exercises.exercise import Exercise
 from moe_lessons.html_table import html_table, td
+from moe_lessons.languages.words import translate
 
 _STARS = {1: "★☆☆", 2: "★★☆", 3: "★★★"}
 
@@ -31,7 +32,7 @@ class Exercises(tuple):
         rows = (
             [
                 td(f"<code>{html.escape(f'{lesson}.{exercise.name}')}</code>", left),
-                td(f"{_with_code(exercise.task)}<br><code>{html.escape(exercise.signature)}</code>", left),
+                td(f"{_with_code(translate(exercise.task))}<br><code>{html.escape(exercise.signature)}</code>", left),
                 td(_STARS[exercise.difficulty], f"title='difficulty {exercise.difficulty} of 3'"),
                 td(f"{exercise.minutes} min", "style='white-space:nowrap'"),
             ]

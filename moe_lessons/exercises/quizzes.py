@@ -4,6 +4,7 @@ import random
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from moe_lessons.languages.words import translate
 from moe_lessons.resources import data_path
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def quiz(lesson: str) -> "Quiz":
     from moe_lessons.widgets.quiz import Quiz
 
     title, questions = questions_of(lesson)
-    return Quiz(lesson=lesson, title=title, questions=questions)
+    return Quiz(lesson=lesson, title=translate(title), questions=[_translated(one) for one in questions])
 
 
 def questions_of(lesson: str) -> tuple[str, list[dict[str, Any]]]:
@@ -32,6 +33,14 @@ def questions_of(lesson: str) -> tuple[str, list[dict[str, Any]]]:
         raise ValueError(f"data/quiz/{lesson}.toml needs a `title` and at least one [[question]]")
     questions = [_question(f"data/quiz/{lesson}.toml, question {i}", q) for i, q in enumerate(written["question"], 1)]
     return written["title"], questions
+
+
+def _translated(question: dict[str, Any]) -> dict[str, Any]:
+    """A question in the language that is spoken."""
+    options = [
+        {**option, "text": translate(option["text"]), "why": translate(option["why"])} for option in question["options"]
+    ]
+    return {"ask": translate(question["ask"]), "options": options}
 
 
 def _question(where: str, written: dict[str, Any]) -> dict[str, Any]:

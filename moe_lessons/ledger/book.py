@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from moe_lessons.html_table import html_table, td, th
+from moe_lessons.languages.words import later, translate
 from moe_lessons.outbox import tell
 from moe_lessons.records import RecordFile
 from moe_lessons.resources import data_path, notebooks_path
@@ -91,10 +92,11 @@ class Ledger(tuple[Line, ...]):
 
     def _repr_html_(self) -> str:
         rows = (
-            [td(html.escape(line.claim.claim)), td(_state_html(line)), td(_links(line.claim)), td(_answers(line))]
+            [td(_said(line.claim.claim)), td(_state_html(line)), td(_links(line.claim)), td(_answers(line))]
             for line in self
         )
-        return _table(rows, map(th, ("The claim", "State", "Lessons", "Measured here")))
+        head = (later("The claim"), later("State"), later("Lessons"), later("Measured here"))
+        return _table(rows, map(th, map(translate, head)))
 
 
 class Claims(Ledger):
@@ -108,10 +110,11 @@ class Claims(Ledger):
 
     def _repr_html_(self) -> str:
         rows = (
-            [td(html.escape(claim.claim)), td(html.escape(claim.question)), td(_links(claim) or "not countable")]
+            [td(_said(claim.claim)), td(_said(claim.question)), td(_links(claim) or translate("not countable"))]
             for claim, _ in self
         )
-        return _table(rows, map(th, ("The claim", "What we shall measure", "Lessons")))
+        head = (later("The claim"), later("What we shall measure"), later("Lessons"))
+        return _table(rows, map(th, map(translate, head)))
 
 
 def settle(claim_id: str, value: float, unit: str, verdict: str, where: str, show: str = "{:.3g}") -> LedgerEntry:
@@ -235,17 +238,22 @@ def _links(claim: Claim) -> str:
 
 
 def _state_html(line: Line) -> str:
-    sign = {"open": "○", "settled": "●", "not countable": "–"}.get(line.state, "◐")
-    return f"<span style='white-space:nowrap'><span aria-hidden='true'>{sign}</span> {line.state}</span>"
+    sign = {later("open"): "○", later("settled"): "●", "not countable": "–"}.get(line.state, "◐")
+    return f"<span style='white-space:nowrap'><span aria-hidden='true'>{sign}</span> {translate(line.state)}</span>"
 
 
 def _answers(line: Line) -> str:
     if not line.entries:
-        return html.escape(line.claim.not_countable) or f"<i>{html.escape(line.claim.question)}</i>"
+        return _said(line.claim.not_countable) or f"<i>{_said(line.claim.question)}</i>"
     return "<br>".join(
         f"{e.where}: <b>{html.escape(e.shown)}</b> {html.escape(e.unit)}. {html.escape(e.verdict)}"
         for e in line.entries
     )
+
+
+def _said(text: str) -> str:
+    """A claim's text in the language that is spoken, as HTML."""
+    return html.escape(translate(text))
 
 
 def _table(rows: Iterable[Iterable[str]], head: Iterable[str] = ()) -> str:

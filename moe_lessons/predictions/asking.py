@@ -3,6 +3,7 @@
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from moe_lessons.languages.words import translate
 from moe_lessons.predictions.answer import Answer, answered
 from moe_lessons.predictions.question import Question, question, questions_of
 from moe_lessons.predictions.store import remember, remembered
@@ -62,7 +63,7 @@ def _keep(key: str, value: Any, sure: Any) -> tuple[dict[str, Any] | None, str]:
         before = remembered({key: one}).get(key)
         late = key in _MEASURED
         if before is not None and late:
-            return _shown(one, before), "This was measured already, so your prediction stands."
+            return _shown(one, before), translate("This was measured already, so your prediction stands.")
         answer = answered(one, value, sure, late)
     except ValueError as error:
         return None, f"{error}."

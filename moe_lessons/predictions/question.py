@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from moe_lessons.languages.words import singular, translate
 from moe_lessons.resources import data_path
 
 KEY = re.compile(r"\d\d\.[a-z][a-z0-9_]{0,39}")
 KINDS = ("choice", "slider", "number")
-PLURAL = re.compile(r"^(?!times)([a-z]{3,})s$")  # a unit that has a singular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,12 @@ class Question:
         return self.key[:2]
 
     def sent(self) -> dict[str, Any]:
-        """What the front end gets: plain JSON."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if name != "expected"}
+        """What the front end gets: plain JSON, in the language that is spoken."""
+        facts = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if name != "expected"}
+        said = {name: translate(facts[name]) for name in ("ask", "unit", "measure")}
+        if said["unit"] != self.unit:
+            said["one"] = translate(singular(self.unit))
+        return {**facts, **said, "choices": [translate(one) for one in self.choices]}
 
     def place(self, value: Any) -> float:
         """A measurement as what can be compared with an answer: a choice's index, or the number that a reader sees.
@@ -76,7 +80,7 @@ class Question:
     def shown(self, place: float) -> str:
         """An answer or a measurement in words; front ends say the same (`rule.js`)."""
         if self.kind == "choice":
-            return self.choices[int(place)]
+            return translate(self.choices[int(place)])
         return with_unit(rounded(place), self.unit)
 
     def measured_as(self, value: Any) -> str:
@@ -100,7 +104,7 @@ def with_unit(text: str, unit: str) -> str:
     """A number in words with its unit, which is a plural as questions name it: "4 experts", "1 expert", "8%"."""
     if unit == "%" or not unit:
         return text + unit
-    return f"{text} " + (PLURAL.sub(r"\1", unit) if text == "1" else unit)
+    return f"{text} {translate(singular(unit) if text == '1' else unit)}"
 
 
 def question(key: str) -> Question:

@@ -13,9 +13,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m moe_lessons.site", description="Build the course's web site.")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("site"), help="where to (default: site)")
     parser.add_argument("--lessons", nargs="+", metavar="NN", help="only these, such as 00 05; default: all")
+    parser.add_argument("--languages", nargs="+", metavar="CODE", help="beside English, such as de; default: all")
     args = parser.parse_args(argv)
     try:
-        build(args.folder.resolve(), set(args.lessons) if args.lessons else None)
+        build(args.folder.resolve(), set(args.lessons) if args.lessons else None, args.languages)
     except (ValueError, OSError) as error:
         print(f"site: {error}", file=sys.stderr)
         return 1

@@ -5,12 +5,14 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from moe_lessons import widgets
 from moe_lessons.resources import data_path
+from moe_lessons.site.editions import Edition, editions, write_words
 from moe_lessons.site.front import write_front_page
+from moe_lessons.site.lessons import BESIDE, ENGLISH
 from moe_lessons.site.pages import build_pages
 from moe_lessons.site.web_checkpoint import write_web_checkpoint
 
@@ -20,26 +22,37 @@ _ESBUILD = _ROOT / "node_modules" / ".bin" / "esbuild"
 _ENTRIES = ["front_page/front_page.js", "host/page.js"]
 
 
-def build(site: Path, wanted: set[str] | None = None, say: Callable[[str], object] = print) -> None:
-    """Make the site in the folder `site`, with all lessons or those of the numbers in `wanted`.
+def build(
+    site: Path,
+    wanted: set[str] | None = None,
+    codes: Sequence[str] | None = None,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Make the site in the folder `site`: all lessons or those of the numbers in `wanted`, in English and in the
+    languages of `codes`, or in all that there are.
 
     Raises ValueError or OSError, with one sentence, where a tool or a file is missing.
     """
     begin = time.monotonic()
-    build_front(site)
-    build_pages(site, _ROOT / "build" / "site", wanted)
+    every = editions(codes)
+    build_front(site, every)
+    shutil.rmtree(site / BESIDE, ignore_errors=True)
+    for edition in every:
+        build_pages(site, _ROOT / "build" / "site" / edition.code, wanted, edition, every)
     (site / ".nojekyll").touch()  # GitHub Pages would leave out folders whose names begin with an underscore
     size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
     say(f"{site.name}/ is ready: {size / 1e6:.0f} MB in {time.monotonic() - begin:.0f} s; look at it: moe-lessons site")
 
 
-def build_front(site: Path) -> None:
+def build_front(site: Path, every: Sequence[Edition] = (ENGLISH,)) -> None:
     """The front page, and all that it and the lessons' pages are alive with; needs no Sphinx."""
     site.mkdir(parents=True, exist_ok=True)
     write_code(site / "code")
     write_widgets(site / "widgets")
     write_model(site / "model")
-    write_front_page(site)
+    write_front_page(site, every)
+    for edition in every:
+        write_words(site, edition)
 
 
 def write_code(target: Path) -> None:

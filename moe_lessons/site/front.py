@@ -4,6 +4,7 @@ import html
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ from urllib.parse import quote
 
 import torch
 
+from moe_lessons.languages import later
+from moe_lessons.languages.catalogs import translations
+from moe_lessons.languages.pages import unmarked
 from moe_lessons.resources import data_path
+from moe_lessons.site.editions import Edition, links
+from moe_lessons.site.lessons import ENGLISH
 from moe_lessons.site.web_checkpoint import read_web_checkpoint
 from moe_lessons.text.prompts import prompts
 from moe_lessons.tracing import RoutingTrace
@@ -21,7 +27,7 @@ from moe_lessons.widgets.shared.state import state_of
 
 PAGE = Path(__file__).parent / "front_page"
 #: Whose longest prompts stand on the page, in this order.
-DOMAINS = ("english", "python", "german", "json")
+DOMAINS = {"english": later("English"), "python": "Python", "german": later("German"), "json": "JSON"}
 
 
 def recorded(checkpoint: Path) -> dict[str, Any]:
@@ -48,8 +54,8 @@ def commands() -> str:
     return f"{f'git clone {address} && ' if address else ''}cd moe-lessons\nmake lab"
 
 
-def write_front_page(site: Path) -> None:
-    """Write index.html and its files into the folder `site`, which has the page's model already."""
+def write_front_page(site: Path, every: Sequence[Edition] = (ENGLISH,)) -> None:
+    """Write the front page of every edition into the folder `site`, which has the page's model already."""
     shutil.copy(PAGE / "front_page.css", site / "front_page.css")
     view = recorded(site / "model" / "course-moe.safetensors")
     parts = {
@@ -57,16 +63,27 @@ def write_front_page(site: Path) -> None:
         # In the page itself, so that nothing below them jumps when its code arrives.
         "TEXT": html.escape("".join(view["traits"]["facts"]["pieces"])),
         "COMMANDS": html.escape(commands(), quote=False),
-        "PROMPTS": "".join(_button(name, max(prompts()[name], key=len)) for name in DOMAINS),
     }
-    page = (PAGE / "index.html").read_text(encoding="utf-8")
-    for name, part in parts.items():
-        page = page.replace("{{" + name + "}}", part)
-    (site / "index.html").write_text(page, encoding="utf-8")
+    source = (PAGE / "index.html").read_text(encoding="utf-8")
+    for edition in every:
+        page = unmarked(source, {} if edition is ENGLISH else translations(edition.code))
+        buttons = [_button(edition.said(label), max(prompts()[name], key=len)) for name, label in DOMAINS.items()]
+        lab = "make lab" if edition is ENGLISH else f"make lab EDITION={edition.code}"
+        own = {
+            "PROMPTS": "".join(buttons),
+            "COMMANDS": parts["COMMANDS"].replace("make lab", lab),
+            "LANGUAGE": edition.code,
+            "ROOT": edition.root,
+            "LANGUAGES": links(edition, every),
+        }
+        for name, part in {**parts, **own}.items():
+            page = page.replace("{{" + name + "}}", part)
+        target = site / edition.folder / "index.html"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(page, encoding="utf-8")
     text = json.dumps(view, ensure_ascii=False, separators=(",", ":"))
     (site / "recorded.json").write_text(text, encoding="utf-8")
 
 
-def _button(name: str, text: str) -> str:
-    label = name.upper() if name == "json" else name.capitalize()
+def _button(label: str, text: str) -> str:
     return f'<button type="button" aria-pressed="false" data-text="{html.escape(text)}">{label}</button>'

@@ -13,27 +13,38 @@ from nbformat import NotebookNode
 
 from moe_lessons import widgets
 from moe_lessons.authoring import folder, states
+from moe_lessons.languages import later
+from moe_lessons.languages.catalogs import SOURCE
+from moe_lessons.languages.lessons import in_language
+from moe_lessons.site.editions import Edition
 from moe_lessons.widgets.shared.state import LAYOUT, plain
 
-#: Beside the folder of the pages, seen from a page.
-BESIDE = "../widgets_of_lessons"
+#: Of all languages together: the folder of pictures and states, below the site's own.
+BESIDE = "widgets_of_lessons"
+ENGLISH = Edition(SOURCE, "English", "")
 _CLASSES = [name for name in widgets.__all__ if name != "View"]
 _WIDGET = re.compile(rf"<({'|'.join(_CLASSES)})\b")
 _LINK = re.compile(r"(href=[\"']\d\d_\w+)\.ipynb")
 _FIRST_CELL = re.compile(r"(<tr[^>]*>\s*)<td([^>]*)>(.*?)</td>", re.DOTALL)
 _UNSOLVED = re.compile(r"^[\w.]+: not attempted yet$", re.MULTILINE)
-_SOLVE = (
+_SOLVE = later(
     "Solve this in JupyterLab, where your answer is checked: <code>make lab</code> opens the lesson; "
     '<a href="../index.html#install">how to install it</a>.'
 )
 _LONG = 10  # lines of code that a reader may want out of the way of what they draw
 # What a page says of code that only a kernel can turn.
-_NO_STATE = "Here you see the still picture. The live one is in JupyterLab: run this cell there (make lab)."
+_NO_STATE = later("Here you see the still picture. The live one is in JupyterLab: run this cell there (make lab).")
 
 
-def prepare(notebook: NotebookNode, lesson: str, beside: Path, kept: states.States) -> NotebookNode:
-    """The lesson with each output as a page shows it; writes pictures and widget states into the folder `beside`."""
+def prepare(
+    notebook: NotebookNode, lesson: str, beside: Path, kept: states.States, edition: Edition = ENGLISH
+) -> NotebookNode:
+    """The lesson with each output as a page of the edition shows it.
+
+    Pictures and widget states go into the folder `beside`, where those of all editions are the same.
+    """
     beside.mkdir(parents=True, exist_ok=True)
+    notebook = in_language(notebook, lesson[:2], edition.code)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
@@ -43,11 +54,11 @@ def prepare(notebook: NotebookNode, lesson: str, beside: Path, kept: states.Stat
             data = output.get("data", {})
             if "image/png" in data or _WIDGET.match(data.get("text/plain", "")):
                 drawn += 1
-                _show(output, f"{cell.id}-{number}", beside, waiting)
+                _show(output, f"{cell.id}-{number}", beside, waiting, edition)
             elif "text/html" in data:
-                data["text/html"] = _headed(_LINK.sub(r"\1.html", data["text/html"]))
+                data["text/html"] = edition.page(_headed(_LINK.sub(r"\1.html", data["text/html"])), lesson[:2])
             elif output.output_type == "stream" and _UNSOLVED.search(output.text):
-                cell.outputs[number - 1] = _html(f'<p class="moe-exercise">{_SOLVE}</p>')
+                cell.outputs[number - 1] = _html(f'<p class="moe-exercise">{edition.said(_SOLVE)}</p>')
         if (drawn and len(cell.source.splitlines()) > _LONG) or (not cell.outputs and _only_imports(cell.source)):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
     return notebook
@@ -70,22 +81,23 @@ def with_defaults(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def _show(output: NotebookNode, name: str, beside: Path, waiting: Iterator[dict[str, Any]]) -> None:
+def _show(output: NotebookNode, name: str, beside: Path, waiting: Iterator[dict[str, Any]], edition: Edition) -> None:
     """Replace an output by the HTML of its still picture, in a place where its widget, if it is one, can live."""
     data, alt = output.data, output.metadata.get("image/png", {}).get("alt", "")
-    still = _headed(data.get("text/html", ""))
+    place = f"../{edition.root}{BESIDE}"
+    still = edition.page(_headed(data.get("text/html", "")), name[:2])
     if "image/png" in data:
         picture = base64.b64decode(data["image/png"])
         (beside / f"{name}.png").write_bytes(picture)
         width, height = _size(picture)
         still = (
-            f'<img src="{BESIDE}/{name}.png" alt="{html.escape(alt)}" width="{width}" height="{height}" '
+            f'<img src="{place}/{name}.png" alt="{html.escape(alt)}" width="{width}" height="{height}" '
             'loading="lazy" decoding="async" class="moe-still">'
         )
     page = still
     if _WIDGET.match(data.get("text/plain", "")):
         state = next(waiting, None)
-        note, where = ("", f' data-state="{BESIDE}/{name}.json"') if state else (_NO_STATE, "")
+        note, where = ("", f' data-state="{place}/{name}.json"') if state else (edition.said(_NO_STATE), "")
         if state:
             text = json.dumps(with_defaults(state), ensure_ascii=False, separators=(",", ":"))
             (beside / f"{name}.json").write_text(text, encoding="utf-8")

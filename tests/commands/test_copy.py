@@ -12,6 +12,7 @@ from places import LESSONS, ROOT
 
 from moe_lessons import cli
 from moe_lessons.commands.copy import _is_as_shipped, copy_lessons
+from moe_lessons.languages import VARIABLE, language
 
 
 def lesson(text: str, **language: str) -> str:
@@ -83,6 +84,7 @@ def test_a_copy_that_finds_no_room_leaves_no_half_lesson(course, tmp_path):
 import resource, signal, sys
 from pathlib import Path
 from moe_lessons.commands.copy import _is_as_shipped, copy_lessons
+from moe_lessons.languages import VARIABLE, language
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
 copy_lessons(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -125,3 +127,36 @@ def test_a_name_that_the_terminal_has_no_letters_for_is_no_traceback(tmp_path):
     run = subprocess.run(course, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert "\\xdcbung" in run.stdout
+
+
+def test_a_folder_of_copies_keeps_its_language_and_a_lesson_without_a_catalog_says_so(course, tmp_path):
+    mine = tmp_path / "mine"
+    copy_lessons(mine, course, language="de")
+    assert "Diese Lektion ist noch nicht übersetzt" in (mine / "01_b.ipynb").read_text(encoding="utf-8")
+    assert copy_lessons(mine, course).same == ["00_a.ipynb", "01_b.ipynb"]
+    (course / "01_b.ipynb").write_text(lesson("better"), encoding="utf-8")
+    assert copy_lessons(mine, course).updated == ["01_b.ipynb"]
+    assert "noch nicht" in (mine / "01_b.ipynb").read_text(encoding="utf-8")
+    assert copy_lessons(mine, course, language="en").updated == ["00_a.ipynb", "01_b.ipynb"]
+    assert (mine / "01_b.ipynb").read_text(encoding="utf-8") == lesson("better")
+
+
+def test_another_language_leaves_what_the_learner_wrote(course, tmp_path):
+    mine = tmp_path / "mine"
+    copy_lessons(mine, course)
+    (mine / "01_b.ipynb").write_text("my answers", encoding="utf-8")
+    assert copy_lessons(mine, course, language="de").updated == ["00_a.ipynb"]
+    assert (mine / "01_b.ipynb").read_text(encoding="utf-8") == "my answers"
+
+
+def test_a_language_that_there_is_not_copies_nothing(course, tmp_path):
+    with pytest.raises(ValueError, match="the language is 'fr', but the course has: en, de"):
+        copy_lessons(tmp_path / "mine", course, language="fr")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_the_kernel_of_a_german_copy_speaks_german(course, tmp_path, monkeypatch):
+    copy_lessons(tmp_path / "mine", course, language="de")
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path / "mine")
+    assert language() == "de"

@@ -1,10 +1,14 @@
 // The front page: a recorded trace that is alive at once, then the model, which routes what is typed.
 
+import { t } from "../../widgets/shared/language.js";
 import { followTheme, isDark } from "../host/theme.js";
 import { openWidget } from "../host/widget.js";
+import { wordsOf } from "../host/words.js";
 import { makePlay } from "./play.js";
 import { makeTyping } from "./typing.js";
 
+/** The site's own folder, with a slash at its end: this module lies in one of its folders. */
+const SITE = new URL("..", import.meta.url).href;
 const byId = (name) => document.getElementById(name);
 const say = (sentence) => (byId("state").textContent = sentence);
 
@@ -19,16 +23,20 @@ byId("theme").addEventListener("click", () => {
 });
 
 async function start() {
-  const answer = await fetch("recorded.json");
-  if (!answer.ok) throw new Error(`The recorded trace could not be fetched (${answer.status}); load the page again.`);
+  const [answer, words] = await Promise.all([fetch(`${SITE}recorded.json`), wordsOf(SITE)]);
+  if (!answer.ok)
+    throw new Error(
+      t("The recorded trace could not be fetched ({status}); load the page again.", { status: answer.status }),
+    );
   const view = await answer.json();
+  view.traits.words = words;
   // The page has a box of its own for texts.
   view.traits.can_ask = view.traits.can_apply = false;
   /** @type {ReturnType<typeof makeTyping>} */
   let typing;
   const kernel = () => ({ message: (content) => typing.message(content) });
   const place = /** @type {HTMLElement} */ (byId("router").firstElementChild);
-  const { model } = await openWidget(place, view, { front: "./widgets/", kernel });
+  const { model } = await openWidget(place, view, { front: `${SITE}widgets/`, kernel });
   const field = /** @type {HTMLTextAreaElement} */ (byId("text"));
   const buttons = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll(".prompts [data-text]")]);
   typing = makeTyping({ model, field, say, buttons });
@@ -57,9 +65,10 @@ async function fetchModel(typing) {
     bar.hidden = false;
     const answering = import("../answers/index.js"); // beside the weights, not after them
     const { courseModel } = await import("../host/course_model.js");
-    const course = await courseModel("./model/", (share) => {
+    const course = await courseModel(`${SITE}model/`, (share) => {
       bar.value = share;
-      if (share < 1) say(`A recorded sentence. The model is on its way: ${Math.floor(100 * share)}%`);
+      if (share < 1)
+        say(t("A recorded sentence. The model is on its way: {share}%", { share: Math.floor(100 * share) }));
     });
     typing.wake(course, await answering);
     /** @type {HTMLButtonElement} */ (byId("write")).disabled = false;
@@ -67,8 +76,8 @@ async function fetchModel(typing) {
   } catch (error) {
     console.error(error);
     // A browser's own words for a lost connection say nothing to a reader.
-    const why = error instanceof TypeError ? "Check the connection and load the page again." : error.message;
-    typing.giveUp(`The model did not come, so only the recorded sentence is here. ${why}`);
+    const why = error instanceof TypeError ? t("Check the connection and load the page again.") : error.message;
+    typing.giveUp(`${t("The model did not come, so only the recorded sentence is here.")} ${why}`);
   } finally {
     bar.hidden = true;
   }
@@ -76,5 +85,5 @@ async function fetchModel(typing) {
 
 start().catch((error) => {
   console.error(error);
-  say(`The picture did not start. ${error.message}`);
+  say(`${t("The picture did not start.")} ${error.message}`);
 });

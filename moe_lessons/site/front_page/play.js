@@ -39,7 +39,7 @@ export function makePlay({ model, root, prompts, typing }) {
     model.save_changes();
   };
   const button = () => /** @type {HTMLButtonElement | null} */ (root.querySelector("button.moe-play"));
-  const plays = () => button()?.textContent.includes("Pause");
+  const plays = () => Boolean(button()?.dataset.plays);
 
   /** Let the tokens fall through the first layer alone. */
   const once = () => {

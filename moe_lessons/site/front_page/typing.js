@@ -1,8 +1,10 @@
 // What is typed on the front page: routed with every key as soon as the model is there, kept until then.
 
-const READY = "Type: each key is routed at once.";
+import { later, t } from "../../widgets/shared/language.js";
+
+const READY = later("Type: each key is routed at once.");
 const MOST_NEW = 40; // tokens that the model writes at once
-const LATER = "Your text is routed as soon as the model is here.";
+const LATER = later("Your text is routed as soon as the model is here.");
 
 /**
  * @param {object} parts
@@ -18,7 +20,7 @@ export function makeTyping({ model, field, say, buttons }) {
   let course;
   let writing = 0; // counts what was begun: another text or press ends what is being written
   let routed = model.get("facts").pieces.join("");
-  let later = LATER;
+  let excuse = LATER;
   let asked = false; // a text waits to be routed: a fast hand or a slow machine routes the last of several keys
 
   const tell = (content) => {
@@ -31,14 +33,14 @@ export function makeTyping({ model, field, say, buttons }) {
     routed = field.value;
     try {
       tell({ ask: routed });
-      say(model.get("message") ? "" : READY);
+      say(model.get("message") ? "" : t(READY));
     } catch (error) {
-      say(`This text could not be routed. ${error.message}`);
+      say(`${t("This text could not be routed.")} ${error.message}`);
     }
   };
   const soon = () => {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.text === field.value));
-    if (!answers) return say(field.value === routed ? "" : later);
+    if (!answers) return say(field.value === routed ? "" : t(excuse));
     // Not in a frame: the view is built anew at once but drawn in the next one, and would be seen empty in this one.
     if (!asked) setTimeout(route);
     asked = true;
@@ -81,7 +83,7 @@ export function makeTyping({ model, field, say, buttons }) {
       const words = button.textContent;
       if (button.dataset.writes) return writing++;
       button.dataset.writes = "yes";
-      button.textContent = "Stop";
+      button.textContent = t("Stop");
       await write(MOST_NEW);
       delete button.dataset.writes;
       button.textContent = words;
@@ -90,12 +92,12 @@ export function makeTyping({ model, field, say, buttons }) {
       if (answers) tell(content);
       else
         model.receive({
-          message: later === LATER ? "The model is still on its way; ask again when it is here." : later,
+          message: t(excuse === LATER ? later("The model is still on its way; ask again when it is here.") : excuse),
           answered: model.get("answered") + 1,
         });
     },
     /** The model will not come: what is typed from now on is answered with this sentence. */
-    giveUp: (sentence) => say((later = sentence)),
+    giveUp: (sentence) => say((excuse = sentence)),
     /**
      * The model is here.
      * @param {import("../model/index.js").Model} model_
@@ -105,7 +107,7 @@ export function makeTyping({ model, field, say, buttons }) {
       course = model_;
       answers = answersOf("RouterView", course);
       model.receive({ can_apply: true });
-      say(READY);
+      say(t(READY));
       soon();
     },
   };

@@ -1,8 +1,11 @@
 // Who answers a widget on a page without a kernel: the course's model, fetched when something is first asked.
 
+import { later, t } from "../../widgets/shared/language.js";
 import { answersOf, show } from "../answers/index.js";
 
-const ELSEWHERE = "is not on this page. Run this cell in JupyterLab (make lab), where the lesson made it.";
+/** What is elsewhere, and where. @param {string} what */
+const elsewhere = (what) =>
+  t("{what} is not on this page. Run this cell in JupyterLab (make lab), where the lesson made it.", { what: t(what) });
 
 // A share of the recorded choices, in their order. Rounding moves a near tie here and there, in a short text one of
 // some dozens; another model of sixteen experts agrees in hardly more than one of sixteen.
@@ -38,12 +41,12 @@ function writesOn(model, get) {
 /** Why this model may not speak for the recorded widget, in one sentence; "" where it may. */
 export function refusal(name, model, get) {
   if (name === "RouterView") {
-    if (get("other_facts")?.tokens) return `One of the two models that are compared ${ELSEWHERE}`;
-    return agreement(model, get) < ALIKE ? `The model behind this picture ${ELSEWHERE}` : "";
+    if (get("other_facts")?.tokens) return elsewhere(later("One of the two models that are compared"));
+    return agreement(model, get) < ALIKE ? elsewhere(later("The model behind this picture")) : "";
   }
   if (name === "TokenView") {
     const { text = "", ids = [] } = get("answer") ?? {};
-    return model.encode(text).join() === ids.join() ? "" : `The tokenizer behind this picture ${ELSEWHERE}`;
+    return model.encode(text).join() === ids.join() ? "" : elsewhere(later("The tokenizer behind this picture"));
   }
   return "";
 }

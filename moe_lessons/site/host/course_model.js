@@ -1,6 +1,7 @@
 // The course's model for all that is on a page: fetched once, when it is first needed, and heard of while it comes.
 
 import { breath } from "../../widgets/shared/common.js";
+import { t } from "../../widgets/shared/language.js";
 import { download, readModelInSteps } from "../model/index.js";
 
 /** @type {Promise<import("../model/index.js").Model> | undefined} */
@@ -37,6 +38,7 @@ async function fetchModel(folder) {
 
 async function fetchText(address) {
   const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`The model could not be fetched (${answer.status}); load the page again.`);
+  if (!answer.ok)
+    throw new Error(t("The model could not be fetched ({status}); load the page again.", { status: answer.status }));
   return answer.text();
 }

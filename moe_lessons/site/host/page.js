@@ -1,27 +1,32 @@
 // A lesson's page: every recorded widget on it comes to life when it is about to be seen.
 
+import { t } from "../../widgets/shared/language.js";
 import { keeping } from "./predictions.js";
 import { followTheme } from "./theme.js";
 import { openWidget } from "./widget.js";
+import { wordsOf } from "./words.js";
 
 /** The site's own folder, with a slash at its end: this module lies in one of its folders. */
 const SITE = new URL("..", import.meta.url).href;
 const AHEAD = "800px"; // below and above the window, so that a reader meets a widget that is there already
 
-/** @param {HTMLElement} place */
-async function bringToLife(place) {
+/** @param {HTMLElement} place @param {Record<string, string>} words the widgets' own, in the page's language */
+async function bringToLife(place, words) {
   const note = /** @type {HTMLElement} */ (place.querySelector(".moe-host-note"));
   const picture = /** @type {HTMLElement} */ (place.querySelector(".moe-host-widget"));
   const say = (sentence) => ((note.textContent = sentence), (note.hidden = !sentence));
   try {
     const answer = await fetch(place.dataset.state);
     if (!answer.ok)
-      throw new Error(`This picture's state could not be fetched (${answer.status}); load the page again.`);
+      throw new Error(
+        t("This picture's state could not be fetched ({status}); load the page again.", { status: answer.status }),
+      );
     const state = await answer.json();
+    state.traits.words = words;
     const load = async () => {
       const { courseModel } = await import("./course_model.js");
       const course = await courseModel(`${SITE}model/`, (share) =>
-        say(share < 1 ? `The model is on its way: ${Math.floor(100 * share)}%` : ""),
+        say(share < 1 ? t("The model is on its way: {share}%", { share: Math.floor(100 * share) }) : ""),
       );
       say("");
       return course;
@@ -46,18 +51,19 @@ async function bringToLife(place) {
     place.dataset.live = "yes";
   } catch (error) {
     console.error(error);
-    say(`The live picture did not start; what you see is its still. ${error.message}`);
+    say(`${t("The live picture did not start; what you see is its still.")} ${error.message}`);
   }
 }
 
-function start() {
+async function start() {
   followTheme();
+  const words = await wordsOf(SITE);
   const seen = new IntersectionObserver(
     (entries) => {
       for (const { target, isIntersecting } of entries) {
         if (!isIntersecting) continue;
         seen.unobserve(target);
-        bringToLife(/** @type {HTMLElement} */ (target));
+        bringToLife(/** @type {HTMLElement} */ (target), words);
       }
     },
     { rootMargin: AHEAD },

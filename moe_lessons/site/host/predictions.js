@@ -1,10 +1,11 @@
 // Predictions on a page without a kernel: kept in this browser alone, and nowhere else.
 
 import { allows } from "../../widgets/prediction_view/rule.js";
+import { later } from "../../widgets/shared/language.js";
 
 const PLACE = "moe-lessons.predictions";
-const STANDS = "You predicted this before, and the measurement is on this page: your prediction stands.";
-const FORGOTTEN = "This browser keeps nothing for this page: your prediction is forgotten when you leave it.";
+const STANDS = later("You predicted this before, and the measurement is on this page: your prediction stands.");
+const FORGOTTEN = later("This browser keeps nothing for this page: your prediction is forgotten when you leave it.");
 
 /** What is kept, by question; nothing where nothing is, or where it makes no sense. */
 function kept(storage) {

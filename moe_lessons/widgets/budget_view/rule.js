@@ -1,4 +1,5 @@
 // The accounting of moe_lessons.accounting in JavaScript; a test runs both.
+import { later, t } from "../shared/language.js";
 import { attentionSizes, headDim, indexerProducts, isLatent, isShared, seen } from "./attention.js";
 
 export { headDim, isLatent, isShared };
@@ -8,39 +9,63 @@ export function problem(config) {
   const { n_heads, n_kv_heads, output_groups, compression } = config.attention;
   const dim = isLatent(config) || isShared(config) ? 2 : headDim(config); // their heads have sizes of their own
   if (!Number.isInteger(dim)) {
-    return `dim is ${config.dim}, which n_heads = ${n_heads} does not divide; choose a multiple of ${n_heads}.`;
+    return t("dim is {dim}, which n_heads = {n_heads} does not divide; choose a multiple of {n_heads}.", {
+      dim: config.dim,
+      n_heads,
+    });
   }
   if (dim % 2) {
-    const remedy = "change dim or n_heads so that it is even";
-    return `Each head has ${dim} dimensions, but rotary positions turn pairs; ${remedy}.`;
+    const said = later(
+      "Each head has {dim} dimensions, but rotary positions turn pairs; change dim or n_heads so that it is even.",
+    );
+    return t(said, { dim });
   }
   if (n_kv_heads && n_heads % n_kv_heads) {
-    return `n_heads is ${n_heads} and n_kv_heads is ${n_kv_heads}; n_heads must be a multiple of n_kv_heads.`;
+    return t("n_heads is {n_heads} and n_kv_heads is {n_kv_heads}; n_heads must be a multiple of n_kv_heads.", {
+      n_heads,
+      n_kv_heads,
+    });
   }
   if (output_groups && n_heads % output_groups) {
-    return `n_heads is ${n_heads}, but must be a multiple of output_groups = ${output_groups}.`;
+    return t("n_heads is {n_heads}, but must be a multiple of output_groups = {output_groups}.", {
+      n_heads,
+      output_groups,
+    });
   }
   if (compression && compression.layers.length !== config.n_layers) {
-    return `n_layers is ${config.n_layers}, but the attention names the kinds of ${compression.layers.length} layers.`;
+    return t("n_layers is {n_layers}, but the attention names the kinds of {named} layers.", {
+      n_layers: config.n_layers,
+      named: compression.layers.length,
+    });
   }
   const { moe } = config;
   const [unmixed, hashed] = [moe?.n_dense_layers ?? 0, moe?.n_hash_layers ?? 0];
   if (moe && (unmixed >= config.n_layers || unmixed + hashed > config.n_layers)) {
-    const first = hashed ? `${unmixed + hashed} layers without a learned choice` : `${unmixed} dense layers`;
-    return `n_layers is ${config.n_layers}, but the model begins with ${first}; add layers.`;
+    const said = hashed
+      ? later("n_layers is {n_layers}, but the model begins with {first} layers without a learned choice; add layers.")
+      : later("n_layers is {n_layers}, but the model begins with {first} dense layers; add layers.");
+    return t(said, { n_layers: config.n_layers, first: unmixed + hashed });
   }
   if (moe && moe.top_k > moe.n_routed_experts) {
-    return `top_k is ${moe.top_k}, but there are only ${moe.n_routed_experts} experts to choose from; lower top_k.`;
+    return t("top_k is {top_k}, but there are only {experts} experts to choose from; lower top_k.", {
+      top_k: moe.top_k,
+      experts: moe.n_routed_experts,
+    });
   }
   const groups = moe?.n_groups ?? 1;
   const members = moe ? moe.n_routed_experts / groups : 0;
   if (!Number.isInteger(members) || (groups > 1 && moe.group_score === "top2" && members < 2)) {
-    const least = `a multiple of n_groups = ${groups}, at least twice as many`;
-    return `n_routed_experts is ${moe.n_routed_experts}, but must be ${least}.`;
+    const said = later(
+      "n_routed_experts is {experts}, but must be a multiple of n_groups = {groups}, at least twice as many.",
+    );
+    return t(said, { experts: moe.n_routed_experts, groups });
   }
   if (moe && moe.top_k > (moe.top_groups ?? 1) * members) {
     const most = (moe.top_groups ?? 1) * members;
-    return `top_k is ${moe.top_k}, but the best groups hold only ${most} experts; lower top_k.`;
+    return t("top_k is {top_k}, but the best groups hold only {most} experts; lower top_k.", {
+      top_k: moe.top_k,
+      most,
+    });
   }
   return "";
 }

@@ -11,21 +11,22 @@ import {
   whole,
 } from "../shared/common.js";
 import { follow } from "../shared/habits.js";
+import { later, speak, t } from "../shared/language.js";
 import { countParameters, flopsPerToken, headDim, isLatent, isShared, parts, problem } from "./rule.js";
 
 // Every part in drawing order: index into the palette, and what it is called.
 const PARTS = {
-  embedding: [4, "embedding"],
-  attention: [0, "attention (q, k, v, o)"],
-  scores: [8, "attention scores"],
-  feed_forward: [1, "feed-forward"],
-  experts: [1, "experts"],
-  shared_experts: [9, "shared experts"],
-  router: [5, "router"],
-  norms: [7, "norms"],
-  hyper_connections: [6, "hyper-connections"],
-  head: [2, "head"],
-  multi_token: [3, "multi-token modules"],
+  embedding: [4, later("embedding")],
+  attention: [0, later("attention (q, k, v, o)")],
+  scores: [8, later("attention scores")],
+  feed_forward: [1, later("feed-forward")],
+  experts: [1, later("experts")],
+  shared_experts: [9, later("shared experts")],
+  router: [5, later("router")],
+  norms: [7, later("norms")],
+  hyper_connections: [6, later("hyper-connections")],
+  head: [2, later("head")],
+  multi_token: [3, later("multi-token modules")],
 };
 const COUNTS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 61, 64, 80, 96, 128];
 const SIZES = [
@@ -52,7 +53,8 @@ const KNOBS = [
 
 /** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
-  openView(el, "moe-budget", "Parameter and FLOP budget");
+  speak(model);
+  openView(el, "moe-budget", t("Parameter and FLOP budget"));
   const palette = model.get("palette");
   const presets = model.get("presets");
   const { line, say } = messageLine();
@@ -61,7 +63,7 @@ function render({ model, el }) {
   const [bars, columns] = [shape("svg", { role: "img" }), shape("svg", { role: "img" })];
   const names = Object.keys(presets);
   const pick = choice({
-    label: "Model",
+    label: t("Model"),
     names,
     value: names.indexOf(model.get("preset")),
     change: (i) => use(names[i]),
@@ -71,7 +73,7 @@ function render({ model, el }) {
     "div",
     { class: "moe-row" },
     pick.root,
-    element("label", { class: "moe-knob" }, tie, "tie embeddings"),
+    element("label", { class: "moe-knob" }, tie, t("tie embeddings")),
   );
   el.append(top, knobs, line, totals, bars, columns);
 
@@ -138,10 +140,10 @@ function render({ model, el }) {
     const counted = countParameters(config);
     const flops = flopsPerToken(config, context);
     const words = [
-      [brief(counted.total), "parameters"],
-      [brief(flops.total, "kMGT"), "FLOPs per token"],
+      [brief(counted.total), t("parameters")],
+      [brief(flops.total, "kMGT"), t("FLOPs per token")],
     ];
-    if (counted.active < counted.total) words.splice(1, 0, [brief(counted.active), "at work on one token"]);
+    if (counted.active < counted.total) words.splice(1, 0, [brief(counted.active), t("at work on one token")]);
     totals.replaceChildren(...words.map(([n, name]) => element("span", {}, element("b", {}, n), ` ${name}`)));
     drawBars(counted, flops);
     drawColumns();
@@ -155,28 +157,28 @@ function render({ model, el }) {
     bars.setAttribute("height", String(row * (shown.length + 1)));
     /** @type {[string, number][]} */
     const halves = [
-      ["parameters", 0],
-      ["FLOPs per token", half],
+      [t("parameters"), 0],
+      [t("FLOPs per token"), half],
     ];
     const head = halves.map(([text, x]) => shape("text", { x: left + x, y: 12, class: "quiet" }, text));
     bars.replaceChildren(...head);
     const words = [];
     shown.forEach((name, i) => {
       const y = row * (i + 1);
-      bars.append(shape("text", { x: left - 8, y: y + 12, "text-anchor": "end" }, PARTS[name][1]));
+      bars.append(shape("text", { x: left - 8, y: y + 12, "text-anchor": "end" }, t(PARTS[name][1])));
       [counted, flops].forEach(({ total, byPart }, side) => {
         const share = (byPart[name] ?? 0) / total;
         const x = left + side * half;
         const length = share * (half - 110);
         const label = share ? `${brief(byPart[name], side ? "kMGT" : "kMBT")} (${(100 * share).toFixed(1)}%)` : "0";
-        if (share && !side) words.push(`${PARTS[name][1]} ${label}`);
+        if (share && !side) words.push(`${t(PARTS[name][1])} ${label}`);
         bars.append(
           shape("rect", { x, y: y + 1, width: length, height: row - 9, rx: 2, fill: color(name) }),
           shape("text", { x: x + length + 6, y: y + 12, class: "quiet" }, label),
         );
       });
     });
-    bars.setAttribute("aria-label", `Parameters: ${words.join(", ")}`);
+    bars.setAttribute("aria-label", t("Parameters: {list}", { list: words.join(", ") }));
   }
 
   function drawColumns() {
@@ -188,12 +190,15 @@ function render({ model, el }) {
     const [top, height, left, width] = [24, 110, 56, el.clientWidth];
     const step = Math.min(96, (width - left) / (n + 2));
     columns.setAttribute("height", String(top + height + 22));
-    columns.setAttribute("aria-label", `Parameters by layer, from embedding to head; the most is ${brief(peak)}`);
+    columns.setAttribute(
+      "aria-label",
+      t("Parameters by layer, from embedding to head; the most is {peak}", { peak: brief(peak) }),
+    );
     columns.replaceChildren(
       shape(
         "text",
         { x: left, y: 13, class: "quiet" },
-        `parameters by layer${config.moe ? " (pale: idle for one token)" : ""}`,
+        t(config.moe ? later("parameters by layer (pale: idle for one token)") : later("parameters by layer")),
       ),
       shape("text", { x: left - 6, y: top + 8, "text-anchor": "end", class: "quiet" }, brief(peak)),
       shape("line", { x1: left, x2: left + step * (n + 2), y1: top + height, y2: top + height, class: "rule" }),
@@ -222,7 +227,7 @@ function render({ model, el }) {
         }
       }
       const label =
-        i === 0 ? "in" : i === n + 1 ? "out" : (i - 1) % every || (step < 24 && i + 1 > n) ? "" : String(i - 1);
+        i === 0 ? t("in") : i === n + 1 ? t("out") : (i - 1) % every || (step < 24 && i + 1 > n) ? "" : String(i - 1);
       columns.append(
         shape(
           "text",

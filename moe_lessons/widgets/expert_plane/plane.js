@@ -1,6 +1,7 @@
 // ExpertPlane's plane: one run at one moment as a picture of squares, with points, borders and the pinned point on it.
 
 import { element, shape } from "../shared/common.js";
+import { t } from "../shared/language.js";
 import { expertPixels, heightPixels, mixture, rightAnswer, seams, survey } from "./rule.js";
 
 const SIZE = 208; // squares along one side
@@ -85,10 +86,14 @@ export function makePlane(view) {
         ),
       ),
     );
-    const awake = `${seen.load.filter((share) => share).length} of ${run.experts}`;
     root.setAttribute(
       "aria-label",
-      `The plane at step ${steps[moment]}, run ${run.name}: ${awake} experts at work; arrow keys move the pinned point`,
+      t("The plane at step {step}, run {run}: {awake} of {all} experts at work; arrow keys move the pinned point", {
+        step: steps[moment],
+        run: run.name,
+        awake: seen.load.filter((share) => share).length,
+        all: run.experts,
+      }),
     );
     return seen;
   };

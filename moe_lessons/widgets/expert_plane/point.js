@@ -2,6 +2,7 @@
 
 import { element, shape } from "../shared/common.js";
 import { inkOn } from "../shared/expert_colors.js";
+import { t } from "../shared/language.js";
 import { drawAxes, drawCurve } from "./charts.js";
 import { mixture, rightAnswer } from "./rule.js";
 
@@ -9,23 +10,27 @@ import { mixture, rightAnswer } from "./rule.js";
 export function sentence({ order, weights, value }, right, x, y) {
   const sign = (number) => number.toFixed(2).replace("-", "−");
   const at = `(${sign(x)}, ${sign(y)})`;
-  const helped = order.length > 1 && weights[0] < 0.995 ? `, then ${order[1]} with ${weights[1].toFixed(2)}` : "";
-  const wanted = right === null ? "" : `, and should say ${sign(right)}`;
-  return [
-    `At ${at}`,
-    ` expert ${order[0]} counts ${weights[0].toFixed(2)}${helped}. The mixture says ${sign(value)}${wanted}.`,
-  ];
+  const helped = order.length > 1 && weights[0] < 0.995;
+  const facts = { first: order[0], counts: weights[0].toFixed(2), second: order[1], with: weights[1]?.toFixed(2) };
+  const who = helped
+    ? t("expert {first} counts {counts}, then {second} with {with}.", facts)
+    : t("expert {first} counts {counts}.", facts);
+  const what =
+    right === null
+      ? t("The mixture says {value}.", { value: sign(value) })
+      : t("The mixture says {value}, and should say {right}.", { value: sign(value), right: sign(right) });
+  return [t("At {place}", { place: at }), ` ${who} ${what}`];
 }
 
 export function makePoint(view) {
   const { colors, truth } = view;
   const note = element("div", { class: "moe-note", "aria-live": "polite" });
-  const head = ["expert", "score here", "weight", "says", "works on"].map((name) =>
+  const head = [t("expert"), t("score here"), t("weight"), t("says"), t("works on")].map((name) =>
     element("span", { role: "columnheader" }, name),
   );
   const table = element(
     "div",
-    { class: "moe-experts", role: "table", "aria-label": "The experts at this point" },
+    { class: "moe-experts", role: "table", "aria-label": t("The experts at this point") },
     element("div", { role: "row", class: "head" }, ...head),
   );
   const rows = colors.map((color, e) => {
@@ -44,7 +49,7 @@ export function makePoint(view) {
     rows.forEach((row, e) => {
       row.root.hidden = e >= run.experts;
       const share = load[e] ?? 0;
-      row.works.textContent = share ? (share < 0.005 ? "<1%" : `${Math.round(100 * share)}%`) : "nothing";
+      row.works.textContent = share ? (share < 0.005 ? "<1%" : `${Math.round(100 * share)}%`) : t("nothing");
       row.root.classList.toggle("idle", !share);
     });
 
@@ -59,10 +64,10 @@ export function makePoint(view) {
       row.bar.setAttribute("aria-label", here.scores[e].toFixed(2));
       row.root.classList.toggle("chosen", rank >= 0);
       row.weight.textContent = rank < 0 ? "–" : here.weights[rank].toFixed(2);
-      row.says.textContent = rank < 0 ? "not asked" : here.answers[e].toFixed(2).replace("-", "−");
+      row.says.textContent = rank < 0 ? t("not asked") : here.answers[e].toFixed(2).replace("-", "−");
     });
-    const where = view.hover ? "scores here" : "scores at the pinned point";
-    const axes = drawAxes(scores, view, `${where}, step by step`, 1);
+    const where = view.hover ? t("scores here, step by step") : t("scores at the pinned point, step by step");
+    const axes = drawAxes(scores, view, where, 1);
     const through = Array.from({ length: view.reached + 1 }, (_, i) => Array.from(mixture(run, i)(x, y).scores));
     for (let e = 0; e < run.experts; e++)
       drawCurve(
@@ -76,7 +81,10 @@ export function makePoint(view) {
     const strongest = here.scores.indexOf(highest);
     scores.setAttribute(
       "aria-label",
-      `Scores at the point over the steps; now expert ${strongest} has the highest, ${highest.toFixed(2)}`,
+      t("Scores at the point over the steps; now expert {expert} has the highest, {score}", {
+        expert: strongest,
+        score: highest.toFixed(2),
+      }),
     );
   };
   return { nodes: [note, table, scores], drawWork, draw };

@@ -2,6 +2,7 @@
 
 import { element } from "../shared/common.js";
 import { walkRadios } from "../shared/habits.js";
+import { t } from "../shared/language.js";
 import { expertPixels, survey } from "./rule.js";
 
 const SMALL = 52; // squares along one side
@@ -10,7 +11,7 @@ export function makeThumbs({ model, runs, rgb, extent, put }) {
   const root = element("div", {
     class: "moe-runs",
     role: "radiogroup",
-    "aria-label": "Runs",
+    "aria-label": t("Runs"),
     hidden: runs.length < 2 && "",
   });
   const thumbs = runs.map((one, i) => {
@@ -37,7 +38,7 @@ export function makeThumbs({ model, runs, rgb, extent, put }) {
     thumbs.forEach(({ canvas, loss, pick, image }, i) => {
       expertPixels(survey(runs[i], moment, SMALL, extent), rgb, image.data);
       canvas.getContext("2d").putImageData(image, 0, 0);
-      loss.textContent = `loss ${runs[i].loss[moment].toFixed(2)}`;
+      loss.textContent = t("loss {loss}", { loss: runs[i].loss[moment].toFixed(2) });
       pick.setAttribute("aria-checked", String(i === model.get("run")));
       pick.tabIndex = i === model.get("run") ? 0 : -1;
     });

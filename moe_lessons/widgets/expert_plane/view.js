@@ -3,6 +3,7 @@
 import { choice, element, messageLine, numbers, onFrame, openView, shape, slider, whole } from "../shared/common.js";
 import { channels, expertColors } from "../shared/expert_colors.js";
 import { follow, player, putter } from "../shared/habits.js";
+import { later, speak, t } from "../shared/language.js";
 import { drawAxes, drawCurve } from "./charts.js";
 import { makePlane } from "./plane.js";
 import { makePoint } from "./point.js";
@@ -10,11 +11,12 @@ import { unpackRuns } from "./rule.js";
 import { makeThumbs } from "./thumbs.js";
 
 const FILM = 8000; // ms that a whole run takes to play
-const SHOWS = ["experts", "answers", "errors"];
+const SHOWS = [later("experts"), later("answers"), later("errors")];
 
 /** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
-  openView(el, "moe-plane", "A mixture of experts on a plane, through training time");
+  speak(model);
+  openView(el, "moe-plane", t("A mixture of experts on a plane, through training time"));
   const runs = unpackRuns(model.get("runs"), numbers(model.get("numbers"), Float32Array));
   const truth = model.get("truth").byteLength ? numbers(model.get("truth"), Float32Array) : null;
   const points = numbers(model.get("points"), Float32Array);
@@ -44,10 +46,10 @@ function render({ model, el }) {
   };
 
   // ---- knobs
-  const title = element("b", { class: "moe-title" }, model.get("title"));
+  const title = element("b", { class: "moe-title" }, t(model.get("title")));
   const { line, say } = messageLine();
   const time = slider({
-    label: "Step",
+    label: t("Step"),
     min: 0,
     max: last,
     value: moment(),
@@ -56,8 +58,8 @@ function render({ model, el }) {
   });
   time.root.classList.add("moe-time");
   const show = choice({
-    label: "Color by",
-    names: SHOWS.slice(0, truth ? 3 : 2),
+    label: t("Color by"),
+    names: SHOWS.slice(0, truth ? 3 : 2).map((look) => t(look)),
     value: SHOWS.indexOf(model.get("show")),
     change: (i) => put("show", SHOWS[i]),
   });
@@ -66,11 +68,11 @@ function render({ model, el }) {
     return { root: element("label", { class: "moe-knob" }, input, element("span", {}, label)), input };
   };
   const [edges, dots, noise] = [
-    box("true borders", "seams"),
-    box("points", "dots"),
-    box("noise, as in training", "noise"),
+    box(t("true borders"), "seams"),
+    box(t("points"), "dots"),
+    box(t("noise, as in training"), "noise"),
   ];
-  const again = element("button", { type: "button", onclick: () => (roll++, draw()) }, "Draw again");
+  const again = element("button", { type: "button", onclick: () => (roll++, draw()) }, t("Draw again"));
   const film = player(() => {
     const from = moment() >= last ? 0 : moment();
     return (ms) => {
@@ -106,7 +108,7 @@ function render({ model, el }) {
     dots.root.hidden = !points.length;
     noise.root.hidden = !runs.some((each) => each.noisy);
     noise.input.disabled = !one.noisy;
-    noise.root.title = one.noisy ? "" : "this run has no noise";
+    noise.root.title = one.noisy ? "" : t("this run has no noise");
     again.hidden = !rolled;
     say(model.get("message"));
     if (wanted !== painted) {
@@ -122,16 +124,23 @@ function render({ model, el }) {
   function drawLosses(now) {
     const top = Math.max(0.5, Math.min(1.5, ...runs.map((one) => one.loss[0])));
     const words =
-      runs.length > 1 ? "loss of each run; 1 is always saying the mean" : "loss; 1 is always saying the mean";
+      runs.length > 1 ? t("loss of each run; 1 is always saying the mean") : t("loss; 1 is always saying the mean");
     const axes = drawAxes(losses, view, words, top);
     runs.forEach((one) => one !== run() && drawCurve(losses, view, axes, one.loss, { class: "line other" }));
     drawCurve(losses, view, axes, run().loss, { class: "line mine" });
     losses.append(shape("circle", { cx: axes.toX(now), cy: axes.toY(run().loss[now]), r: 3.5, class: "mine" }));
-    losses.setAttribute("aria-label", `Loss of ${run().name} at step ${steps[now]}: ${run().loss[now].toFixed(2)}`);
+    losses.setAttribute(
+      "aria-label",
+      t("Loss of {run} at step {step}: {loss}", {
+        run: run().name,
+        step: steps[now],
+        loss: run().loss[now].toFixed(2),
+      }),
+    );
   }
 
   const rest = follow(model, el, ["run", "moment", "show", "pin", "seams", "dots", "noise", "message"], draw, {
-    "change:title": () => (title.textContent = model.get("title")),
+    "change:title": () => (title.textContent = t(model.get("title"))),
   });
   return () => (film.stop(), rest());
 }

@@ -7,6 +7,7 @@ from typing import Any
 import traitlets
 from matplotlib.figure import Figure
 
+from moe_lessons.languages.words import translate
 from moe_lessons.widgets.prediction_view.picture import draw_predictions
 from moe_lessons.widgets.shared.view import View, front_end
 
@@ -86,9 +87,9 @@ class PredictionView(View):
     def _page(self) -> str:
         parts = []
         for one in self.questions:
-            way = " · ".join(map(html.escape, one["choices"])) or f"between {one['low']:,g} and {one['high']:,g}"
+            ends = {end: f"{one[end]:,g}" for end in ("low", "high")}
+            way = " · ".join(map(html.escape, one["choices"])) or translate("between {low} and {high}", **ends)
             unit = f" {html.escape(one['unit'])}" if one["unit"] else ""
-            parts.append(
-                f"<p><b>Predict:</b> {html.escape(one['ask'])} <i>({way}{'' if one['choices'] else unit})</i></p>"
-            )
+            head, scale = translate("Predict:"), way if one["choices"] else way + unit
+            parts.append(f"<p><b>{head}</b> {html.escape(one['ask'])} <i>({scale})</i></p>")
         return "".join(parts)

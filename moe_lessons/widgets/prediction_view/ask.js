@@ -1,6 +1,8 @@
 // A question with its way to answer it: choices, a slider or a typed number, and a button that keeps the answer.
 
 import { element, listen, messageLine, slider } from "../shared/common.js";
+import { later, t } from "../shared/language.js";
+import { localized } from "./localized.js";
 import { allows, positionOf, quoted, shown, stepsOf, valueAt } from "./rule.js";
 import { tell } from "./told.js";
 
@@ -21,13 +23,16 @@ function choices(question) {
   };
 }
 
-/** A slider on the question's scale; its place at first is no answer, nor a hint. @param {import("./rule.js").Question} question */
+/**
+ * A slider on the question's scale; its place at first is no answer, nor a hint.
+ * @param {import("./rule.js").Question} question
+ */
 function scale(question) {
   const steps = stepsOf(question);
   const middle = Math.round(steps / 2);
   let value = NaN;
   const knob = slider({
-    label: "Your prediction",
+    label: t("Your prediction"),
     min: 0,
     max: steps,
     value: middle,
@@ -36,7 +41,7 @@ function scale(question) {
   });
   const output = knob.root.querySelector("output");
   if (output) output.textContent = "?";
-  knob.input.setAttribute("aria-valuetext", "not set yet");
+  knob.input.setAttribute("aria-valuetext", t("not set yet"));
   knob.input.addEventListener("pointerup", () => {
     // also where the hand leaves it in the middle, which no "input" tells
     knob.set(Number(knob.input.value));
@@ -57,10 +62,10 @@ function typed(question) {
     inputmode: "decimal",
     autocomplete: "off",
     size: 9,
-    "aria-label": `Your prediction${unit && `, in ${unit}`}`,
-    placeholder: `${low.toLocaleString("en-US")} to ${high.toLocaleString("en-US")}`,
+    "aria-label": unit ? t("Your prediction, in {unit}", { unit }) : t("Your prediction"),
+    placeholder: t("{low} to {high}", { low: low.toLocaleString("en-US"), high: high.toLocaleString("en-US") }),
   });
-  const root = element("label", { class: "moe-knob" }, element("span", {}, "Your prediction"), input, unit);
+  const root = element("label", { class: "moe-knob" }, element("span", {}, t("Your prediction")), input, unit);
   return {
     root,
     get: () => (input.value.trim() ? Number(input.value.replace(/[\s,_]/g, "").replace(/%$/, "")) : NaN),
@@ -71,21 +76,21 @@ function typed(question) {
 /** @param {import("../shared/common.js").Context} context */
 export function ask({ model, el }) {
   /** @type {import("./rule.js").Question} */
-  const question = model.get("questions")[0];
+  const question = localized(model.get("questions")[0]);
   const hand = { choice: choices, slider: scale, number: typed }[question.kind](question);
   const sure = element("input", { type: "checkbox" });
-  const keep = element("button", { type: "button", onclick: () => give() }, "Predict");
+  const keep = element("button", { type: "button", onclick: () => give() }, t("Predict"));
   const note = element("span", { class: "moe-prediction-note", "aria-live": "polite" });
   const { line, say } = messageLine();
   const own = question.kind === "choice" ? [] : [hand.root]; // in the same row as the button
   el.append(
-    element("div", { class: "moe-prediction-ask" }, element("b", {}, "Predict "), question.ask),
+    element("div", { class: "moe-prediction-ask" }, element("b", {}, `${t("Predict:")} `), question.ask),
     ...(own.length ? [] : [hand.root]),
     element(
       "div",
       { class: "moe-row" },
       ...own,
-      element("label", { class: "moe-knob" }, sure, "I am sure"),
+      element("label", { class: "moe-knob" }, sure, t("I am sure")),
       keep,
       note,
     ),
@@ -98,8 +103,9 @@ export function ask({ model, el }) {
   function give() {
     const value = hand.get();
     if (!allows(question, value)) {
-      const range = `a number from ${question.low.toLocaleString("en-US")} to ${question.high.toLocaleString("en-US")}`;
-      say({ choice: "Choose one first.", slider: "Move the slider first.", number: `Type ${range}.` }[question.kind]);
+      const [low, high] = [question.low, question.high].map((end) => end.toLocaleString("en-US"));
+      const range = t("Type a number from {low} to {high}.", { low, high });
+      say({ choice: t("Choose one first."), slider: t("Move the slider first."), number: range }[question.kind]);
       return;
     }
     say("");
@@ -116,8 +122,12 @@ export function ask({ model, el }) {
 
   function draw() {
     const now = waiting ?? model.get("answers")[question.key];
-    keep.textContent = now ? "Change" : "Predict";
-    note.textContent = now ? `You predict ${quoted(question, now.answer)}${now.sure ? ", and are sure" : ""}.` : "";
+    keep.textContent = t(now ? later("Change") : later("Predict"));
+    note.textContent = now
+      ? t(now.sure ? later("You predict {answer}, and are sure.") : later("You predict {answer}."), {
+          answer: quoted(question, now.answer),
+        })
+      : "";
     if (now) tell(question.key, now);
   }
   function stands() {
@@ -129,6 +139,6 @@ export function ask({ model, el }) {
   stands();
   return listen(model, {
     "change:answers": stands,
-    "change:message": () => (say(model.get("message")), model.get("message") && stands()),
+    "change:message": () => (say(t(model.get("message"))), model.get("message") && stands()),
   });
 }

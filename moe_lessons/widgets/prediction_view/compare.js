@@ -2,6 +2,8 @@
 
 import { element, shape } from "../shared/common.js";
 import { follow } from "../shared/habits.js";
+import { later, t } from "../shared/language.js";
+import { localized, localizedMeasured } from "./localized.js";
 import { at, isRight, quoted, rounded, shown } from "./rule.js";
 import { hearing } from "./told.js";
 
@@ -16,10 +18,17 @@ const [HEIGHT, LEVEL, MARGIN] = [44, 22, 12];
 export function verdict(question, measured, answer) {
   const { measure } = question;
   const facts = `${measure[0].toUpperCase()}${measure.slice(1)}: ${measured.shown}.`;
-  if (!answer) return { sign: "–", words: `${facts} You did not predict it.`, right: undefined };
+  if (!answer) return { sign: "–", words: `${facts} ${t("You did not predict it.")}`, right: undefined };
   const right = isRight(question, answer.answer, measured.place);
-  const said = `You predicted ${quoted(question, answer.answer)}${answer.sure ? ", and were sure" : ""}`;
-  return { sign: right ? "✓" : "✗", words: `${facts} ${said}${right ? "" : ": a surprise"}.`, right };
+  const saying = right
+    ? answer.sure
+      ? later("You predicted {answer}, and were sure.")
+      : later("You predicted {answer}.")
+    : answer.sure
+      ? later("You predicted {answer}, and were sure: a surprise.")
+      : later("You predicted {answer}: a surprise.");
+  const said = t(saying, { answer: quoted(question, answer.answer) });
+  return { sign: right ? "✓" : "✗", words: `${facts} ${said}`, right };
 }
 
 /** The part of the scale in which an answer is right, as two values. */
@@ -58,8 +67,8 @@ function scale(question, measured, answer, width, label) {
 function list(question, measured, answer) {
   const rows = question.choices.map((text, i) => {
     const who = [
-      i === measured.place && element("b", { class: "measured" }, "◆ measured"),
-      i === answer?.answer && element("b", { class: "answer" }, "○ you"),
+      i === measured.place && element("b", { class: "measured" }, t("◆ measured")),
+      i === answer?.answer && element("b", { class: "answer" }, t("○ you")),
     ].filter(Boolean);
     return element("li", { class: i === measured.place ? "is" : "" }, element("span", {}, text), ...who);
   });
@@ -69,8 +78,9 @@ function list(question, measured, answer) {
 /** @param {import("../shared/common.js").Context} context */
 export function compare({ model, el }) {
   /** @type {import("./rule.js").Question} */
-  const question = model.get("questions")[0];
-  const measured = model.get("measured")[question.key];
+  const asked = model.get("questions")[0];
+  const question = localized(asked);
+  const measured = localizedMeasured(asked, model.get("measured")[question.key]);
   const sign = element("b", { class: "moe-prediction-sign" });
   const words = element("span", { role: "status" });
   const place = element("div");

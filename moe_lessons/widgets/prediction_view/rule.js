@@ -1,5 +1,7 @@
 // What predictions come to: words, distances and sums, as moe_lessons/predictions computes them in Python.
 
+import { inQuotes, later, t } from "../shared/language.js";
+
 /**
  * @typedef {object} Question
  * @property {string} key
@@ -12,6 +14,7 @@
  * @property {number} step
  * @property {boolean} log
  * @property {string} unit
+ * @property {string} [one] the singular of the unit, in another language
  * @property {number} within
  * @property {number} factor
  * @property {string} measure
@@ -32,20 +35,28 @@ export function rounded(number) {
   return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (some && `.${some}`);
 }
 
-/** "4 experts", "1 expert", "8%". @param {string} text @param {string} unit a plural, where there is one */
-export function withUnit(text, unit) {
+/** The singular of an English unit. @param {string} unit */
+export const singular = (unit) => unit.replace(/^(?!times)([a-z]{3,})s$/, "$1");
+
+/**
+ * "4 experts", "1 expert", "8%".
+ * @param {string} text
+ * @param {string} unit a plural, where there is one
+ * @param {string} [one] its singular
+ */
+export function withUnit(text, unit, one = singular(unit)) {
   if (unit === "%" || !unit) return text + unit;
-  return `${text} ${text === "1" ? unit.replace(/^(?!times)([a-z]{3,})s$/, "$1") : unit}`;
+  return `${text} ${text === "1" ? one : unit}`;
 }
 
 /** An answer or a measurement in words. @param {Question} question @param {number} place */
 export function shown(question, place) {
-  return question.kind === "choice" ? question.choices[place] : withUnit(rounded(place), question.unit);
+  return question.kind === "choice" ? question.choices[place] : withUnit(rounded(place), question.unit, question.one);
 }
 
 /** The same within a sentence: a choice's words stand in quotes. @param {Question} question @param {number} place */
 export function quoted(question, place) {
-  return question.kind === "choice" ? `“${shown(question, place)}”` : shown(question, place);
+  return question.kind === "choice" ? inQuotes(shown(question, place)) : shown(question, place);
 }
 
 /** Whether a question allows an answer. @param {Question} question @param {any} value */
@@ -106,22 +117,32 @@ export function calibration(questions, answers, measured) {
 
 /** What a calibration says, in sentences. @param {ReturnType<typeof calibration>} sum @returns {string[]} */
 export function sentences(sum) {
-  if (!sum.answered) return [`You predicted none of ${sum.asked}. The questions stand where the lesson asks them.`];
+  if (!sum.answered) return [t("You predicted none of {asked}. The questions stand where the lesson asks them.", sum)];
   const others = sum.answered - sum.sure;
-  const said = [`You predicted ${sum.answered} of ${sum.asked}, and ${sum.right} came out right.`];
+  const said = [t("You predicted {answered} of {asked}, and {right} came out right.", sum)];
   if (sum.sure && others) {
     const others_right = sum.right - sum.sure_right;
     said.push(
-      `You were sure of ${sum.sure}, and ${sum.sure_right} of them did; of the other ${others}, ${others_right} did.`,
+      t("You were sure of {sure}, and {sure_right} of them did; of the other {others}, {others_right} did.", {
+        ...sum,
+        others,
+        others_right,
+      }),
     );
     if (Math.min(sum.sure, others) >= FEW) {
       const more = sum.sure_right / sum.sure > others_right / others;
-      said.push(`You were ${more ? "" : "not "}right more often where you were sure.`);
+      said.push(
+        t(
+          more
+            ? later("You were right more often where you were sure.")
+            : later("You were not right more often where you were sure."),
+        ),
+      );
     }
-  } else if (sum.sure) said.push("You were sure of each.");
+  } else if (sum.sure) said.push(t("You were sure of each."));
   if (sum.too_high + sum.too_low > 1)
-    said.push(`Of the numbers that were off, ${sum.too_high} were too high and ${sum.too_low} too low.`);
-  if (sum.late) said.push(`${sum.late} were given when the measurement stood on the page already.`);
+    said.push(t("Of the numbers that were off, {too_high} were too high and {too_low} too low.", sum));
+  if (sum.late) said.push(t("{late} were given when the measurement stood on the page already.", sum));
   return said;
 }
 

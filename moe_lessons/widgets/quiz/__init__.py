@@ -8,6 +8,7 @@ from typing import Any
 import traitlets
 from matplotlib.figure import Figure
 
+from moe_lessons.languages.words import translate
 from moe_lessons.widgets.quiz.picture import draw_quiz
 from moe_lessons.widgets.shared.view import View, front_end
 
@@ -56,7 +57,7 @@ class Quiz(View):
             + "</ul></li>"
             for question in self.questions
         )
-        note = "Run this cell in JupyterLab to answer and to read an explanation of every option."
+        note = translate("Run this cell in JupyterLab to answer and to read an explanation of every option.")
         return f"<h4>{_marked(self.title)}</h4><ol>{items}</ol><p><i>{note}</i></p>"
 
 

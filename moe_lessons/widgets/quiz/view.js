@@ -2,6 +2,7 @@
 
 import { element } from "../shared/common.js";
 import { arrow, putter } from "../shared/habits.js";
+import { later, speak, t } from "../shared/language.js";
 
 /** Split a text at backticks: [{text, code}], where code marks what stood between two of them. */
 export function spans(text) {
@@ -30,37 +31,47 @@ export function choose(chosen, first, question, option) {
 
 /** One sentence on how the quiz stands. */
 export function scoreLine({ total, answered, right, rightAtFirst }) {
-  if (answered === 0) return `${total} questions; nothing is counted against you.`;
-  const line = `${right} of ${total} right, ${rightAtFirst} at the first try.`;
-  return answered < total ? `${line} ${total - answered} to go.` : line;
+  if (answered === 0) return t("{total} questions; nothing is counted against you.", { total });
+  const line = t("{right} of {total} right, {first} at the first try.", { right, total, first: rightAtFirst });
+  return answered < total ? `${line} ${t("{count} to go.", { count: total - answered })}` : line;
 }
 
 function marked(text) {
   return spans(text).map((span) => (span.code ? element("code", {}, span.text) : span.text));
 }
 
+/** A question in the reader's language, also where what was recorded speaks English. */
+function localized({ ask, options }) {
+  return {
+    ask: t(ask),
+    options: options.map(({ text, why, ...rest }) => ({ ...rest, text: t(text), why: t(why) })),
+  };
+}
+
 /** @param {import("../shared/common.js").Context} context */
 function render({ model, el }) {
-  const questions = model.get("questions");
+  speak(model);
+  const title = t(model.get("title"));
+  const questions = model.get("questions").map(localized);
   // Radio buttons need a group name of their own in every view of the quiz on the page.
   const group = `moe-quiz-${model.get("lesson")}-${document.querySelectorAll(".moe-quiz").length}`;
   el.classList.add("moe-quiz");
   el.setAttribute("role", "group");
-  el.setAttribute("aria-label", model.get("title"));
+  el.setAttribute("aria-label", title);
   el.addEventListener("keydown", (event) => event.stopPropagation());
 
   const pips = element("div", { class: "moe-quiz-pips" });
   pips.setAttribute("role", "group");
-  pips.setAttribute("aria-label", "Questions");
+  pips.setAttribute("aria-label", t("Questions"));
   const head = element(
     "div",
     { class: "moe-quiz-head" },
-    element("span", { class: "moe-quiz-title" }, ...marked(model.get("title"))),
+    element("span", { class: "moe-quiz-title" }, ...marked(title)),
     pips,
   );
   const card = element("div", { class: "moe-quiz-card" });
-  const back = element("button", { class: "moe-quiz-step" }, "Back");
-  const next = element("button", { class: "moe-quiz-step" }, "Next");
+  const back = element("button", { class: "moe-quiz-step" }, t("Back"));
+  const next = element("button", { class: "moe-quiz-step" }, t("Next"));
   const line = element("span", { class: "moe-quiz-score" });
   line.setAttribute("aria-live", "polite");
   el.append(head, card, element("div", { class: "moe-quiz-foot" }, back, next, line));
@@ -87,7 +98,10 @@ function render({ model, el }) {
         if (i === position) pip.setAttribute("aria-current", "step");
         pip.setAttribute(
           "aria-label",
-          `Question ${i + 1}: ${{ open: "not answered", right: "right", wrong: "not right" }[state]}`,
+          t("Question {number}: {state}", {
+            number: i + 1,
+            state: { open: t("not answered"), right: t("right"), wrong: t("not right") }[state],
+          }),
         );
         pip.addEventListener("click", () => go(i));
         return pip;
@@ -160,11 +174,18 @@ function render({ model, el }) {
       why.className = `moe-quiz-why ${right ? "right" : "wrong"}`;
       why.replaceChildren();
       if (option >= 0) {
-        why.append(element("b", {}, right ? "Right. " : "Not quite. "), ...marked(question.options[option].why));
+        why.append(
+          element("b", {}, `${t(right ? later("Right.") : later("Not quite."))} `),
+          ...marked(question.options[option].why),
+        );
       }
     }
 
-    const count = element("div", { class: "moe-quiz-count" }, `Question ${i + 1} of ${questions.length}`);
+    const count = element(
+      "div",
+      { class: "moe-quiz-count" },
+      t("Question {number} of {total}", { number: i + 1, total: questions.length }),
+    );
     card.replaceChildren(count, ask, options, why);
     drawAnswer();
     return drawAnswer;

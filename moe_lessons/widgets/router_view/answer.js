@@ -2,6 +2,7 @@
 // it, and in each layer the choices that differ: before and after the knobs are applied to it, or for two traces.
 
 import { element } from "../shared/common.js";
+import { t } from "../shared/language.js";
 import { difference } from "../shared/rule.js";
 import { heading, write } from "./heading.js";
 import { percent, quoted } from "./words.js";
@@ -36,7 +37,7 @@ function pairOf(view, focus, shares) {
   const get = (name) => view.model.get(name);
   const [base, other] = view.sides;
   const state = [focus, view.asked, get("side"), get("drawn"), get("answered"), view.isApplied, view.busy];
-  const common = { key: JSON.stringify(state), piece: view.trace.pieces[focus], words: ": the loss on this text" };
+  const common = { key: JSON.stringify(state), piece: view.trace.pieces[focus], words: t(": the loss on this text") };
   if (other) {
     if (!base.guesses && !other.guesses) return undefined;
     const which = get("side");
@@ -54,25 +55,29 @@ function pairOf(view, focus, shares) {
     const { before, after } = get("applied");
     return {
       ...common,
-      names: ["as it was", "applied"],
+      names: [t("as it was"), t("applied")],
       guesses: [before.guesses[focus], after.guesses[focus]],
       nats: [before.nats, after.nats],
       layers: shares.map((share, row) => [
-        `layer ${base.numbers[row]}`,
+        t("layer {layer}", { layer: base.numbers[row] }),
         share,
-        `what if: ${percent(difference(base.now[row], base.own[row], base.tokens))}`,
+        t("what if: {share}", { share: percent(difference(base.now[row], base.own[row], base.tokens)) }),
       ]),
     };
   }
   if (!base.guesses) return undefined;
   const pretends = view.moved && get("can_apply");
-  const note = pretends ? "The knobs above only pretend: apply them to see what the model makes of them." : "";
+  const note = pretends ? t("The knobs above only pretend: apply them to see what the model makes of them.") : "";
   return { ...common, names: [""], guesses: [base.guesses[focus]], nats: [base.nats], note };
 }
 
 export function makeAnswer(view) {
   const { title, say } = heading();
-  const guesses = element("div", { class: "moe-router-guesses", role: "table", "aria-label": "Likeliest next tokens" });
+  const guesses = element("div", {
+    class: "moe-router-guesses",
+    role: "table",
+    "aria-label": t("Likeliest next tokens"),
+  });
   const cost = element("div", { class: "moe-router-cost" });
   const changed = element("div", { class: "moe-router-changed" });
   const note = element("div", { class: "moe-router-state" });
@@ -108,7 +113,10 @@ export function makeAnswer(view) {
       words = "",
     } = pair;
     const two = names.length > 1;
-    say(`Next token after ${quoted(piece)}`, two ? `${names[0]} → ${names[1]}` : "what the model expects");
+    say(
+      t("Next token after {piece}", { piece: quoted(piece) }),
+      two ? `${names[0]} → ${names[1]}` : t("what the model expects"),
+    );
     guesses.classList.toggle("two", two);
     guesses.replaceChildren(
       ...guessRows(first, two ? (second ?? []) : undefined).map(([next, a, b]) =>
@@ -127,11 +135,11 @@ export function makeAnswer(view) {
         ? []
         : [
             element("b", {}, is === undefined ? was.toFixed(3) : `${was.toFixed(3)} → ${is.toFixed(3)}`),
-            ` nats per token${words}`,
+            ` ${t("nats per token")}${words}`,
           ]),
     );
     changed.replaceChildren(
-      ...(layers.length ? ["Choices that differ, by layer"] : []),
+      ...(layers.length ? [t("Choices that differ, by layer")] : []),
       ...layers.map(([name, share, beside]) =>
         element(
           "div",

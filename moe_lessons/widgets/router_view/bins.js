@@ -2,6 +2,7 @@
 // share a border. A layer's bins are made once; a frame touches those that changed.
 
 import { element } from "../shared/common.js";
+import { later, t } from "../shared/language.js";
 import { loadOf } from "../shared/rule.js";
 import { set, write } from "./heading.js";
 
@@ -13,7 +14,7 @@ export function makeBins(view) {
   const root = element("div", {
     class: "moe-router-bins",
     role: "group",
-    "aria-label": "Experts; left and right walk, Enter switches one off or on",
+    "aria-label": t("Experts; left and right walk, Enter switches one off or on"),
   });
   let bins = [];
   let groups = [];
@@ -118,7 +119,7 @@ export function makeBins(view) {
       // A fill is a background and a count is moved by `top`: neither makes the page a new layer, as transforms would.
       if (bin.level !== level) bin.body.style.backgroundSize = `100% ${100 * Number((bin.level = level))}%`;
       if (place.step >= NARROW) {
-        write(bin.count, isOff ? "off" : lost && !landed ? `${count}+${lost}` : String(count));
+        write(bin.count, isOff ? t("off") : lost && !landed ? `${count}+${lost}` : String(count));
         const high = ((1 - Number(isOff ? 0 : level)) * place.tall - 18).toFixed(1);
         if (bin.high !== high) bin.count.style.top = `${(bin.high = high)}px`;
       }
@@ -132,14 +133,15 @@ export function makeBins(view) {
     }
     groups.forEach(({ box, name }, group) => {
       const isShut = shut.has(group);
-      write(name, `group ${group}${isShut ? ", shut out" : ""}`);
+      write(name, t(isShut ? later("group {group}, shut out") : later("group {group}"), { group }));
       box.classList.toggle("shut", isShut);
     });
   };
   const wordsOf = (e, count, lost, isOff, isShut) => {
-    if (isOff) return `expert ${e}, switched off; press to switch it on`;
-    const tokens = `${count} token${count === 1 ? "" : "s"}${lost ? `, ${lost} of them without a slot` : ""}`;
-    return `expert ${e}, ${tokens}${isShut ? "; its group shut it out for the token that is looked at" : ""}`;
+    if (isOff) return t("expert {e}, switched off; press to switch it on", { e });
+    const tokens = count === 1 ? t("expert {e}, 1 token", { e }) : t("expert {e}, {count} tokens", { e, count });
+    const late = lost ? t(", {lost} of them without a slot", { lost }) : "";
+    return tokens + late + (isShut ? t("; its group shut it out for the token that is looked at") : "");
   };
   return { root, build, measure, mouths, draw, place };
 }

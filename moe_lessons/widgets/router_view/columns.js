@@ -2,6 +2,7 @@
 // to bias its expert; a click highlights the expert.
 
 import { element, shape } from "../shared/common.js";
+import { t } from "../shared/language.js";
 import { MOST_BIAS, tidyBias } from "./hands.js";
 import { heading, set, write } from "./heading.js";
 import { signed } from "./words.js";
@@ -14,9 +15,10 @@ const STILL = 3; // pixels: a shorter way is a click
 /** One column per expert; its nodes are made once and then only moved. `biasPerPixel` is what a drag counts. */
 export function makeColumns(view, name, label, biasPerPixel) {
   const { title, say } = heading();
+  const keys = t("left and right walk, up and down change the bias, Enter highlights, Delete switches off");
   const svg = shape("svg", {
     role: "group",
-    "aria-label": `${label}; left and right walk, up and down change the bias, Enter highlights, Delete switches off`,
+    "aria-label": `${label}; ${keys}`,
   });
   const root = element("div", { class: name }, title, svg);
   let parts = [];
@@ -44,7 +46,7 @@ export function makeColumns(view, name, label, biasPerPixel) {
           tabindex: -1,
           role: "slider",
           "aria-orientation": "vertical",
-          "aria-label": `expert ${e}, bias`,
+          "aria-label": t("expert {e}, bias", { e }),
           "aria-valuemin": -MOST_BIAS,
           "aria-valuemax": MOST_BIAS,
           "aria-valuenow": 0,
@@ -197,7 +199,7 @@ export function makeColumns(view, name, label, biasPerPixel) {
       if (e === focused)
         set(part.group, {
           "aria-valuenow": String(added[e] ?? 0),
-          "aria-valuetext": `${bias || "0"}; ${words(e)}${isOff ? ", switched off" : ""}`,
+          "aria-valuetext": `${bias || "0"}; ${words(e)}${isOff ? t(", switched off") : ""}`,
         });
       if ((e === tab) !== (e === tabbed)) set(part.group, { tabindex: e === tab ? 0 : -1 });
     }

@@ -42,14 +42,14 @@ export function makeFall(view, moves, frame) {
     view.draw();
     return undefined;
   };
-  const { button, stop } = player(begin);
+  const { button, stop, stands } = player(begin);
   // `player` knows only its own button: a film that is stopped leaves no token in the air.
   button.addEventListener("click", () => {
-    if (button.textContent.includes("Play")) now = undefined;
+    if (stands()) now = undefined;
     view.draw();
   });
   const halt = () => {
-    if (!button.textContent.includes("Play")) stop();
+    if (!stands()) stop();
     now = undefined;
   };
 

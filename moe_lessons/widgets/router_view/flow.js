@@ -4,6 +4,7 @@
 
 import { element } from "../shared/common.js";
 import { channels, inkOn } from "../shared/expert_colors.js";
+import { t } from "../shared/language.js";
 import { makeBins } from "./bins.js";
 import { write } from "./heading.js";
 import { makeRaster, wordOf } from "./raster.js";
@@ -128,8 +129,13 @@ export function makeFlow(view) {
     const { tokens, now } = view.trace;
     const { topK } = now[view.row];
     const sights =
-      spots.length < tokens ? `Ribbons of the ${spots.length} tokens in sight; scroll the text for more.` : "";
-    const ranks = ribbons.ranks < topK ? `Of each token’s ${topK} ribbons the first ${ribbons.ranks} are drawn.` : "";
+      spots.length < tokens
+        ? t("Ribbons of the {count} tokens in sight; scroll the text for more.", { count: spots.length })
+        : "";
+    const ranks =
+      ribbons.ranks < topK
+        ? t("Of each token’s {all} ribbons the first {count} are drawn.", { all: topK, count: ribbons.ranks })
+        : "";
     write(note, `${sights} ${ranks}`.trim());
     note.hidden = !note.textContent;
   };

@@ -3,6 +3,7 @@
 
 import { element } from "../shared/common.js";
 import { channels } from "../shared/expert_colors.js";
+import { t } from "../shared/language.js";
 import { isChanged } from "../shared/rule.js";
 import { heading } from "./heading.js";
 import { percent } from "./words.js";
@@ -24,7 +25,7 @@ export function makeGrid(view) {
       class: "moe-router-cells",
       tabindex: 0,
       role: "application",
-      "aria-label": "Layers by tokens; left and right move the pinned token, up and down the layer",
+      "aria-label": t("Layers by tokens; left and right move the pinned token, up and down the layer"),
     },
     canvas,
     rowMark,
@@ -65,7 +66,7 @@ export function makeGrid(view) {
       const label = element(
         "button",
         { type: "button", tabindex: -1, "data-layer": number, onclick: () => view.putLayer(row) },
-        `layer ${number}`,
+        t("layer {layer}", { layer: number }),
         share,
       );
       return { label, share };
@@ -185,12 +186,15 @@ export function makeGrid(view) {
     style(rowMark, `top: ${row * height}px; height: ${height}px; width: ${tokens * width}px`);
     place(columnMark, pinned);
     place(hoverMark, view.hovered);
-    const edges = view.two() || view.moved ? "; an edge above: other experts" : "";
-    say("Every layer", `one column per token, one row per layer${edges}`);
+    const edges = view.two() || view.moved ? t("; an edge above: other experts") : "";
+    say(t("Every layer"), t("one column per token, one row per layer") + edges);
     rowLabels.forEach(({ label, share }, at) => {
       const name = at === row ? "here" : "";
       if (label.className !== name) label.className = name;
-      const text = view.two() && shares ? `${percent(1 - shares[at])} of ${view.matched()} agree` : "";
+      const text =
+        view.two() && shares
+          ? t("{share} of {count} agree", { share: percent(1 - shares[at]), count: view.matched() })
+          : "";
       if (share.said !== text) share.textContent = share.said = text;
     });
   };

@@ -1,6 +1,7 @@
 // What hands do in RouterView: they put the traits that the kernel hears of, and ask the model to read the text again.
 
 import { putter } from "../shared/habits.js";
+import { t } from "../shared/language.js";
 import { KNOBS } from "./shown.js";
 import { atRest } from "./trace.js";
 
@@ -62,9 +63,13 @@ export function makeHands(view, { tell, draw }) {
     pressBin(expert) {
       const off = get("off").includes(expert);
       view.notice = "";
-      if (!view.inScope(view.row)) view.notice = `Expert ${expert} stays: the knobs act on layer ${view.scope} only.`;
+      if (!view.inScope(view.row))
+        view.notice = t("Expert {expert} stays: the knobs act on layer {scope} only.", { expert, scope: view.scope });
       else if (!off && !canSwitchOff(expert)) {
-        view.notice = `Expert ${expert} stays: each token needs ${get("top_k")}, and fewer would be left; lower top-k.`;
+        view.notice = t("Expert {expert} stays: each token needs {k}, and fewer would be left; lower top-k.", {
+          expert,
+          k: get("top_k"),
+        });
       } else {
         view.glide = true;
         this.toggleOff(expert);
@@ -102,7 +107,7 @@ export function makeHands(view, { tell, draw }) {
     apply() {
       view.busy = tell(
         { apply: Object.fromEntries(KNOBS.map((name) => [name, get(name)])) },
-        "the model reads the text with these knobs…",
+        t("the model reads the text with these knobs…"),
       );
       draw();
     },

@@ -2,6 +2,7 @@
 // lesson names stand beside the picture, the others wait in a drawer.
 
 import { choice, element, slider } from "../shared/common.js";
+import { later, t } from "../shared/language.js";
 import { SCORE_FUNCTIONS } from "../shared/routing_rule.js";
 import { MOST_BIAS, tidyBias } from "./hands.js";
 import { KNOBS } from "./shown.js";
@@ -10,7 +11,7 @@ import { signed } from "./words.js";
 
 const MOST_CHOSEN = 16; // where the top-k slider ends, unless the model itself uses more
 const UNLIMITED = 3.05; // the capacity slider's last place
-const RULES = ["first come", "priority"];
+const RULES = [later("first come"), later("priority")];
 /** The knobs in their order, and what each is called in Python, in KNOB_NAMES of layout.py. */
 const NAMES = {
   layer: "layer",
@@ -35,7 +36,7 @@ export function makeKnobs(view, first, last) {
     id,
     class: "moe-router-knobs",
     role: "group",
-    "aria-label": "More knobs",
+    "aria-label": t("More knobs"),
     hidden: "",
   });
   const atHand = element("div", { class: "moe-row moe-router-hand" });
@@ -52,9 +53,13 @@ export function makeKnobs(view, first, last) {
   const apply = element(
     "button",
     { type: "button", class: "moe-router-apply", onclick: () => view.apply() },
-    "Apply to the model",
+    t("Apply to the model"),
   );
-  const reset = element("button", { type: "button", class: "moe-router-reset", onclick: () => view.reset() }, "Reset");
+  const reset = element(
+    "button",
+    { type: "button", class: "moe-router-reset", onclick: () => view.reset() },
+    t("Reset"),
+  );
   const actions = element("div", { class: "moe-router-actions" }, reset, apply);
   /** @type {Record<string, any>} */
   let knobs = {};
@@ -64,12 +69,12 @@ export function makeKnobs(view, first, last) {
     const labeled = (label, input) => element("label", { class: "moe-knob" }, element("span", {}, label), input);
     const normalize = element("input", {
       type: "checkbox",
-      "aria-label": "Normalize weights",
+      "aria-label": t("Normalize weights"),
       onchange: () => put("normalize", normalize.checked),
     });
     const seed = element("button", {
       type: "button",
-      title: "Draw other noise",
+      title: t("Draw other noise"),
       onclick: () => put("seed", (model.get("seed") + 1) % 2 ** 32),
     });
     const switchOff = element("button", {
@@ -77,10 +82,10 @@ export function makeKnobs(view, first, last) {
       class: "moe-router-off",
       onclick: () => view.toggleOff(model.get("highlight")),
     });
-    const layers = trace.numbers.map((number) => `layer ${number}`);
+    const layers = trace.numbers.map((layer) => t("layer {layer}", { layer }));
     knobs = {
       layer: slider({
-        label: "Layer",
+        label: t("Layer"),
         min: 0,
         max: trace.layers - 1,
         value: 0,
@@ -88,28 +93,28 @@ export function makeKnobs(view, first, last) {
         change: view.putLayer,
       }),
       topK: slider({
-        label: "Top-k",
+        label: t("Top-k"),
         min: 1,
         max: Math.min(trace.experts, Math.max(MOST_CHOSEN, trace.ownKnobs.topK)),
         value: 1,
         change: (k) => put("top_k", Math.min(k, view.mostChosen())),
       }),
       groups: slider({
-        label: "Groups",
+        label: t("Groups"),
         min: 1,
         max: trace.ownKnobs.nGroups,
         value: 1,
-        show: (k) => `${k} of ${trace.ownKnobs.nGroups}`,
+        show: (k) => t("{k} of {all}", { k, all: trace.ownKnobs.nGroups }),
         change: (k) =>
           put("top_groups", Math.max(k, Math.ceil((model.get("top_k") * trace.ownKnobs.nGroups) / trace.experts))),
       }),
       score: choice({
-        label: "Score",
+        label: t("Score"),
         names: SCORE_FUNCTIONS,
         change: (i) => put("score_function", SCORE_FUNCTIONS[i]),
       }),
       temperature: slider({
-        label: "Temperature",
+        label: t("Temperature"),
         min: -1,
         max: 1,
         step: 0.02,
@@ -117,33 +122,37 @@ export function makeKnobs(view, first, last) {
         show: (x) => (10 ** x).toFixed(2),
         change: (x) => put("temperature", x === 0 ? 1 : Number((10 ** x).toPrecision(4))),
       }),
-      normalize: { root: labeled("Normalize", normalize), input: normalize, set: (on) => (normalize.checked = on) },
+      normalize: { root: labeled(t("Normalize"), normalize), input: normalize, set: (on) => (normalize.checked = on) },
       noise: slider({
-        label: "Noise",
+        label: t("Noise"),
         min: 0,
         max: 3,
         step: 0.05,
         value: 0,
-        show: (x) => (x ? x.toFixed(2) : "none"),
+        show: (x) => (x ? x.toFixed(2) : t("none")),
         change: (x) => put("noise", x),
       }),
       capacity: slider({
-        label: "Capacity",
+        label: t("Capacity"),
         min: 0.25,
         max: UNLIMITED,
         step: 0.05,
         value: UNLIMITED,
-        show: (x) => (x > 3 ? "no limit" : x.toFixed(2)),
+        show: (x) => (x > 3 ? t("no limit") : x.toFixed(2)),
         change: (x) => put("capacity", x > 3 ? 0 : Number(x.toFixed(2))),
       }),
-      dropping: choice({ label: "Dropping", names: RULES, change: (i) => put("dropping", RULES[i]) }),
+      dropping: choice({
+        label: t("Dropping"),
+        names: RULES.map((rule) => t(rule)),
+        change: (i) => put("dropping", RULES[i]),
+      }),
       highlight: choice({
-        label: "Expert",
-        names: ["none", ...trace.colors.keys()],
+        label: t("Expert"),
+        names: [t("none"), ...trace.colors.keys()],
         change: (i) => put("highlight", i - 1),
       }),
       bias: slider({
-        label: "Bias",
+        label: t("Bias"),
         min: -MOST_BIAS,
         max: MOST_BIAS,
         step: 0.005,
@@ -152,8 +161,8 @@ export function makeKnobs(view, first, last) {
         change: (x) => view.putBias(model.get("highlight"), tidyBias(x)),
       }),
       actsOn: choice({
-        label: "Act on",
-        names: ["every layer", ...layers],
+        label: t("Act on"),
+        names: [t("every layer"), ...layers],
         change: (i) => put("acts_on", i ? trace.numbers[i - 1] : -1),
       }),
     };
@@ -192,7 +201,7 @@ export function makeKnobs(view, first, last) {
     knobs.normalize.set(get("normalize"));
     knobs.noise.set(get("noise"));
     knobs.seed.textContent = `↻ ${get("seed")}`;
-    knobs.seed.setAttribute("aria-label", `↻ ${get("seed")}, draw other noise`);
+    knobs.seed.setAttribute("aria-label", `↻ ${get("seed")}, ${t("draw other noise")}`);
     knobs.seed.disabled = !get("noise");
     knobs.capacity.set(get("capacity") || UNLIMITED);
     knobs.dropping.select.selectedIndex = RULES.indexOf(get("dropping"));
@@ -202,15 +211,17 @@ export function makeKnobs(view, first, last) {
     knobs.bias.set(expert < 0 ? 0 : view.biasOf(expert));
     knobs.bias.input.disabled = expert < 0;
     const isOff = off.includes(expert);
-    knobs.switchOff.textContent = isOff ? "Switch on" : "Switch off";
+    knobs.switchOff.textContent = t(isOff ? later("Switch on") : later("Switch off"));
     knobs.switchOff.disabled = expert < 0 || (!isOff && !view.canSwitchOff(expert));
     knobs.actsOn.select.selectedIndex = placeOf(get("acts_on"), view.trace);
     actions.hidden = !view.moved;
     const turned = waitingTurned();
-    open.textContent = turned ? `⚙ Knobs (${turned} turned)` : "⚙ Knobs";
+    open.textContent = turned ? t("⚙ Knobs ({turned} turned)", { turned }) : t("⚙ Knobs");
     apply.hidden = !get("can_apply") || !!get("other_facts").tokens;
     apply.disabled = !view.moved || view.busy || view.isApplied;
-    apply.textContent = view.busy ? "Applying…" : view.isApplied ? "Applied" : "Apply to the model";
+    apply.textContent = t(
+      view.busy ? later("Applying…") : view.isApplied ? later("Applied") : later("Apply to the model"),
+    );
     apply.classList.toggle("ready", !apply.disabled);
   };
   /** How many knobs in the drawer are turned: nobody should wonder what else is at work. */

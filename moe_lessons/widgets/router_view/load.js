@@ -1,10 +1,11 @@
 // RouterView's load panel: how many tokens each expert of a layer gets, beside those of what it is compared with.
 
+import { t } from "../shared/language.js";
 import { loadOf } from "../shared/rule.js";
 import { makeColumns, ROOM } from "./columns.js";
 
 export function makeLoad(view) {
-  const columns = makeColumns(view, "moe-router-load", "Load of the experts", () => 0.5 / ROOM);
+  const columns = makeColumns(view, "moe-router-load", t("Load of the experts"), () => 0.5 / ROOM);
 
   const draw = (row) => {
     const { trace } = view;
@@ -17,11 +18,13 @@ export function makeLoad(view) {
     const mean = (trace.tokens * now.topK) / n;
     const most = Math.max(...asked);
     const limited = Number.isFinite(now.slots);
-    const ghost = !other ? "" : `, ▬ ${other.name ?? "as it was"}`;
-    const lost = limited ? `, ${asked.reduce((sum, count, e) => sum + count - kept[e], 0)} dropped` : "";
+    const ghost = !other ? "" : `, ▬ ${other.name ?? t("as it was")}`;
+    const lost = limited
+      ? `, ${t("{count} dropped", { count: asked.reduce((sum, count, e) => sum + count - kept[e], 0) })}`
+      : "";
     columns.say(
-      `Load in layer ${trace.numbers[row]}`,
-      `max/mean ${(most / mean).toFixed(2)}${lost}${ghost}${lost ? "" : "; tokens per expert"}`,
+      t("Load in layer {layer}", { layer: trace.numbers[row] }),
+      `max/mean ${(most / mean).toFixed(2)}${lost}${ghost}${lost ? "" : t("; tokens per expert")}`,
     );
     columns.draw({
       values: asked,
@@ -31,12 +34,16 @@ export function makeLoad(view) {
       ghosts: before,
       line: limited ? now.slots : mean,
       lineLabel: limited
-        ? `${now.slots} slot${now.slots === 1 ? "" : "s"}`
-        : `mean ${mean < 10 ? mean.toFixed(1) : Math.round(mean)}`,
+        ? now.slots === 1
+          ? t("1 slot")
+          : t("{count} slots", { count: now.slots })
+        : t("mean {mean}", { mean: mean < 10 ? mean.toFixed(1) : Math.round(mean) }),
       strong: () => true,
       text: (e) => String(asked[e]),
       axis: "",
-      words: (e) => `${asked[e]} tokens${asked[e] > kept[e] ? `, ${asked[e] - kept[e]} of them dropped` : ""}`,
+      words: (e) =>
+        t("{count} tokens", { count: asked[e] }) +
+        (asked[e] > kept[e] ? `, ${t("{count} of them dropped", { count: asked[e] - kept[e] })}` : ""),
     });
   };
   return { ...columns, draw };

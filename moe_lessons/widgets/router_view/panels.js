@@ -1,6 +1,7 @@
 // RouterView's panels below the picture: closed until somebody asks for one. A closed panel is not drawn.
 
 import { element } from "../shared/common.js";
+import { t } from "../shared/language.js";
 
 /** `panels`: of each its name in Python, what its button says, and its nodes. */
 export function makePanels(view, panels, opened) {
@@ -25,7 +26,7 @@ export function makePanels(view, panels, opened) {
   });
   const bar = element(
     "div",
-    { class: "moe-router-tabs", role: "group", "aria-label": "More to see" },
+    { class: "moe-router-tabs", role: "group", "aria-label": t("More to see") },
     ...parts.map(({ button }) => button),
   );
 

@@ -1,6 +1,7 @@
 // RouterView's prompt box: a text for the kernel to route, and which of two traces is shown.
 
 import { choice, element } from "../shared/common.js";
+import { later, t } from "../shared/language.js";
 import { set, write } from "./heading.js";
 
 const PATIENCE = 4000; // ms until a silent kernel is mentioned
@@ -9,22 +10,22 @@ export function makePrompt(view) {
   const { model, put } = view;
   const field = element("input", {
     type: "text",
-    "aria-label": "Your text",
-    placeholder: "Type a text and press Enter",
+    "aria-label": t("Your text"),
+    placeholder: t("Type a text and press Enter"),
     spellcheck: "false",
   });
-  const send = element("button", { type: "submit" }, "Route it");
+  const send = element("button", { type: "submit" }, t("Route it"));
   const keep = element("button", {
     type: "button",
     class: "moe-router-keep",
-    onclick: () => tell({ keep: !compared() }, "keeping…"),
+    onclick: () => tell({ keep: !compared() }, t("keeping…")),
   });
   const state = element("span", { class: "moe-router-state", role: "status" });
   const names = Object.keys(model.get("prompts"));
   const compared = () => Boolean(model.get("other_facts").tokens);
   const examples = choice({
-    label: "Prompt",
-    names: ["Choose…", ...names.map((name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name))],
+    label: t("Prompt"),
+    names: [t("Choose…"), ...names.map((name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name))],
     change: (i) => {
       if (!i) return;
       field.value = model.get("prompts")[names[i - 1]];
@@ -37,7 +38,7 @@ export function makePrompt(view) {
     const chosen = model.get("prompts")[names[examples.select.selectedIndex - 1]];
     tell(
       { ask: chosen !== undefined && chosen.replace(/[\r\n]/g, "") === field.value ? chosen : field.value },
-      "routing…",
+      t("routing…"),
     );
   };
 
@@ -48,14 +49,14 @@ export function makePrompt(view) {
     root.setAttribute("aria-busy", "true");
     state.textContent = doing;
     waiting = setTimeout(() => {
-      state.textContent = "No answer yet: the kernel is busy, or this page has none (then run this cell again).";
+      state.textContent = t("No answer yet: the kernel is busy, or this page has none (then run this cell again).");
     }, PATIENCE);
     try {
       model.send(message);
       return true;
     } catch {
       settle();
-      state.textContent = "This page has no kernel; run this cell in Jupyter.";
+      state.textContent = t("This page has no kernel; run this cell in Jupyter.");
       return false;
     }
   };
@@ -80,8 +81,8 @@ export function makePrompt(view) {
     {
       class: "moe-router-sides",
       role: "group",
-      "aria-label": "Which of the two is shown; the key c changes",
-      title: "or press c",
+      "aria-label": t("Which of the two is shown; the key c changes"),
+      title: t("or press c"),
     },
     ...sides,
   );
@@ -94,7 +95,7 @@ export function makePrompt(view) {
   const draw = () => {
     const both = compared();
     if (toggle.hidden === both) toggle.hidden = !both;
-    write(keep, both ? "Stop comparing" : "Keep to compare");
+    write(keep, t(both ? later("Stop comparing") : later("Keep to compare")));
     sides.forEach((button, side) => {
       write(button, `${"AB"[side]}  ${model.get("names")[side] ?? ""}`);
       const pressed = String(model.get("side") === side);

@@ -1,10 +1,11 @@
 // RouterView's scores of one token, an expert each, with the bias apart from them.
 
+import { later, t } from "../shared/language.js";
 import { makeColumns } from "./columns.js";
 import { niceEnd, quoted } from "./words.js";
 
 export function makeScores(view) {
-  const columns = makeColumns(view, "moe-router-scores", "Scores of the experts", (scale) => scale);
+  const columns = makeColumns(view, "moe-router-scores", t("Scores of the experts"), (scale) => scale);
 
   const draw = (row, focus, shut) => {
     const { trace } = view;
@@ -21,7 +22,10 @@ export function makeScores(view) {
     const chosen = new Map();
     let bound = Infinity;
     for (let k = focus * now.topK; k < (focus + 1) * now.topK; k++) {
-      chosen.set(now.experts[k], now.dropped?.[k] ? "dropped" : `weight ${now.weights[k].toFixed(2)}`);
+      chosen.set(
+        now.experts[k],
+        now.dropped?.[k] ? t("dropped") : t("weight {weight}", { weight: now.weights[k].toFixed(2) }),
+      );
       bound = Math.min(bound, values[now.experts[k]] + biases[now.experts[k]]);
     }
     let [low, high] = [0, 0];
@@ -31,11 +35,16 @@ export function makeScores(view) {
     }
     const { nGroups } = trace.ownKnobs;
     const isShut = (e) => shut.has(Math.floor((e * nGroups) / n));
-    const shutNote = shut.size ? "; hollow: its group is shut out" : "";
-    const lot = (e) => (chosen.has(e) ? `, chosen, ${chosen.get(e)}` : isShut(e) ? ", its group is shut out" : "");
+    const shutNote = shut.size ? t("; hollow: its group is shut out") : "";
+    const lot = (e) =>
+      chosen.has(e) ? `, ${t("chosen")}, ${chosen.get(e)}` : isShut(e) ? t(", its group is shut out") : "";
     columns.say(
-      `Scores of ${quoted(pieces[focus])}`,
-      `on each bar its score; filled: chosen, by score${biased ? " and bias (dashed)" : ""}${shutNote}`,
+      t("Scores of {piece}", { piece: quoted(pieces[focus]) }),
+      t(
+        biased
+          ? later("on each bar its score; filled: chosen, by score and bias (dashed)")
+          : later("on each bar its score; filled: chosen, by score"),
+      ) + shutNote,
     );
     columns.draw({
       values,
@@ -48,7 +57,7 @@ export function makeScores(view) {
       shut: isShut,
       text: (e) => (chosen.has(e) ? values[e].toFixed(2) : ""),
       axis: String(niceEnd(high)),
-      words: (e) => `score ${values[e].toFixed(3)}${lot(e)}`,
+      words: (e) => t("score {score}", { score: values[e].toFixed(3) }) + lot(e),
     });
   };
   return { ...columns, draw };

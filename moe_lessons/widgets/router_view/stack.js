@@ -3,6 +3,7 @@
 
 import { element } from "../shared/common.js";
 import { channels } from "../shared/expert_colors.js";
+import { t } from "../shared/language.js";
 import { write } from "./heading.js";
 import { percent } from "./words.js";
 
@@ -12,7 +13,7 @@ export function makeStack(view) {
   const root = element("div", {
     class: "moe-router-stack",
     role: "group",
-    "aria-label": "Layers; up and down change the layer",
+    "aria-label": t("Layers; up and down change the layer"),
   });
   root.addEventListener("keydown", (event) => {
     view.steer(event);
@@ -43,8 +44,8 @@ export function makeStack(view) {
           "b",
           {},
           ...(n > 8
-            ? [element("span", { class: "moe-router-spoken" }, "layer "), String(number)]
-            : [`layer ${number}`]),
+            ? [element("span", { class: "moe-router-spoken" }, `${t("layer")} `), String(number)]
+            : [t("layer {layer}", { layer: number })]),
         ),
         way,
         element("span", { class: "moe-router-mini" }, canvas, mark),
@@ -105,8 +106,8 @@ export function makeStack(view) {
     }
   };
   const noteOf = (share) => {
-    if (view.two()) return `${percent(1 - share)} of ${view.matched()} agree`;
-    return view.moved && share > 0 ? `${percent(share)} differ` : "";
+    if (view.two()) return t("{share} of {count} agree", { share: percent(1 - share), count: view.matched() });
+    return view.moved && share > 0 ? t("{share} differ", { share: percent(share) }) : "";
   };
   let scrolls = false;
   const measure = () => {

@@ -1,6 +1,7 @@
 // RouterView's text: one chip per token, colored by its experts in one layer.
 
 import { element, visible } from "../shared/common.js";
+import { t } from "../shared/language.js";
 import { isChanged } from "../shared/rule.js";
 import { destination } from "./words.js";
 
@@ -19,7 +20,7 @@ export function makeStrip(view) {
   const strip = element("div", {
     class: "moe-router-strip",
     role: "group",
-    "aria-label": "Tokens; arrow keys move the pinned one, up and down the layer",
+    "aria-label": t("Tokens; arrow keys move the pinned one, up and down the layer"),
   });
   let [chips, blank, painted, tabbed] = [[], [], new Int32Array(), -1];
   let [boxes, byPlace, scrolls] = [[], [], false];
@@ -100,7 +101,10 @@ export function makeStrip(view) {
       chips[tabbed]?.setAttribute("tabindex", -1);
       chips[(tabbed = pinned)].setAttribute("tabindex", 0);
     }
-    chips[focus].setAttribute("aria-label", `${trace.pieces[focus]}, ${destination(trace.now[row], focus)}`);
+    chips[focus].setAttribute(
+      "aria-label",
+      t("{piece}, {where}", { piece: trace.pieces[focus], where: destination(trace.now[row], focus) }),
+    );
   };
 
   /** Where the chips lie, in pixels from the text's upper left corner; called where the room changes. */

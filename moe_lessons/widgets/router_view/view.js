@@ -1,6 +1,7 @@
 // RouterView on the page: its parts, the order in which a frame draws them, and what makes it draw another one.
 
 import { breath, element, listen, messageLine, onFrame, onTheme, onWidth, openView } from "../shared/common.js";
+import { speak, t } from "../shared/language.js";
 import { makeAnswer } from "./answer.js";
 import { makeFall } from "./fall.js";
 import { makeFlow } from "./flow.js";
@@ -24,7 +25,8 @@ const OTHER_TRAITS = ["layer", "pinned", "highlight", "message", "side", "panels
  * @param {import("../shared/common.js").Context} context
  */
 async function render({ model, el }) {
-  openView(el, "moe-router", "Where each token goes: the text, its experts, and the ribbons between them");
+  speak(model);
+  openView(el, "moe-router", t("Where each token goes: the text, its experts, and the ribbons between them"));
   const get = (name) => model.get(name);
   const shown = makeShown(model);
   const hands = makeHands(shown, { tell: (message, doing) => prompt.tell(message, doing), draw: () => draw() });
@@ -44,19 +46,19 @@ async function render({ model, el }) {
     element(
       "p",
       { class: "moe-router-hint" },
-      "Drag a bar up or down to bias its expert, double-click to let go; click it to see its tokens alone.",
+      t("Drag a bar up or down to bias its expert, double-click to let go; click it to see its tokens alone."),
     );
   const panels = makePanels(
     view,
     [
-      { name: "layers", label: "Every layer", nodes: grid.nodes },
-      { name: "load", label: "Load", nodes: [load.root, hint()] },
-      { name: "scores", label: "Scores of one token", nodes: [scores.root, hint()] },
-      { name: "guesses", label: "Next token", nodes: [answer.root] },
+      { name: "layers", label: t("Every layer"), nodes: grid.nodes },
+      { name: "load", label: t("Load"), nodes: [load.root, hint()] },
+      { name: "scores", label: t("Scores of one token"), nodes: [scores.root, hint()] },
+      { name: "guesses", label: t("Next token"), nodes: [answer.root] },
     ],
     () => measure(),
   );
-  const title = element("div", { class: "moe-router-head" }, get("title"));
+  const title = element("div", { class: "moe-router-head" }, t(get("title")));
   title.hidden = !get("title");
   el.tabIndex = -1; // a click anywhere in it, and its keys work
   const flowing = element("div", { class: "moe-router-flow" }, stack.root, flow.root);
@@ -124,7 +126,7 @@ async function render({ model, el }) {
     sentence.draw(row, focus, known, shut);
     loss.draw();
     if (panels.isOpen("guesses")) answer.draw(focus, shares);
-    say(get("message") || view.notice);
+    say(t(get("message")) || view.notice);
     if (seen !== row) stack.follow((seen = row));
     if (view.follow) flow.follow(at), built("layers") && grid.follow(at);
     view.follow = false;

@@ -1,14 +1,16 @@
 // What RouterView says: pure functions from numbers to words.
 
+import { inQuotes, t } from "../shared/language.js";
+
 /** A piece as it is quoted in a sentence. */
 export function quoted(piece) {
-  return `“${piece.replace(/\n/g, "↵").replace(/\t/g, "→")}”`;
+  return inQuotes(piece.replace(/\n/g, "↵").replace(/\t/g, "→"));
 }
 
 /** A share as a percentage that never rounds a difference away. */
 export function percent(share) {
   if (share === 0) return "0%";
-  if (share < 0.01) return "under 1%";
+  if (share < 0.01) return t("under 1%");
   return `${share > 0.99 && share < 1 ? 99 : Math.round(100 * share)}%`;
 }
 
@@ -16,20 +18,22 @@ export function percent(share) {
 export function destination({ experts, weights, dropped, topK }, token) {
   const parts = [];
   for (let i = token * topK; i < (token + 1) * topK; i++) {
-    parts.push(`${experts[i]} (${dropped?.[i] ? "dropped" : weights[i].toFixed(2)})`);
+    parts.push(`${experts[i]} (${dropped?.[i] ? t("dropped") : weights[i].toFixed(2)})`);
   }
   const last = parts.pop();
-  return parts.length ? `experts ${parts.join(", ")} and ${last}` : `expert ${last}`;
+  return parts.length ? t("experts {some} and {last}", { some: parts.join(", "), last }) : t("expert {last}", { last });
 }
 
 /** What moved knobs change; `lost` of `all` choices are dropped. */
 export function verdict(moved, share, lost = 0, all = 0) {
-  if (!moved) return "This is what the model did.";
-  const drops = lost ? ` ${lost} of ${all} choices found no slot.` : "";
+  if (!moved) return t("This is what the model did.");
+  const drops = lost ? ` ${t("{lost} of {all} choices found no slot.", { lost, all })}` : "";
   if (share === 0) {
-    return `Every choice is still the model’s own${drops ? "." : "; only the weights changed."}${drops}`;
+    return drops
+      ? t("Every choice is still the model’s own.") + drops
+      : t("Every choice is still the model’s own; only the weights changed.");
   }
-  return `${percent(share)} of all choices differ from the model’s own.${drops}`;
+  return t("{share} of all choices differ from the model’s own.", { share: percent(share) }) + drops;
 }
 
 /** A bias with its sign, without needless zeros: "+0.1", "−0.005", "0". */

@@ -1,6 +1,7 @@
 // What hands do in several widgets: a knob's value on its way to the kernel, a film that plays, keys that walk.
 
 import { element, listen, onWidth } from "./common.js";
+import { t } from "./language.js";
 
 /**
  * Call `action` once it has not been asked for during `wait` milliseconds.
@@ -63,7 +64,8 @@ export function player(begin, { wait = 0, ...attributes } = {}) {
   const stop = () => {
     cancel?.();
     cancel = undefined;
-    button.textContent = "▶ Play";
+    delete button.dataset.plays;
+    button.textContent = t("▶ Play");
   };
   const start = () => {
     const [step, begun] = [begin(), performance.now()];
@@ -73,12 +75,13 @@ export function player(begin, { wait = 0, ...attributes } = {}) {
         stop(); // it may have been stopped in between
       else soon(next, run);
     };
-    button.textContent = "❚❚ Pause";
+    button.dataset.plays = "yes";
+    button.textContent = t("❚❚ Pause");
     soon(wait, run);
   };
   const toggle = () => (cancel ? stop() : start());
   stop();
-  return { button, stop, toggle };
+  return { button, stop, toggle, stands: () => !cancel };
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { element } from "./common.js";
 import { arrow, player } from "./habits.js";
+import { t } from "./language.js";
 
 /**
  * Moves the trait `at` between 0 and `last()`. The chips that are put into `strip` say in `data-at` where they lead.
@@ -33,7 +34,7 @@ export function makeStepper({ model, put, last, pace, one, look }) {
         return pace();
       };
     },
-    { wait: 150, "aria-label": "Play or pause (space)", title: "Play or pause (space)" },
+    { wait: 150, "aria-label": t("Play or pause (space)"), title: t("Play or pause (space)") },
   );
   const strip = element("div", {
     class: look,

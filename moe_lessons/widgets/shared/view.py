@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from moe_lessons.figures.alt_text import describe
 from moe_lessons.figures.paper import png
 from moe_lessons.figures.style import PALETTE
+from moe_lessons.languages.words import words_of
 from moe_lessons.widgets.shared.state import CARRY, STATE, state_of
 
 _BUILT = Path(__file__).parent.parent / "static"
@@ -26,6 +27,14 @@ class View(anywidget.AnyWidget):
     palette = traitlets.List(traitlets.Unicode(), list(PALETTE)).tag(sync=True)
     #: One sentence shown inside the widget when something went wrong; empty when nothing did.
     message = traitlets.Unicode("").tag(sync=True)
+    #: What the front end says in the language that is spoken, by the English text; nothing in English.
+    words = traitlets.Dict().tag(sync=True)
+
+    @traitlets.default("words")
+    def _words_of_front_end(self) -> dict[str, str]:
+        built = _BUILT / f"{type(self).__module__.rpartition('.')[2]}.js"
+        title = str(getattr(self, "title", ""))
+        return words_of(built, title) if built.exists() else {}
 
     def figure(self) -> Figure:
         """The widget's present state as a still matplotlib figure."""

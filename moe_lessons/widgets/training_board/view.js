@@ -2,6 +2,7 @@ import { board } from "../shared/board.js";
 import { path, rules, short, smooth, spread, ticks } from "../shared/chart.js";
 import { choice, element, messageLine, onFrame, openView, shape, whole } from "../shared/common.js";
 import { follow, putter } from "../shared/habits.js";
+import { later, speak, t } from "../shared/language.js";
 
 const [STEP, SECONDS, LOSS, TOKENS, LR] = [0, 1, 2, 3, 4]; // the columns of a point
 const COLUMN = { steps: STEP, seconds: SECONDS, tokens: TOKENS };
@@ -33,14 +34,15 @@ export function clock(seconds) {
 
 /** @param {import("../shared/common.js").Context} context */
 function render({ model, el }, store) {
-  openView(el, "moe-training", "Training board");
+  speak(model);
+  openView(el, "moe-training", t("Training board"));
   const palette = model.get("palette");
   const put = putter(model);
-  const xs = ["steps", "tokens", "seconds"];
-  const title = element("b", { class: "moe-title" }, model.get("title"));
+  const xs = [later("steps"), later("tokens"), later("seconds")];
+  const title = element("b", { class: "moe-title" }, t(model.get("title")));
   const pick = choice({
-    label: "over",
-    names: xs,
+    label: t("over"),
+    names: xs.map((x) => t(x)),
     value: xs.indexOf(model.get("x")),
     change: (i) => put("x", xs[i]),
   });
@@ -95,18 +97,24 @@ function render({ model, el }, store) {
             "aria-valuenow": Math.round(100 * done),
             "aria-valuemin": 0,
             "aria-valuemax": 100,
-            "aria-label": "Share of the run",
+            "aria-label": t("Share of the run"),
           },
           element("span", { style: `width: ${100 * done}%; background: ${color(i)}` }),
         );
         const words = !last
-          ? "waiting for the first step"
+          ? t("waiting for the first step")
           : [
-              `step ${whole(last[STEP])}${run.unit === "steps" && run.total ? ` of ${whole(run.total)}` : ""}`,
-              `${clock(last[SECONDS])}${run.unit === "seconds" && run.total ? ` of ${clock(run.total)}` : ""}`,
-              `${whole(Math.round(speed(run.points)))} tokens per second`,
-              ...(last[LR] === null ? [] : [`learning rate ${Math.round(100 * last[LR])}% of its peak`]),
-              ...(run.finished ? ["finished"] : []),
+              run.unit === "steps" && run.total
+                ? t("step {step} of {all}", { step: whole(last[STEP]), all: whole(run.total) })
+                : t("step {step}", { step: whole(last[STEP]) }),
+              run.unit === "seconds" && run.total
+                ? t("{now} of {all}", { now: clock(last[SECONDS]), all: clock(run.total) })
+                : clock(last[SECONDS]),
+              t("{count} tokens per second", { count: whole(Math.round(speed(run.points))) }),
+              ...(last[LR] === null
+                ? []
+                : [t("learning rate {share}% of its peak", { share: Math.round(100 * last[LR]) })]),
+              ...(run.finished ? [t("finished")] : []),
             ].join(" · ");
         return element(
           "div",
@@ -137,12 +145,14 @@ function render({ model, el }, store) {
       1.04 * lines.reduce((most, one) => Math.max(most, ...one.raw), Math.max(1e-3, ...floors.map((f) => f[1])));
     const toX = (value) => left + ((right - left) * value) / xMost;
     const toY = (value) => bottom - ((bottom - top) * value) / yMost;
-    chart.replaceChildren(shape("text", { x: 0, y: 9, class: "quiet" }, `loss, ${model.get("unit")}`));
+    chart.replaceChildren(
+      shape("text", { x: 0, y: 9, class: "quiet" }, t("loss, {unit}", { unit: t(model.get("unit")) })),
+    );
     chart.setAttribute("height", String(bottom + 20));
     grid(chart, [left, right, top, bottom], xMost, yMost, [6, 5], yMost);
     const labels = floors.map(([name, floor]) => {
       chart.append(floorLine(toY(floor), left, right));
-      return { text: `${name.replace("_", " ")} floor`, said: "", y: toY(floor), fill: "" };
+      return { text: t("{name} floor", { name: name.replace("_", " ") }), said: "", y: toY(floor), fill: "" };
     });
     for (const { number, name, at, raw } of lines) {
       const smoothed = smooth(raw);
@@ -173,7 +183,7 @@ function render({ model, el }, store) {
       .filter((one) => one.fill)
       .map((one) => one.said)
       .join(", ");
-    chart.setAttribute("aria-label", `Training loss over ${x}: ${said || "no steps yet"}`);
+    chart.setAttribute("aria-label", t("Training loss over {x}: {said}", { x: t(x), said: said || t("no steps yet") }));
   }
 
   function drawDomains(x) {
@@ -196,8 +206,11 @@ function render({ model, el }, store) {
         .map((value, i) => value !== undefined && element("b", { style: `--run: ${color(i)}` }, value.toFixed(2)))
         .filter(Boolean);
       caption.replaceChildren(`${name.replace("_", " ")} `, ...values);
-      const floor = name in floors ? `floor ${floors[name].toFixed(2)}` : "";
-      svg.setAttribute("aria-label", `Held-out loss on ${caption.textContent}, ${floor || "floor unknown"}`);
+      const floor = name in floors ? t("floor {floor}", { floor: floors[name].toFixed(2) }) : "";
+      svg.setAttribute(
+        "aria-label",
+        t("Held-out loss on {name}, {floor}", { name: caption.textContent, floor: floor || t("floor unknown") }),
+      );
       svg.replaceChildren();
       grid(svg, [left, right, top, bottom], xMost, yMost, [2, 2], yMost);
       if (floor) {
@@ -218,7 +231,7 @@ function render({ model, el }, store) {
 
   store.views.add(draw);
   const rest = follow(model, el, ["x", "message"], draw, {
-    "change:title": () => (title.textContent = model.get("title")),
+    "change:title": () => (title.textContent = t(model.get("title"))),
   });
   return () => (store.views.delete(draw), rest());
 }
