@@ -11,10 +11,11 @@ from torch.utils._pytree import tree_leaves
 from moe_lessons.model.threads import on_threads
 
 _aten = torch.ops.aten
-#: Operations that multiply matrices, with the places of the two among their arguments.
+#: Operations that multiply matrices, with the places of the two among their arguments. A name that ends in _ adds the
+#: product to what its first argument holds.
 _PRODUCTS = {
     **dict.fromkeys((_aten.mm, _aten.bmm, _aten._grouped_mm), (0, 1)),
-    **dict.fromkeys((_aten.addmm, _aten.addmm_, _aten.baddbmm, _aten.baddbmm_), (1, 2)),  # also into memory that is there
+    **dict.fromkeys((_aten.addmm, _aten.addmm_, _aten.baddbmm, _aten.baddbmm_), (1, 2)),
 }
 _IDLE = {_aten.empty, _aten.empty_like, _aten.new_empty, _aten.empty_strided, _aten.new_empty_strided}
 

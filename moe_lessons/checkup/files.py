@@ -24,6 +24,12 @@ REMADE = (
     ("", "what wrote it can write it again"),
 )
 
+#: What lessons read in `data/`, whichever way the course was installed.
+_READ = (
+    *("claims.toml", "claims-2026.toml", "tokenizer.json", "prompts.toml", "accelerators.toml"),
+    *("checkpoints", "models", "predictions", "quiz", "studies", "traces"),
+)
+
 
 def check_cache() -> Check:
     """Whether results that take long can be kept, and whether those that were can be read."""
@@ -115,7 +121,7 @@ def _read_tensors(path: Path) -> None:
 def check_course() -> Check:
     """The course's own files: there, readable, and where an installer noted checksums, unchanged."""
     try:
-        for name in ("claims.toml", "tokenizer.json", "checkpoints", "models", "quiz"):
+        for name in _READ:
             data_path(name)
         lessons = sorted(notebooks_path().glob("[0-9]*.ipynb"))
     except FileNotFoundError as error:

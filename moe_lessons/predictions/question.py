@@ -14,6 +14,7 @@ from moe_lessons.resources import data_path
 
 KEY = re.compile(r"\d\d\.[a-z][a-z0-9_]{0,39}")
 KINDS = ("choice", "slider", "number")
+PLURAL = re.compile(r"^(?!times)([a-z]{3,})s$")  # a unit that has a singular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,10 @@ def rounded(number: float) -> str:
 
 
 def with_unit(text: str, unit: str) -> str:
-    return f"{text}{unit}" if unit == "%" or not unit else f"{text} {unit}"
+    """A number in words with its unit, which is a plural as questions name it: "4 experts", "1 expert", "8%"."""
+    if unit == "%" or not unit:
+        return text + unit
+    return f"{text} " + (PLURAL.sub(r"\1", unit) if text == "1" else unit)
 
 
 def question(key: str) -> Question:

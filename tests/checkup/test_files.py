@@ -153,9 +153,14 @@ def test_a_damaged_file_of_the_course_is_named(course, name, spoil):
     assert f"git checkout -- {name}" in files.check_course().remedy
 
 
-def test_a_missing_file_of_the_course_is_named(monkeypatch):
-    def missing(name=""):
-        raise FileNotFoundError(f"data/{name} is missing")
+@pytest.mark.parametrize("name", ["claims.toml", "claims-2026.toml", "predictions"])
+def test_a_missing_file_of_the_course_is_named(monkeypatch, name):
+    there = files.data_path
 
-    monkeypatch.setattr(files, "data_path", missing)
-    assert files.check_course() == ("course", "data/claims.toml is missing", REINSTALL, {})
+    def found(wanted=""):
+        if wanted == name:
+            raise FileNotFoundError(f"data/{name} is missing")
+        return there(wanted)
+
+    monkeypatch.setattr(files, "data_path", found)
+    assert files.check_course() == ("course", f"data/{name} is missing", REINSTALL, {})

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import moe_lessons.predictions.question as questions
-from moe_lessons.predictions.question import Question, lessons, question, questions_of, rounded
+from moe_lessons.predictions.question import Question, lessons, question, questions_of, rounded, with_unit
 
 CHOICE = Question(
     key="05.a", ask="?", kind="choice", measure="m", expected=("low",), choices=("low", "middle", "high"), cuts=(1, 2)
@@ -60,6 +60,17 @@ def test_a_choice_without_cuts_takes_words_alone():
 )
 def test_a_number_has_three_digits_that_count(number, text):
     assert rounded(number) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "said"),
+    [
+        *(("1", "experts", "1 expert"), ("4", "experts", "4 experts"), ("0", "bars", "0 bars"), ("1", "%", "1%")),
+        *(("1", "times", "1 times"), ("1", "ms", "1 ms"), ("1", "nats per token", "1 nats per token"), ("1", "", "1")),
+    ],
+)
+def test_one_of_a_unit_is_said_in_the_singular(text, unit, said):
+    assert with_unit(text, unit) == said
 
 
 def test_an_unknown_question_names_those_that_there_are():

@@ -53,12 +53,12 @@ def test_the_front_end_counts_as_python_does(node):
 
 
 def test_both_say_numbers_and_choices_in_the_same_words(node):
-    numbers = [0, 0.5, 1 / 3, 12.25, 1234.5, 1000.5, 999.5, -2.5, 1e-5, 0.000512, 99.95, 1e9, 30]
-    plain = replace(EVERY["05.one_sheet"], unit="%")
-    shown = javascript(
-        node, "prediction_view/rule", "value[1].map((n) => m.shown(value[0], n))", [plain.sent(), numbers]
-    )
-    assert shown == [plain.shown(number) for number in numbers]
+    numbers = [0, 0.5, 1 / 3, 1, 12.25, 1234.5, 1000.5, 999.5, -2.5, 1e-5, 0.000512, 99.95, 1e9, 30]
+    units = ("%", "", "experts", "times", "ms", "GB", "nats per token")
+    plain = [replace(EVERY["05.one_sheet"], unit=unit) for unit in units]
+    program = "value[0].map((one) => value[1].map((n) => m.shown(one, n)))"
+    shown = javascript(node, "prediction_view/rule", program, [[one.sent() for one in plain], numbers])
+    assert shown == [[one.shown(number) for number in numbers] for one in plain]
     one = question("05.softmax_order")
     assert javascript(node, "prediction_view/rule", "m.shown(value, 1)", one.sent()) == one.shown(1)
 

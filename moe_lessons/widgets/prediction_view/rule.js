@@ -32,8 +32,11 @@ export function rounded(number) {
   return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (some && `.${some}`);
 }
 
-/** @param {string} text @param {string} unit */
-export const withUnit = (text, unit) => (unit === "%" || !unit ? text + unit : `${text} ${unit}`);
+/** "4 experts", "1 expert", "8%". @param {string} text @param {string} unit a plural, where there is one */
+export function withUnit(text, unit) {
+  if (unit === "%" || !unit) return text + unit;
+  return `${text} ${text === "1" ? unit.replace(/^(?!times)([a-z]{3,})s$/, "$1") : unit}`;
+}
 
 /** An answer or a measurement in words. @param {Question} question @param {number} place */
 export function shown(question, place) {
