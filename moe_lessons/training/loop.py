@@ -119,6 +119,7 @@ def train(
 
     device = model.embedding.weight.device
     history.conditions = run_conditions(config, device) | {"processes": team.size}
+    give_back_freed_memory()  # what ran before has left pieces that fit no step's tensors
     keep_freed_memory()  # every step needs the same again
     total, unit = config.length
     if board:
