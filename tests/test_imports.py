@@ -47,8 +47,8 @@ ALLOWED = {
     "site": {"authoring", "files", "resources", "text", "tracing", "training", "widgets"},
     "widgets": {"axes", "cards", "config", "lazy", "resources", "routing_rule", "tracing", "figures", "accounting"}
     | {"offload", "parallel"},  # slots and places of experts are counted there, without torch
-    "outbox": {"records", "resources"},
-    "classroom": {"__init__", "outbox", "records", "resources", "predictions", "ledger"},  # never torch
+    "outbox": {"files", "records", "resources"},
+    "classroom": {"__init__", "files", "outbox", "records", "resources", "predictions", "ledger"},  # never torch
     "ledger": LIBRARY | {"outbox", "records"},
     "predictions": {"outbox", "records", "resources", "widgets"},
     "exercises": LIBRARY | {"outbox", "widgets", "ledger", "capstone", "records"},

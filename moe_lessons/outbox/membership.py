@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import os
 import secrets
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moe_lessons.files import replacing
 from moe_lessons.records import held
 from moe_lessons.resources import cache_dir
 
@@ -69,13 +68,8 @@ def membership() -> Membership | None:
 
 def write_private(path: Path, record: Mapping[str, Any]) -> None:
     """Write a small JSON file whole or not at all, readable by its owner alone from its first byte."""
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
-    try:
-        with open(scratch, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            json.dump(record, file, indent=1, allow_nan=False)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with replacing(path, 0o600) as scratch:
+        scratch.write_text(json.dumps(record, indent=1, allow_nan=False), encoding="utf-8")
 
 
 def private_dir(path: Path) -> None:

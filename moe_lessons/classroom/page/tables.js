@@ -41,7 +41,7 @@ export function exercises({ lesson, exercises, rows }) {
 
 /** @param {import("./live.js").Mistake[]} mistakes */
 export function mistakes(mistakes) {
-  return mistakes.map(({ exercise, count, hint }) =>
+  const rows = mistakes.map(({ exercise, count, hint }) =>
     element(
       "article",
       { class: "mistake" },
@@ -49,6 +49,7 @@ export function mistakes(mistakes) {
       element("div", {}, element("code", {}, exercise), element("p", {}, hint)),
     ),
   );
+  return [element("p", { class: "lesson" }, "How many make it now"), ...rows];
 }
 
 /** @param {import("./live.js").Board["routers"]} routers */
