@@ -28,7 +28,7 @@ from typing import Any
 from full_room import EXERCISES, answer
 from running_class import RunningClass, free_port
 
-from moe_lessons.outbox import membership as outbox_membership
+from moe_lessons.outbox import place as outbox_place
 from moe_lessons.outbox.entries import entry
 from moe_lessons.outbox.membership import Membership, join
 from moe_lessons.outbox.sender import Sender
@@ -38,7 +38,7 @@ from moe_lessons.predictions.question import questions_of
 LEARNERS, SECONDS = 30, 75.0
 KILLED, AWAY = 15.0, (10.0, 70.0)  # seconds after the beginning
 HERE = threading.local()  # each thread's cache folder
-outbox_membership.cache_dir = lambda: HERE.folder
+outbox_place.cache_dir = lambda: HERE.folder
 
 
 class Cable:
@@ -151,8 +151,8 @@ def look(running: list[RunningClass], taken: list[float], end: threading.Event) 
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as own:
+        folder = Path(own)
         begin = time.perf_counter()
         first = RunningClass(folder / "teacher")
         opened = time.perf_counter() - begin

@@ -7,7 +7,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_lessons.outbox.membership import Membership, class_dir
+from moe_lessons.outbox.membership import Membership
+from moe_lessons.outbox.place import class_dir
 from moe_lessons.outbox.waiting import append_line, arrived, next_batch
 from moe_lessons.records import acquire
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from moe_lessons.files import replacing
+from moe_lessons.outbox.place import class_dir, member_path, outbox_path
 from moe_lessons.records import held
-from moe_lessons.resources import cache_dir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +41,6 @@ def voter_id(secret: str, key: str) -> str:
     Without the secret, which the class does not keep, nobody can say whose it is.
     """
     return hashlib.sha256(f"voter {secret} {key}".encode()).hexdigest()[:16]
-
-
-def class_dir() -> Path:
-    """Where a learner's side of a class lies; MOE_LESSONS_CACHE moves it. Not created here."""
-    return cache_dir() / "class"
-
-
-def member_path() -> Path:
-    return class_dir() / "member.json"
-
-
-def outbox_path() -> Path:
-    """The file of entries, the oldest first; whoever changes it or the membership holds it (records.held)."""
-    return class_dir() / "outbox.jsonl"
 
 
 def membership() -> Membership | None:
