@@ -66,6 +66,10 @@ KINDS: dict[str, Kind] = {
         "you predict; the board counts it and says nothing of who",
         {"key": _KEY, "answer": _number(-LARGEST, LARGEST), "sure": _TRUTH, "late": _TRUTH},
     ),
+    "measured": Kind(
+        "a lesson measures what it asked you; as with your answer, the board says nothing of who",
+        {"key": _KEY, "place": _number(-LARGEST, LARGEST)},
+    ),
     "check": Kind(
         "you check an exercise: whether it passed, else the number of the known mistake, -1 for none",
         {"exercise": _KEY, "passed": _TRUTH, "mistake": _whole(-1, 99)},

@@ -62,7 +62,7 @@ export function routers({ rows, left_out, elsewhere }) {
     const loss = row.state ? `${row.loss.toFixed(3)}, over the budget` : row.loss.toFixed(3);
     return [place, name, loss, row.peak.toFixed(2), `${row.pace.toFixed(2)} ×`, row.live.toFixed(2)];
   });
-  const heads = ["", "Router", "Held-out loss", "Max/mean", "Time of a step", "Experts a token"];
+  const heads = ["Place", "Router", "Held-out loss", "Max/mean", "Time of a step", "Experts a token"];
   const notes = [
     left_out && `${left_out} more`,
     elsewhere && `${elsewhere} runs under other conditions not shown`,
