@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from full_room import EXERCISES, answer
+from full_room import EXERCISES, answer, found
 from running_class import RunningClass, free_port
 
 from moe_lessons.outbox import place as outbox_place
@@ -99,6 +99,7 @@ class Learner(Sender):
         acts: list[tuple[str, dict[str, Any]]] = [("hello", {"name": self.member.name})]
         for key, one in list(questions_of("05").items())[:8]:
             acts.append(("prediction", {"key": key, "answer": answer(one, self.draw), "sure": 0, "late": 0}))
+            acts.append(("measured", {"key": key, "place": found(one, self.draw)}))
         for name in EXERCISES:
             acts += [("check", {"exercise": name, "passed": 0, "mistake": 0})]
             acts += [("check", {"exercise": name, "passed": 1, "mistake": -1})]

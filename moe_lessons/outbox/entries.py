@@ -114,7 +114,9 @@ def shaped(made: Any) -> dict[str, Any]:
             raise ValueError(f"an entry's {name} must be {field.says}")
     fields = KINDS[made["kind"]].fields
     if set(made) != {*COMMON, *fields}:
-        raise ValueError(f"an entry of the kind {made['kind']} has these fields and no others: {', '.join(fields)}")
+        raise ValueError(
+            f"an entry of the kind {made['kind']} has these fields and no others: {', '.join([*COMMON, *fields])}"
+        )
     for name, field in fields.items():
         if not field.allows(made[name]):
             raise ValueError(f"{made['kind']}'s {name} must be {field.says}")
