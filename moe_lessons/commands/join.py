@@ -57,6 +57,8 @@ def _join(args: argparse.Namespace) -> int:
         deliver(member)
     print(f"You joined as {shown or name}{f'; {why}, so entries wait here' if why else ''}.")
     print(_terms())
+    if folder:
+        print("In a shared folder, who can read the folder can see whose entries they are, predictions included.")
     return 0
 
 
