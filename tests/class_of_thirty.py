@@ -25,10 +25,10 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from full_room import EXERCISES, answer
+from full_room import EXERCISES, answer, found
 from running_class import RunningClass, free_port
 
-from moe_lessons.outbox import membership as outbox_membership
+from moe_lessons.outbox import place as outbox_place
 from moe_lessons.outbox.entries import entry
 from moe_lessons.outbox.membership import Membership, join
 from moe_lessons.outbox.sender import Sender
@@ -38,7 +38,7 @@ from moe_lessons.predictions.question import questions_of
 LEARNERS, SECONDS = 30, 75.0
 KILLED, AWAY = 15.0, (10.0, 70.0)  # seconds after the beginning
 HERE = threading.local()  # each thread's cache folder
-outbox_membership.cache_dir = lambda: HERE.folder
+outbox_place.cache_dir = lambda: HERE.folder
 
 
 class Cable:
@@ -99,6 +99,7 @@ class Learner(Sender):
         acts: list[tuple[str, dict[str, Any]]] = [("hello", {"name": self.member.name})]
         for key, one in list(questions_of("05").items())[:8]:
             acts.append(("prediction", {"key": key, "answer": answer(one, self.draw), "sure": 0, "late": 0}))
+            acts.append(("measured", {"key": key, "place": found(one, self.draw)}))
         for name in EXERCISES:
             acts += [("check", {"exercise": name, "passed": 0, "mistake": 0})]
             acts += [("check", {"exercise": name, "passed": 1, "mistake": -1})]
@@ -151,8 +152,8 @@ def look(running: list[RunningClass], taken: list[float], end: threading.Event) 
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as own:
+        folder = Path(own)
         begin = time.perf_counter()
         first = RunningClass(folder / "teacher")
         opened = time.perf_counter() - begin

@@ -48,8 +48,8 @@ ALLOWED = {
     "site": {"authoring", "files", "languages", "resources", "text", "tracing", "training", "widgets"},
     "widgets": {"axes", "cards", "config", "lazy", "resources", "routing_rule", "tracing", "figures", "accounting"}
     | {"offload", "parallel", "languages"},  # slots and places of experts are counted there, without torch
-    "outbox": {"records", "resources"},
-    "classroom": {"__init__", "outbox", "records", "resources", "predictions", "ledger"},  # never torch
+    "outbox": {"files", "records", "resources"},
+    "classroom": {"__init__", "files", "outbox", "records", "resources", "predictions", "ledger"},  # never torch
     "ledger": LIBRARY | {"languages", "outbox", "records"},
     "predictions": {"languages", "outbox", "records", "resources", "widgets"},
     "exercises": LIBRARY | {"languages", "outbox", "widgets", "ledger", "capstone", "records"},

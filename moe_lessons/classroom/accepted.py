@@ -7,6 +7,7 @@ from moe_lessons.classroom.catalog import exercises
 from moe_lessons.ledger.book import claim_of
 from moe_lessons.outbox.entries import BYTES, shaped
 from moe_lessons.predictions.answer import accepted as accepted_answer
+from moe_lessons.predictions.answer import within
 from moe_lessons.predictions.question import question
 
 _ANSWER = ("key", "answer", "sure", "late", "time")
@@ -24,12 +25,15 @@ def accepted(made: Any) -> dict[str, Any]:
     """The entry, where it may count; ValueError, in one sentence that repeats nothing of it, where it may not."""
     made = shaped(made)
     kind = made["kind"]
-    if kind == "prediction":
+    if kind in ("prediction", "measured"):
         try:
-            question(made["key"])
+            one = question(made["key"])
         except ValueError:
             raise ValueError("the course asks no such question") from None
-        accepted_answer({name: made[name] for name in _ANSWER})
+        if kind == "prediction":
+            accepted_answer({name: made[name] for name in _ANSWER})
+        elif one.kind == "choice":
+            within(one, made["place"])
     elif kind == "check":
         hints = exercises().get(made["exercise"])
         if hints is None:

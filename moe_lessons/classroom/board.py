@@ -37,7 +37,7 @@ def _questions(room: Room) -> Iterator[dict[str, Any]]:
     present = sum(1 for _ in room.here())
     newest = sorted(room.asked.items(), key=lambda pair: pair[1].since)[-QUESTIONS:]
     for key, asked in newest:
-        yield histogram(question(key), asked, present)
+        yield histogram(question(key), asked, present, room.measured.get(key, {}).values())
 
 
 def _lessons(room: Room) -> Iterator[dict[str, Any]]:

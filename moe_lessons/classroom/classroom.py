@@ -86,7 +86,7 @@ class Classroom:
                 name = made.get("id") if isinstance(made, dict) else None
                 refused[name if isinstance(name, str) and len(name) == 32 else ""] = f"{error}."
                 continue
-            voter = voter_id(secret, entry["key"]) if entry["kind"] == "prediction" else who
+            voter = voter_id(secret, entry["key"]) if "key" in entry else who
             if not self.room.knows(voter, entry) and (voter, entry["id"]) not in new:
                 new.add((voter, entry["id"]))
                 records.append({"at": round(time.time(), 1), "who": voter, "entry": entry})

@@ -2,6 +2,8 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
+from statistics import median, mode
 from typing import Any
 
 from moe_lessons.classroom.room import Asked
@@ -12,15 +14,15 @@ BINS = 20
 HALF = 0.5  # of the room: from then on the measurement is shown
 
 
-def histogram(one: Question, asked: Asked, room: int) -> dict[str, Any]:
+def histogram(one: Question, asked: Asked, room: int, measured: Iterable[float] = ()) -> dict[str, Any]:
     """What the board draws of one question; nobody's answer can be told from it but by counting.
 
-    The measurement is left out until half of the room has answered or the teacher shows it. Answers that were given
-    after it stood on somebody's page are counted apart.
+    `measured` has what the room's own machines found. It is left out until half of the room has answered or the teacher
+    shows it. Answers that were given after it stood on somebody's page are counted apart.
     """
+    places = sorted(measured)
     given = [answer for answer, late in asked.answers.values() if not late]
     shown = asked.shown or (bool(given) and len(given) >= HALF * room)
-    right = sum(_right(one, answer) for answer in given)
     return {
         **{name: getattr(one, name) for name in ("key", "ask", "kind", "measure", "unit", "low", "high", "log")},
         "choices": list(one.choices),
@@ -30,8 +32,8 @@ def histogram(one: Question, asked: Asked, room: int) -> dict[str, Any]:
         "bins": _choices(one, given) if one.kind == "choice" else _bins(one, given),
         "places": _places(one) <= BINS,
         "shown": shown,
-        "measured": _measured(one) if shown else None,
-        "right": right if shown else None,
+        "measured": _measured(places) if shown and places else None,
+        "right": sum(is_right(one, answer, _typical(one, places)) for answer in given) if shown and places else None,
     }
 
 
@@ -61,15 +63,11 @@ def _at(one: Question, value: float, places: int) -> float:
     return (share * (places - 1) + 0.5) / places if places <= BINS else share
 
 
-def _measured(one: Question) -> list[float]:
-    """The lowest and the highest number of the lesson's own runs; or the places of the choices that may be right."""
-    if one.kind == "choice":
-        return sorted(one.place(word) for word in one.expected)
-    return [float(min(one.expected)), float(max(one.expected))]
+def _measured(places: list[float]) -> dict[str, Any]:
+    """What the room's machines found: how many they are, and the lowest and the highest."""
+    return {"machines": len(places), "low": places[0], "high": places[-1], "places": sorted(set(places))[:BINS]}
 
 
-def _right(one: Question, answer: float) -> bool:
-    measured = _measured(one)
-    if one.kind == "choice":
-        return answer in measured
-    return is_right(one, answer, min(max(answer, measured[0]), measured[1]))
+def _typical(one: Question, places: list[float]) -> float:
+    """What an answer is compared with: what most machines found of choices, the middle one of numbers."""
+    return mode(places) if one.kind == "choice" else median(places)

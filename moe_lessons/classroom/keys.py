@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from moe_lessons.files import moved_aside
 from moe_lessons.outbox.membership import private_dir, write_private
 from moe_lessons.resources import cache_dir
 
@@ -50,6 +51,4 @@ def set_aside(folder: Path) -> Path | None:
     """Move an earlier class out of the way, for a new one; where it is now, or None where there was none."""
     if not (folder / "class.json").exists():
         return None
-    aside = folder.with_name(f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    folder.rename(aside)
-    return aside
+    return moved_aside(folder, time.strftime("%Y%m%d-%H%M%S"))

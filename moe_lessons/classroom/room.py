@@ -38,6 +38,7 @@ class Room:
     def __init__(self) -> None:
         self.learners: dict[str, Learner] = {}
         self.asked: dict[str, Asked] = {}
+        self.measured: dict[str, dict[str, float]] = {}  # question -> voter -> what their lesson measured
         self._seen: set[tuple[str, str]] = set()
 
     def knows(self, who: str, entry: Mapping[str, Any]) -> bool:
@@ -84,6 +85,9 @@ class Room:
         before = asked.answers.get(who)
         if before is None or before[1] or not entry["late"]:  # what was given in time stands
             asked.answers[who] = float(entry["answer"]), bool(entry["late"])
+
+    def _measured(self, who: str, entry: Mapping[str, Any], at: float) -> None:
+        self.measured.setdefault(entry["key"], {})[who] = float(entry["place"])
 
     def _check(self, who: str, entry: Mapping[str, Any], at: float) -> None:
         one, exercise = self.learner(who), entry["exercise"]

@@ -34,8 +34,9 @@ def run(args: argparse.Namespace) -> int:
 def _join(args: argparse.Namespace) -> int:
     from moe_lessons.outbox.delivery import deliver
     from moe_lessons.outbox.entries import entry
-    from moe_lessons.outbox.membership import join, member_path, outbox_path, private_dir
+    from moe_lessons.outbox.membership import join, private_dir
     from moe_lessons.outbox.names import name_from
+    from moe_lessons.outbox.place import member_path, outbox_path
     from moe_lessons.outbox.waiting import arrived, keep
 
     asked = args.name
@@ -56,6 +57,8 @@ def _join(args: argparse.Namespace) -> int:
         deliver(member)
     print(f"You joined as {shown or name}{f'; {why}, so entries wait here' if why else ''}.")
     print(_terms())
+    if folder:
+        print("In a shared folder, who can read the folder can see whose entries they are, predictions included.")
     return 0
 
 

@@ -6,7 +6,7 @@ Whoever has joined none pays one look for a file that is not there.
 from contextlib import suppress
 from typing import Any
 
-from moe_lessons.outbox.membership import member_path
+from moe_lessons.outbox.place import member_path
 
 __all__ = ["tell"]
 

@@ -1,13 +1,14 @@
 """One delivery: the next entries go to the class's server, or into the learner's own file in a shared folder."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_lessons.outbox.membership import Membership, class_dir
-from moe_lessons.outbox.names import name_from
+from moe_lessons.outbox.membership import Membership
+from moe_lessons.outbox.place import class_dir
 from moe_lessons.outbox.waiting import append_line, arrived, next_batch
 from moe_lessons.records import acquire
 
@@ -68,20 +69,25 @@ def post(member: Membership, entries: list[dict[str, Any]]) -> Answer:
     try:
         with _OPENER.open(request, timeout=SECONDS) as answer:
             said = json.loads(answer.read(1_000_000))
-        refused = {str(key): str(why)[:300] for key, why in said["refused"].items()}
-        return Answer(refused, name_from(said["name"]) and str(said["name"])[:40])
+        return Answer({str(key): _shown(why) for key, why in said["refused"].items()}, _shown(said["name"]))
     except urllib.error.HTTPError as error:
         if error.code == 403:
             raise PermissionError("the class does not know this code") from None
         if error.code == 400:  # no second try would go better
             return Answer({str(one.get("id", "")): "the class could not read it" for one in entries}, "")
         if error.code in (429, 503):
-            raise Busy(min(60.0, float(error.headers.get("Retry-After") or 5))) from None
+            asked = error.headers.get("Retry-After", "")
+            raise Busy(min(60.0, float(asked)) if asked.isdigit() else 5.0) from None
         raise OSError(f"no class answers at {member.address} (HTTP {error.code})") from None
-    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         raise OSError(f"{member.address} cannot be reached ({getattr(error, 'reason', error)})") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         raise OSError(f"what answers at {member.address} is no class") from None
+
+
+def _shown(text: Any) -> str:
+    """What a class said, as a terminal may show it: whatever answers there need not be one."""
+    return "".join(sign for sign in str(text)[:300] if sign.isprintable())
 
 
 def _into_folder(member: Membership, entries: list[dict[str, Any]]) -> Answer:

@@ -66,6 +66,10 @@ KINDS: dict[str, Kind] = {
         "you predict; the board counts it and says nothing of who",
         {"key": _KEY, "answer": _number(-LARGEST, LARGEST), "sure": _TRUTH, "late": _TRUTH},
     ),
+    "measured": Kind(
+        "a lesson measures what it asked you; as with your answer, the board says nothing of who",
+        {"key": _KEY, "place": _number(-LARGEST, LARGEST)},
+    ),
     "check": Kind(
         "you check an exercise: whether it passed, else the number of the known mistake, -1 for none",
         {"exercise": _KEY, "passed": _TRUTH, "mistake": _whole(-1, 99)},
@@ -110,7 +114,9 @@ def shaped(made: Any) -> dict[str, Any]:
             raise ValueError(f"an entry's {name} must be {field.says}")
     fields = KINDS[made["kind"]].fields
     if set(made) != {*COMMON, *fields}:
-        raise ValueError(f"an entry of the kind {made['kind']} has these fields and no others: {', '.join(fields)}")
+        raise ValueError(
+            f"an entry of the kind {made['kind']} has these fields and no others: {', '.join([*COMMON, *fields])}"
+        )
     for name, field in fields.items():
         if not field.allows(made[name]):
             raise ValueError(f"{made['kind']}'s {name} must be {field.says}")

@@ -2,17 +2,16 @@
 
 import hashlib
 import json
-import os
 import secrets
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moe_lessons.files import replacing
+from moe_lessons.outbox.place import class_dir, member_path, outbox_path
 from moe_lessons.records import held
-from moe_lessons.resources import cache_dir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,20 +43,6 @@ def voter_id(secret: str, key: str) -> str:
     return hashlib.sha256(f"voter {secret} {key}".encode()).hexdigest()[:16]
 
 
-def class_dir() -> Path:
-    """Where a learner's side of a class lies; MOE_LESSONS_CACHE moves it. Not created here."""
-    return cache_dir() / "class"
-
-
-def member_path() -> Path:
-    return class_dir() / "member.json"
-
-
-def outbox_path() -> Path:
-    """The file of entries, the oldest first; whoever changes it or the membership holds it (records.held)."""
-    return class_dir() / "outbox.jsonl"
-
-
 def membership() -> Membership | None:
     """The class that this machine has joined; None where there is none, or its file makes no sense."""
     with suppress(OSError, ValueError, TypeError):
@@ -69,13 +54,8 @@ def membership() -> Membership | None:
 
 def write_private(path: Path, record: Mapping[str, Any]) -> None:
     """Write a small JSON file whole or not at all, readable by its owner alone from its first byte."""
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
-    try:
-        with open(scratch, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            json.dump(record, file, indent=1, allow_nan=False)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with replacing(path, 0o600) as scratch:
+        scratch.write_text(json.dumps(record, indent=1, allow_nan=False), encoding="utf-8")
 
 
 def private_dir(path: Path) -> None:

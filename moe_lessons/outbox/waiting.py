@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_lessons.outbox.membership import Membership, class_dir, membership, outbox_path, write_private
+from moe_lessons.outbox.membership import Membership, membership, write_private
+from moe_lessons.outbox.place import class_dir, outbox_path
 from moe_lessons.records import held
 
 MOST, BYTES = 40, 16_000  # of one request

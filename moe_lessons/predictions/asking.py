@@ -4,6 +4,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from moe_lessons.languages.words import translate
+from moe_lessons.outbox import tell
 from moe_lessons.predictions.answer import Answer, answered
 from moe_lessons.predictions.question import Question, question, questions_of
 from moe_lessons.predictions.store import remember, remembered
@@ -31,6 +32,7 @@ def predicted(key: str, value: Any) -> "PredictionView":
     """
     one = question(key)
     _MEASURED[key] = one.place(value), one.measured_as(value)
+    tell("measured", key=key, place=one.place(value))
     return _view("compare", {key: one})
 
 

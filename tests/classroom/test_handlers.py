@@ -84,10 +84,11 @@ def test_what_is_sent_is_counted_once_however_often_it_is_sent(running, secret):
 
 def test_who_predicted_is_not_to_be_found_in_what_is_kept(running, secret):
     made = [entry("prediction", key=key, answer=1, sure=0, late=0) for key in ("05.one_sheet", "05.vanes_that_change")]
+    made.append(entry("measured", key="05.two_of_six", place=1.4))
     running.send(secret, entry("hello", name="Voter"), *made)
     lines = {line["entry"]["id"]: line for line in running.journal()}
     voters = [lines[one["id"]]["who"] for one in made]
-    assert len({*voters, learner_id(secret)}) == 3
+    assert len({*voters, learner_id(secret)}) == 4
     assert secret not in json.dumps(list(lines.values()))
     question = next(one for one in running.board()["questions"] if one["key"] == "05.one_sheet")
     assert "Voter" not in json.dumps(question) and voters[0] not in json.dumps(running.board())
@@ -105,6 +106,8 @@ HOSTILE = [
     entry("prediction", key="05.one_sheet", answer=99, sure=0, late=0),
     entry("prediction", key="05.one_sheet", answer="1", sure=0, late=0),
     entry("prediction", key="../../etc/passwd", answer=1, sure=0, late=0),
+    entry("measured", key="05.starved_borders", place=7),
+    entry("measured", key="05.of_another_course", place=1),
     entry("check", exercise="05.no_such", passed=1, mistake=-1),
     entry("check", exercise="05.mixture", passed=0, mistake=99),
     entry("check", exercise="05.mixture", passed=1, mistake=-1, code="import os"),
@@ -190,8 +193,10 @@ def test_ten_megabytes_are_refused_in_a_sentence_before_they_are_read(running, h
 
 
 def test_who_sends_without_end_is_asked_to_wait_and_others_are_not(running, secret):
-    seen = [running.send(secret, entry("bye"))[0] for _ in range(60)]
-    assert seen[:20] == [200] * 20 and 429 in seen
+    seen = []
+    while 429 not in seen and len(seen) < 1000:
+        seen.append(running.send(secret, entry("bye"))[0])
+    assert seen[:20] == [200] * 20 and seen[-1] == 429
     assert running.send(secret[::-1], entry("bye"))[0] == 200
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from full_room import records, write
 from running_class import RunningClass, entry
+from site_page import axe
 
 from moe_lessons.classroom.board import board
 from moe_lessons.classroom.room import Room
@@ -62,7 +63,8 @@ def test_the_views_are_moved_by_arrow_keys_and_fit_the_projector(page, room):
 
 def test_the_measurement_is_hidden_until_the_teacher_presses_a_key(page, room):
     key = "05.rows_top1"
-    room.send("cd" * 16, entry("prediction", key=key, answer=2, sure=0, late=0))
+    made = entry("prediction", key=key, answer=2, sure=0, late=0), entry("measured", key=key, place=6)
+    room.send("cd" * 16, *made)
     open_page(page, room)
     page.keyboard.press("ArrowRight")
     # the page stays with a question that many have answered, until the teacher steps to the one of few
@@ -71,11 +73,11 @@ def test_the_measurement_is_hidden_until_the_teacher_presses_a_key(page, room):
         if f"{place + 1} of" in page.inner_text("footer"):
             break
         page.keyboard.press("ArrowDown")
-    assert page.locator(".band").count() == 0 and "Measured" not in page.inner_text(".sum")
+    assert page.locator(".band").count() == 0 and "machine" not in page.inner_text(".sum")
     assert next(one for one in room.board()["questions"] if one["key"] == key)["measured"] is None
     page.keyboard.press("r")
     page.wait_for_selector(".band")
-    assert "Measured" in page.inner_text(".sum")
+    assert "On one machine: 6 bars." in page.inner_text(".sum")
 
 
 def test_a_name_is_a_text_whatever_is_in_it(page, room):
@@ -97,6 +99,15 @@ def test_a_phone_is_wide_enough(page, room):
     open_page(page, room)
     for _ in range(6):
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.keyboard.press("ArrowRight")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_wrong_in_either_theme(page, room, theme):
+    page.emulate_media(color_scheme=theme)
+    open_page(page, room)
+    for _ in range(6):
+        assert axe(page) == []
         page.keyboard.press("ArrowRight")
 
 

@@ -26,6 +26,7 @@ def test_joining_says_what_will_be_sent_and_what_never(shared, capsys):
     said = say(capsys, "--folder", shared, "--name", "Ada <b>")
     assert "You joined as Ada b." in said and "never sends code, text" in said
     assert all(kind.when in said for kind in KINDS.values())
+    assert "who can read the folder can see whose entries they are" in said
 
 
 def test_each_field_that_was_sent_is_shown_and_leaving_ends_it(shared, capsys):

@@ -27,9 +27,17 @@ test("no measurement is said before it is shown", () => {
   assert.equal(sentence(question), "12 of 30 predicted. The measurement comes when half of the room has predicted.");
 });
 
-test("a measurement is said as a range, or as one number", () => {
-  const shown = { ...question, shown: true, right: 3, measured: [20, 31.5] };
-  assert.match(sentence(shown), /Measured: 20 to 31.5%. 3 came close enough/);
-  assert.match(sentence({ ...shown, measured: [5, 5], right: 0 }), /Measured: 5%. None came close enough/);
+test("what the room's machines measured is said as a range, or as one number, or as missing", () => {
+  const shown = {
+    ...question,
+    shown: true,
+    right: 3,
+    measured: { machines: 8, low: 20, high: 31.5, places: [20, 31.5] },
+  };
+  assert.match(sentence(shown), /On 8 machines: 20 to 31.5%. 3 came close enough/);
+  const same = { machines: 1, low: 5, high: 5, places: [5] };
+  assert.match(sentence({ ...shown, measured: same, right: 0 }), /On one machine: 5%. None came close enough/);
   assert.match(sentence({ ...shown, late: 2 }), /2 more did when it stood on their page already/);
+  assert.match(sentence({ ...shown, kind: "choice" }), /3 chose it/);
+  assert.match(sentence({ ...shown, measured: null, right: null }), /No machine of the room has measured it yet/);
 });

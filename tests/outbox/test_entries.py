@@ -11,6 +11,7 @@ SOUND = {
     "hello": {"name": "Ada"},
     "bye": {},
     "prediction": {"key": "05.one_sheet", "answer": 0.5, "sure": 1, "late": 0},
+    "measured": {"key": "05.one_sheet", "place": 0.93},
     "check": {"exercise": "05.mixture", "passed": 0, "mistake": 3},
     "score": {
         "arena": "0123456789ab",

@@ -12,17 +12,8 @@ import pytest
 from moe_lessons.outbox import tell
 from moe_lessons.outbox.delivery import deliver
 from moe_lessons.outbox.entries import entry
-from moe_lessons.outbox.membership import (
-    Membership,
-    class_dir,
-    join,
-    learner_id,
-    leave,
-    member_path,
-    membership,
-    outbox_path,
-    voter_id,
-)
+from moe_lessons.outbox.membership import Membership, join, learner_id, leave, membership, voter_id
+from moe_lessons.outbox.place import class_dir, member_path, outbox_path
 from moe_lessons.outbox.waiting import all_entries, append_line, arrived, keep, next_batch, sent
 
 pytestmark = pytest.mark.usefixtures("cache")

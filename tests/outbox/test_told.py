@@ -12,7 +12,7 @@ from moe_lessons.ledger import settle
 from moe_lessons.outbox.entries import shaped
 from moe_lessons.outbox.membership import Membership, join
 from moe_lessons.outbox.waiting import all_entries
-from moe_lessons.predictions.asking import _keep
+from moe_lessons.predictions.asking import _keep, predicted
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,14 @@ def told() -> list[dict]:
 def test_a_prediction_is_told_with_the_answer_that_stands():
     _keep("05.one_sheet", 0.5, True)
     assert told() == [{"kind": "prediction", "key": "05.one_sheet", "answer": 0.5, "sure": 1, "late": 0}]
+
+
+def test_what_a_lesson_measures_is_told_as_the_board_compares_it():
+    predicted("05.one_sheet", 0.93)
+    predicted("05.router_share", 0.026)  # of 1, where answers are in percent
+    predicted("05.starved_borders", "They move")
+    found = {entry["key"]: entry["place"] for entry in told()}
+    assert found == {"05.one_sheet": 0.93, "05.router_share": 2.6, "05.starved_borders": 1.0}
 
 
 def test_a_check_tells_what_came_of_it_and_which_known_mistake_it_was(capsys):

@@ -19,7 +19,7 @@ const AGAIN = 2000; // milliseconds
  * @property {number[]} bins
  * @property {boolean} places whether each bin is one place of a short slider
  * @property {boolean} shown
- * @property {number[] | null} measured
+ * @property {{ machines: number, low: number, high: number, places: number[] } | null} measured by the room's machines
  * @property {number | null} right
  * @typedef {{ lesson: string, exercises: string[], rows: { name: string, marks: number[] }[] }} Lesson
  * @typedef {{ exercise: string, count: number, hint: string }} Mistake

@@ -13,12 +13,14 @@ export function current(questions) {
 export function sentence({ answered, late, room, shown, right, measured, kind, unit }) {
   const said = [`${answered} of ${room} predicted.`];
   if (late) said.push(`${late} more did when it stood on their page already.`);
-  if (shown && kind !== "choice") {
-    const [low, high] = measured.map(rounded);
-    said.push(`Measured: ${withUnit(low === high ? low : `${low} to ${high}`, unit)}.`);
+  if (!shown) said.push("The measurement comes when half of the room has predicted.");
+  else if (!measured) said.push("No machine of the room has measured it yet.");
+  else {
+    const [low, high] = [measured.low, measured.high].map(rounded);
+    const where = measured.machines === 1 ? "one machine" : `${measured.machines} machines`;
+    if (kind !== "choice") said.push(`On ${where}: ${withUnit(low === high ? low : `${low} to ${high}`, unit)}.`);
+    said.push(kind === "choice" ? `${right || "None"} chose it.` : `${right || "None"} came close enough to be right.`);
   }
-  if (shown) said.push(`${right || "None"} came close enough to be right.`);
-  else said.push("The measurement comes when half of the room has predicted.");
   return said.join(" ");
 }
 
@@ -29,7 +31,7 @@ function choices({ choices, bins, measured }) {
     "ul",
     { class: "choices" },
     ...choices.map((text, i) => {
-      const is = measured?.includes(i);
+      const is = measured?.places.includes(i);
       return element(
         "li",
         { class: is ? "is" : "" },
@@ -62,7 +64,7 @@ function scale(question, width, height, em) {
   /** @type {SVGElement[]} */
   const parts = [];
   if (measured) {
-    const [from, to] = measured.map(x);
+    const [from, to] = [measured.low, measured.high].map(x);
     const half = Math.max(inset, 0.35 * em);
     const middle = Math.min(right - 3 * em, Math.max(left + 3 * em, (from + to) / 2));
     parts.push(

@@ -41,7 +41,7 @@ export function exercises({ lesson, exercises, rows }) {
 
 /** @param {import("./live.js").Mistake[]} mistakes */
 export function mistakes(mistakes) {
-  return mistakes.map(({ exercise, count, hint }) =>
+  const rows = mistakes.map(({ exercise, count, hint }) =>
     element(
       "article",
       { class: "mistake" },
@@ -49,6 +49,7 @@ export function mistakes(mistakes) {
       element("div", {}, element("code", {}, exercise), element("p", {}, hint)),
     ),
   );
+  return [element("p", { class: "lesson" }, "How many make it now"), ...rows];
 }
 
 /** @param {import("./live.js").Board["routers"]} routers */
@@ -61,7 +62,7 @@ export function routers({ rows, left_out, elsewhere }) {
     const loss = row.state ? `${row.loss.toFixed(3)}, over the budget` : row.loss.toFixed(3);
     return [place, name, loss, row.peak.toFixed(2), `${row.pace.toFixed(2)} ×`, row.live.toFixed(2)];
   });
-  const heads = ["", "Router", "Held-out loss", "Max/mean", "Time of a step", "Experts a token"];
+  const heads = ["Place", "Router", "Held-out loss", "Max/mean", "Time of a step", "Experts a token"];
   const notes = [
     left_out && `${left_out} more`,
     elsewhere && `${elsewhere} runs under other conditions not shown`,
