@@ -7,7 +7,7 @@ from lab import FLAGS, chromium
 
 from moe_lessons.kit.answers import answer_key
 from moe_lessons.kit.certificate import certificate_page
-from moe_lessons.kit.lesson import read_lessons
+from moe_lessons.kit.lesson import Statement, read_lessons
 from moe_lessons.kit.record import record
 from moe_lessons.kit.sheet import sheet
 from moe_lessons.kit.slides import slides
@@ -95,6 +95,16 @@ def test_nothing_on_any_slide_is_cut_off(page, tmp_path, number):
     page.evaluate("root.classList.add('overview')")  # all are laid out at once
     for index, box in enumerate(page.query_selector_all(".slide"), start=1):
         assert box.evaluate(BEYOND) <= 0, f"slide {index}"
+
+
+def test_a_slide_with_too_many_words_is_written_smaller(page, tmp_path, lesson):
+    pieces = lesson.sections[1].pieces  # whose picture stands beside its words
+    pieces[3:3] = [Statement(f"statement {n} has some words, " * 5, "soft 0.054, top-2 0.074") for n in range(5)]
+    show(page, tmp_path, slides(lesson))
+    page.evaluate("root.classList.add('overview')")
+    crowded, usual = page.query_selector_all(".slide")[4], page.query_selector_all(".slide")[3]
+    assert crowded.evaluate(BEYOND) <= 0
+    assert crowded.evaluate("slide => slide.style.fontSize") and not usual.evaluate("slide => slide.style.fontSize")
 
 
 @pytest.mark.parametrize("number", LESSONS)
