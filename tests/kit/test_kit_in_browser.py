@@ -117,6 +117,18 @@ def test_a_sheet_is_two_sides_of_a4_and_nothing_is_cut_off(page, tmp_path, numbe
     assert all([round(float(each)) for each in size.split()[2:]] in ([595, 842], [596, 842]) for size in sizes)
 
 
+def test_a_sheet_with_too_many_words_is_set_smaller(page, tmp_path, lesson):
+    asked = lesson.sections[0].pieces[1]
+    lesson.sections[0].pieces[1:2] = [
+        asked._replace(sentence=f"{n}: {'how many words are there? ' * 9}") for n in range(24)
+    ]
+    show(page, tmp_path, sheet(lesson))
+    front, back = page.query_selector_all(".side")
+    assert front.evaluate(BEYOND) <= 0 and len(sheets(page, tmp_path)) == 2
+    assert float(front.query_selector(".questions").evaluate("list => list.style.zoom")) < 1
+    assert back.query_selector(".tasks").evaluate("list => list.style.zoom") == ""
+
+
 def test_a_printer_gets_each_slide_on_a_sheet_of_its_own_with_all_its_words(page, tmp_path, lesson):
     show(page, tmp_path, slides(lesson))
     assert len(sheets(page, tmp_path)) == 7
