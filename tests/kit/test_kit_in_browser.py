@@ -4,6 +4,7 @@ import re
 
 import pytest
 from lab import FLAGS, chromium
+from site_page import axe
 
 from moe_lessons.kit.answers import answer_key
 from moe_lessons.kit.certificate import certificate_page
@@ -66,7 +67,7 @@ def test_slides_go_by_the_keyboard(page, tmp_path, lesson):
     page.keyboard.press("ArrowRight")
     assert place(page) == "3 / 7" and so.is_visible()
     page.keyboard.press("ArrowDown")
-    assert page.locator(".slide.now h2").inner_text() == "Second part"
+    assert page.locator(".slide.now h1").inner_text() == "Second part"
     page.keyboard.press("ArrowUp")
     assert place(page) == "2 / 7"
     page.keyboard.press("n")
@@ -135,6 +136,15 @@ def test_a_printer_gets_each_slide_on_a_sheet_of_its_own_with_all_its_words(page
     page.emulate_media(media="print")
     assert page.locator(".so:visible").count() == 2
     page.emulate_media(media="screen")
+
+
+@pytest.mark.parametrize("look", ["slides", "all slides", "slides in the dark", "sheet", "answers"])
+def test_nobody_is_shut_out_as_far_as_axe_can_tell(page, tmp_path, look):
+    (lesson,) = read_lessons(["05"])
+    made = {"sheet": sheet, "answers": answer_key}.get(look, slides)
+    show(page, tmp_path, made(lesson))
+    page.keyboard.press({"all slides": "o", "slides in the dark": "d"}.get(look, "End"))
+    assert axe(page) == []
 
 
 def test_an_answer_key_prints_on_a4(page, tmp_path):
