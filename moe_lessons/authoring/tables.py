@@ -49,10 +49,10 @@ def times_table() -> str:
 
 
 def room_table(study: Path | None = None) -> str:
-    """How a room of learners on one machine fared, as `studies.room` measured it; empty where nobody has."""
+    """How a room of learners on one machine fared, as `studies.room` measured it, or how to measure that."""
     study = study or folder.NOTEBOOKS.parent / "data" / "studies" / "room.json"
     if not study.exists():
-        return ""
+        return "Not measured yet: `python -m moe_lessons.studies.room --learners 1 30 --out data/studies/room.json`."
     found = json.loads(study.read_text(encoding="utf-8"))
     lines = [
         "| learners | how | first picture, s | trained model, s | s of a core, each | MB, each | GB, all "

@@ -89,7 +89,8 @@ def _ledger(lines: "list[Measured]") -> str:
         rows.append(
             f'<tr><td>{html.escape(line.claim.claim)}</td><td>{numbers}</td><td class="v{said[0]}">{said}</td></tr>'
         )
-    return f"<table>{''.join(rows)}</table>"
+    head = "<tr><th>The claim</th><th>Measured here</th><th>The claim is</th></tr>"
+    return f"<table>{head}{''.join(rows)}</table>"
 
 
 def _lessons(found: "Record") -> str:

@@ -15,7 +15,7 @@ def position(question: Question, number: float) -> float:
 
 
 def marks(question: Question) -> list[float]:
-    """The numbers to write below the scale: both ends and, where they are round, some between."""
+    """The numbers to write below the scale: both ends and, as far as there is room, round ones between."""
     low, high = question.low, question.high
     if question.log:
         decades = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
@@ -24,8 +24,17 @@ def marks(question: Question) -> list[float]:
         size = 10.0 ** math.floor(math.log10(high - low))
         step = next(size * part for part in (0.1, 0.2, 0.25, 0.5, 1, 2) if (high - low) / (size * part) <= 6)
         inner = [step * n for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-    kept = [at for at in inner if min(position(question, at), 1 - position(question, at)) > 0.09]
-    return [low, *kept, high]
+    kept = [low]
+    for at in inner:
+        if _apart(question, kept[-1], at) and _apart(question, at, high):
+            kept.append(at)
+    return [*kept, high]
+
+
+def _apart(question: Question, left: float, right: float) -> bool:
+    """Whether the labels of two marks have room beside each other."""
+    letters = sum(len(with_unit(rounded(at), _short(question))) for at in (left, right))
+    return position(question, right) - position(question, left) > 0.05 + 0.012 * letters
 
 
 def scale(question: Question, band: tuple[float, float] | None = None, measured: float | None = None) -> str:

@@ -23,7 +23,13 @@ def sheet(lesson: Lesson) -> str:
     """The page: two sides of A4, to be printed on one sheet."""
     front = _side(lesson, "Before: write down what you expect", _claim(lesson) + _questions(lesson), "front")
     back = _side(lesson, "After: what it showed, and what to write", _pictures(lesson) + _exercises(lesson), "back")
-    return page(f"{lesson.number} · {lesson.title}: a sheet of paper", f"<main>{front}{back}</main>", "paper", "sheet")
+    return page(
+        f"{lesson.number} · {lesson.title}: a sheet of paper",
+        f"<main>{front}{back}</main>",
+        "paper",
+        "sheet",
+        script="sheet.js",
+    )
 
 
 def _side(lesson: Lesson, what: str, body: str, kind: str) -> str:

@@ -36,7 +36,7 @@ def _frame(kind: str, heading: str, kicker: str, body: str, notes: str = "") -> 
     said = f'<aside class="notes">{paragraphs(notes)}</aside>' if notes else ""
     return (
         f'<section class="slide {kind}" data-heading="{html.escape(plain(heading))}" tabindex="-1">'
-        f"<header><p>{kicker}</p><h2>{inline(heading)}</h2></header>{body}{said}</section>"
+        f"<header><p>{kicker}</p><h1>{inline(heading)}</h1></header>{body}{said}</section>"
     )
 
 

@@ -1,6 +1,6 @@
 """A room of learners on one machine: how long each waits for a picture and for a trained model, and the memory a head.
 
-    python -m moe_lessons.studies.room --learners 1 4 30 --out data/studies/room.json
+    python -m moe_lessons.studies.room --learners 1 30 --out data/studies/room.json
 
 makes the record that TEACHING.md quotes. A learner is a kernel that runs a lesson as far as its first live picture,
 trains the course's sparse model for a counted number of steps, and stays open until the last one is done, as in class.
@@ -33,7 +33,7 @@ from moe_lessons.resources import notebooks_path
 from moe_lessons.studies.keep import keep, kept_runs
 from moe_lessons.text.corpus import course_corpus
 
-A_HEAD = 0.8  # GiB that a learner may need, and that must be free before a room opens
+A_HEAD = 0.6  # GiB that a learner needs at most, and that must be free before a room opens
 LEAST_FREE = 1.0  # GiB below which a running room is closed
 _PSS = re.compile(r"^Pss:\s*(\d+) kB", re.MULTILINE)
 _TRAIN = """
@@ -239,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--learners", type=int, nargs="+", required=True, help="sizes of the room")
     parser.add_argument("--lesson", default="00", help="whose first live picture is waited for; default: 00")
-    parser.add_argument("--steps", type=int, default=20, help="of training; default: 20")
+    parser.add_argument("--steps", type=int, default=15, help="of training; default: 15")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     (lesson,) = notebooks_path().glob(f"{args.lesson}_*.ipynb")

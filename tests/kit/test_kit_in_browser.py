@@ -4,10 +4,11 @@ import re
 
 import pytest
 from lab import FLAGS, chromium
+from site_page import axe
 
 from moe_lessons.kit.answers import answer_key
 from moe_lessons.kit.certificate import certificate_page
-from moe_lessons.kit.lesson import read_lessons
+from moe_lessons.kit.lesson import Statement, read_lessons
 from moe_lessons.kit.record import record
 from moe_lessons.kit.sheet import sheet
 from moe_lessons.kit.slides import slides
@@ -66,7 +67,7 @@ def test_slides_go_by_the_keyboard(page, tmp_path, lesson):
     page.keyboard.press("ArrowRight")
     assert place(page) == "3 / 7" and so.is_visible()
     page.keyboard.press("ArrowDown")
-    assert page.locator(".slide.now h2").inner_text() == "Second part"
+    assert page.locator(".slide.now h1").inner_text() == "Second part"
     page.keyboard.press("ArrowUp")
     assert place(page) == "2 / 7"
     page.keyboard.press("n")
@@ -97,6 +98,16 @@ def test_nothing_on_any_slide_is_cut_off(page, tmp_path, number):
         assert box.evaluate(BEYOND) <= 0, f"slide {index}"
 
 
+def test_a_slide_with_too_many_words_is_written_smaller(page, tmp_path, lesson):
+    pieces = lesson.sections[1].pieces  # whose picture stands beside its words
+    pieces[3:3] = [Statement(f"statement {n} has some words, " * 5, "soft 0.054, top-2 0.074") for n in range(5)]
+    show(page, tmp_path, slides(lesson))
+    page.evaluate("root.classList.add('overview')")
+    crowded, usual = page.query_selector_all(".slide")[4], page.query_selector_all(".slide")[3]
+    assert crowded.evaluate(BEYOND) <= 0
+    assert crowded.evaluate("slide => slide.style.fontSize") and not usual.evaluate("slide => slide.style.fontSize")
+
+
 @pytest.mark.parametrize("number", LESSONS)
 def test_a_sheet_is_two_sides_of_a4_and_nothing_is_cut_off(page, tmp_path, number):
     (lesson,) = read_lessons([number])
@@ -107,12 +118,33 @@ def test_a_sheet_is_two_sides_of_a4_and_nothing_is_cut_off(page, tmp_path, numbe
     assert all([round(float(each)) for each in size.split()[2:]] in ([595, 842], [596, 842]) for size in sizes)
 
 
+def test_a_sheet_with_too_many_words_is_set_smaller(page, tmp_path, lesson):
+    asked = lesson.sections[0].pieces[1]
+    lesson.sections[0].pieces[1:2] = [
+        asked._replace(sentence=f"{n}: {'how many words are there? ' * 9}") for n in range(24)
+    ]
+    show(page, tmp_path, sheet(lesson))
+    front, back = page.query_selector_all(".side")
+    assert front.evaluate(BEYOND) <= 0 and len(sheets(page, tmp_path)) == 2
+    assert float(front.query_selector(".questions").evaluate("list => list.style.zoom")) < 1
+    assert back.query_selector(".tasks").evaluate("list => list.style.zoom") == ""
+
+
 def test_a_printer_gets_each_slide_on_a_sheet_of_its_own_with_all_its_words(page, tmp_path, lesson):
     show(page, tmp_path, slides(lesson))
     assert len(sheets(page, tmp_path)) == 7
     page.emulate_media(media="print")
     assert page.locator(".so:visible").count() == 2
     page.emulate_media(media="screen")
+
+
+@pytest.mark.parametrize("look", ["slides", "all slides", "slides in the dark", "sheet", "answers"])
+def test_nobody_is_shut_out_as_far_as_axe_can_tell(page, tmp_path, look):
+    (lesson,) = read_lessons(["05"])
+    made = {"sheet": sheet, "answers": answer_key}.get(look, slides)
+    show(page, tmp_path, made(lesson))
+    page.keyboard.press({"all slides": "o", "slides in the dark": "d"}.get(look, "End"))
+    assert axe(page) == []
 
 
 def test_an_answer_key_prints_on_a4(page, tmp_path):

@@ -41,6 +41,11 @@ def test_the_band_is_what_counts_as_right(one):
     assert not is_right(one, high + 0.01 * width, measured)
 
 
+def test_long_labels_do_not_touch():
+    wide = number(low=0.1, high=1e6, log=True, within=0.0, factor=2.0)
+    assert marks(wide) == [0.1, 1, 10, 100, 10_000, 1e6]  # 1,000 has no room behind 100
+
+
 def test_the_measurement_and_its_band_are_where_they_belong():
     page = scale(number(), (2.0, 4.0), 3.0)
     assert 'class="band" style="left:20.0%;width:20.0%"' in page and 'class="found" style="left:30.0%"' in page

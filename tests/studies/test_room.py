@@ -61,8 +61,8 @@ def test_an_arm_is_what_its_name_says(monkeypatch, tmp_path):
 def test_a_room_that_does_not_fit_is_refused_before_anybody_enters(monkeypatch, tmp_path):
     monkeypatch.setattr(room, "available_gib", lambda: 5.0)
     monkeypatch.setattr(room.asyncio, "run", lambda _: pytest.fail("a kernel was started"))
-    with pytest.raises(ValueError, match=r"learners is 6, but 5.0 GiB of memory are free"):
-        room.run("one thread", 6, tmp_path, 1)
+    with pytest.raises(ValueError, match=r"learners is 7, but 5.0 GiB of memory are free"):
+        room.run("one thread", 7, tmp_path, 1)
 
 
 @pytest.mark.slow

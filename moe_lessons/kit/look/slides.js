@@ -41,6 +41,24 @@ function overview() {
   else show(at);
 }
 
+/** Whether any words of a slide lie below it or beside it. */
+function cut(slide) {
+  const edge = slide.getBoundingClientRect();
+  const parts = [...slide.querySelectorAll(":scope > :not(.notes) :is(p, li)")].map((part) =>
+    part.getBoundingClientRect(),
+  );
+  return parts.some((part) => part.bottom > edge.bottom || part.right > edge.right);
+}
+
+/** Write smaller where a slide has too many words, or the machine's letters are wide. */
+function fit() {
+  root.classList.add("overview");
+  for (const slide of all) {
+    for (let size = 0.95; size > 0.6 && cut(slide); size -= 0.05) slide.style.fontSize = `${size}em`;
+  }
+  root.classList.remove("overview");
+}
+
 const KEYS = {
   ArrowRight: on,
   " ": on,
@@ -83,5 +101,6 @@ addEventListener("touchend", (event) => {
 addEventListener("hashchange", () => show(Number(location.hash.slice(1)) - 1));
 
 root.classList.add("live-deck");
+fit();
 if (matchMedia("(prefers-color-scheme: dark)").matches) root.dataset.theme = "dark";
 show((Number(location.hash.slice(1)) || 1) - 1);
