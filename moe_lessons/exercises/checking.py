@@ -44,6 +44,7 @@ def examine(name: str, attempt: Any) -> Verdict:
     """The verdict on an attempt, without printing or remembering it."""
     exercise = find(name)
     state, text = _judge(exercise, attempt)
+    text = text.replace(" of shape ", f" {translate('of shape')} ")
     return Verdict(state, f"{name}: {translate(state)}{text and '. ' + text if state != 'not attempted yet' else text}")
 
 
