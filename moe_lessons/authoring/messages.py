@@ -88,7 +88,7 @@ def exercises_in(code: str) -> list[str]:
             found.append(word.value)
         elif isinstance(word, ast.keyword) and word.arg == "mistakes" and isinstance(word.value, ast.Dict):
             found += word.value.keys
-    return [one.value for one in found if isinstance(one, ast.Constant)]
+    return [str(one.value) for one in found if isinstance(one, ast.Constant)]
 
 
 def _strings(value: object, fields: tuple[str, ...], name: str = "") -> Iterator[str]:
