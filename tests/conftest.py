@@ -14,6 +14,9 @@ from jaxtyping import install_import_hook
 CHECKED = ("model", "tracing.record", "tracing.attention")
 install_import_hook([f"moe_lessons.{part}" for part in CHECKED], "beartype.beartype")
 
+# What is tested is English, whatever its tester speaks; tests of other languages set this themselves.
+os.environ["MOE_LESSONS_LANGUAGE"] = "en"
+
 CI = os.environ.get("CI") == "true"
 MUST_RUN = re.compile(r"chromium|browser|node", re.IGNORECASE)
 

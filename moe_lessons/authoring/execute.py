@@ -15,6 +15,8 @@ from moe_lessons.authoring import folder, states
 from moe_lessons.authoring.clean import clean
 from moe_lessons.authoring.text import bare
 from moe_lessons.checkup.check import shown
+from moe_lessons.languages.catalogs import SOURCE
+from moe_lessons.languages.chosen import VARIABLE
 from moe_lessons.resources import cache_dir
 
 # Seconds for one notebook; a learner's patience ends before. Busy machines may need more.
@@ -36,8 +38,8 @@ class Timing(NamedTuple):
 
 
 def environment() -> dict[str, str]:
-    """What a lesson's kernel sees when it is built: no GPU, two threads that wait as make lab does, a fixed seed."""
-    fixed = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "0"}
+    """What a lesson's kernel sees when it is built: no GPU, English, two threads that wait as make lab does, a seed."""
+    fixed = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "0", VARIABLE: SOURCE}
     return {idle_threads.VARIABLE: idle_threads.TURNS, **os.environ, **fixed}
 
 

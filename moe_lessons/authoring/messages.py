@@ -55,7 +55,7 @@ def _of_lesson(number: str) -> Iterator[tuple[str, str]]:
     tasks = PACKAGE / "exercises" / f"lesson_{number}.py"
     if tasks.exists():
         yield from (
-            (f"moe_lessons/exercises/{tasks.name}", text) for text in tasks_in(tasks.read_text(encoding="utf-8"))
+            (f"moe_lessons/exercises/{tasks.name}", text) for text in exercises_in(tasks.read_text(encoding="utf-8"))
         )
     for kind, fields in (("quiz", _QUIZ), ("predictions", _PREDICTIONS)):
         path = data_path(kind) / f"{number}.toml"
@@ -80,10 +80,15 @@ def titles_in(code: str) -> list[str]:
     return found
 
 
-def tasks_in(code: str) -> list[str]:
-    """What the exercises of a module ask for."""
-    words = [word for word in ast.walk(ast.parse(code)) if isinstance(word, ast.keyword) and word.arg == "task"]
-    return [word.value.value for word in words if isinstance(word.value, ast.Constant)]
+def exercises_in(code: str) -> list[str]:
+    """What the exercises of a module ask, what they say when it is done, and their hints."""
+    found = []
+    for word in ast.walk(ast.parse(code)):
+        if isinstance(word, ast.keyword) and word.arg in ("task", "success"):
+            found.append(word.value)
+        elif isinstance(word, ast.keyword) and word.arg == "mistakes" and isinstance(word.value, ast.Dict):
+            found += word.value.keys
+    return [str(one.value) for one in found if isinstance(one, ast.Constant)]
 
 
 def _strings(value: object, fields: tuple[str, ...], name: str = "") -> Iterator[str]:

@@ -5,6 +5,8 @@ import re
 import nbformat
 from nbformat import NotebookNode
 
+from moe_lessons.languages.words import translate
+
 
 def from_text(source: str) -> NotebookNode:
     """The notebook, without outputs, that a percent-format source describes; tags stay, other metadata goes."""
@@ -41,10 +43,10 @@ def metadata() -> dict[str, dict[str, str]]:
 
 
 def header(notebook: NotebookNode) -> tuple[str, int]:
-    """A lesson's title and minutes, as its first cell says them; ValueError where it does not."""
+    """A lesson's title, in the language that is spoken, and its minutes; ValueError where its first cell lacks them."""
     text = notebook.cells[0].source if notebook.cells else ""
     title = re.search(r"^# (.+)$", text, re.MULTILINE)
     minutes = re.search(r"(\d+)\**\s+minutes", text)
     if not title or not minutes:
         raise ValueError("the first cell must hold '# a title' and 'about 30 minutes'")
-    return title.group(1).strip(), int(minutes.group(1))
+    return translate(title.group(1).strip()), int(minutes.group(1))

@@ -16,6 +16,7 @@ from moe_lessons.exercises.deadline import OutOfTime, deadline
 from moe_lessons.exercises.exercise import Exercise, Outcome, run
 from moe_lessons.exercises.patterns import pattern
 from moe_lessons.exercises.progress import remember
+from moe_lessons.languages.words import later, translate
 from moe_lessons.outbox import tell
 
 SECONDS = 10  # an attempt that takes longer than this on our small inputs has a loop without end
@@ -46,7 +47,8 @@ def examine(name: str, attempt: Any) -> Verdict:
     """The verdict on an attempt, without printing or remembering it."""
     exercise = find(name)
     state, text = _judge(exercise, attempt)
-    return Verdict(state, f"{name}: {state}{text and '. ' + text if state != 'not attempted yet' else text}")
+    text = text.replace(" of shape ", f" {translate('of shape')} ")
+    return Verdict(state, f"{name}: {translate(state)}{text and '. ' + text if state != 'not attempted yet' else text}")
 
 
 def _known_mistake(name: str, verdict: Verdict) -> int:
@@ -57,7 +59,7 @@ def _known_mistake(name: str, verdict: Verdict) -> int:
 
 def _judge(exercise: Exercise, attempt: Any) -> tuple[str, str]:
     if attempt is None or attempt is ...:
-        return "not attempted yet", ""
+        return later("not attempted yet"), ""
     if not callable(attempt):
         return "not yet", (
             f"Hand over the function itself, without calling it: the attempt is {show(attempt)}, "
@@ -77,13 +79,13 @@ def _judge(exercise: Exercise, attempt: Any) -> tuple[str, str]:
     if _is_gap(yours[0]) or _is_stub(attempt):
         return "not attempted yet", ""
     if all(outcome.error is None and outcome.value is None for outcome in yours):
-        return "not yet", "The function returns None; end it with `return ...`."
+        return later("not yet"), translate("The function returns None; end it with `return ...`.")
     expected = exercise.outcomes(exercise.reference)
     wrong = [i for i, (mine, theirs) in enumerate(zip(yours, expected, strict=True)) if not mine.agrees_with(theirs)]
     if not wrong:
-        return "correct", exercise.success
+        return later("correct"), translate(exercise.success)
     text, at = _mistake(exercise, yours, expected, wrong) or ("", _telling(yours, expected, wrong))
-    text = text or _in_common(exercise, yours, expected)
+    text = translate(text) or _in_common(exercise, yours, expected)
     if text:
         shown = _illustration(exercise, at, yours[at], expected[at])
         # Numbers that cannot be followed by hand add nothing to a sentence that names the mistake.
@@ -264,7 +266,7 @@ def _illustration(exercise: Exercise, at: int, yours: Outcome, expected: Outcome
     texts = [show(value) for value in values]
     if texts[0] == texts[1] or max(map(len, texts)) > 40 or any("shape [" in text for text in texts):
         return ""
-    return f"{given} you have {texts[0]}, expected {texts[1]}."
+    return translate("{given} you have {yours}, expected {right}.", given=given, yours=texts[0], right=texts[1])
 
 
 def _given(exercise: Exercise, at: int) -> str:
@@ -282,4 +284,4 @@ def _given(exercise: Exercise, at: int) -> str:
             parts.append(f"{name}={type(value).__name__}(...)")
         else:
             parts.append(f"{name}={text}")
-    return f"For {', '.join(parts)}"
+    return translate("For {parts}", parts=", ".join(parts))

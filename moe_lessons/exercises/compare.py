@@ -9,6 +9,8 @@ from typing import Any, SupportsFloat, cast
 
 import numpy as np
 
+from moe_lessons.languages.words import later, translate
+
 RELATIVE, ABSOLUTE = 1e-4, 1e-6
 
 _SHORT = 30  # characters up to which a list or an array is shown whole
@@ -110,25 +112,28 @@ def fault(yours: Any, expected: Any) -> str:
     return ""
 
 
+_HAVE = later("you have {yours}, expected {right}")
+
+
 def difference(yours: Any, expected: Any) -> str:
     """The first place where two results of the same structure differ: `you have 2, expected 2.5`."""
     if isinstance(expected, (list, tuple)):
         if numbers(expected) is not None:
             texts = show(yours), show(expected)
             if texts[0] != texts[1] and max(map(len, texts)) <= _SHORT:
-                return f"you have {texts[0]}, expected {texts[1]}"
+                return translate(_HAVE, yours=texts[0], right=texts[1])
         at = next(i for i, pair in enumerate(zip(yours, expected, strict=True)) if not same(*pair))
-        return f"in item {at} {difference(yours[at], expected[at])}"
+        return translate("in item {at} {rest}", at=at, rest=difference(yours[at], expected[at]))
     if is_array(expected) and expected.ndim:
         mine, theirs = array(yours), array(expected)
         texts = show(mine), show(theirs)
         if texts[0] != texts[1] and max(map(len, texts)) <= _SHORT and theirs.size <= 8:
-            return f"you have {texts[0]}, expected {texts[1]}"
+            return translate(_HAVE, yours=texts[0], right=texts[1])
         at = tuple(int(i) for i in np.argwhere(~close(mine, theirs))[0])
         have, want = _apart(mine[at].item(), theirs[at].item())
-        return f"at {list(at)} you have {have}, expected {want}"
+        return translate("at {at} you have {yours}, expected {right}", at=list(at), yours=have, right=want)
     have, want = _apart(yours, expected)
-    return f"you have {have}, expected {want}"
+    return translate(_HAVE, yours=have, right=want)
 
 
 def show(value: Any, limit: int = 72) -> str:

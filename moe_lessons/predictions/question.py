@@ -49,7 +49,7 @@ class Question:
     def sent(self) -> dict[str, Any]:
         """What the front end gets: plain JSON, in the language that is spoken."""
         facts = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if name != "expected"}
-        said = {name: translate(facts[name]) for name in ("ask", "unit", "measure")}
+        said = {name: translate(getattr(self, name)) for name in ("ask", "unit", "measure")}
         if said["unit"] != self.unit:
             said["one"] = translate(singular(self.unit))
         return {**facts, **said, "choices": [translate(one) for one in self.choices]}

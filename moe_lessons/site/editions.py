@@ -27,6 +27,14 @@ class Edition(NamedTuple):
         """A text of the site in this language."""
         return translations(self.code).get(text, text)
 
+    def titled(self, text: str) -> str:
+        """Markdown whose links name translated lessons by their titles in this language."""
+        for lesson in lessons_of(self.code):
+            for title, said in translations(self.code, lesson).items():
+                if title.startswith(f"{lesson} · "):
+                    text = text.replace(f"[{title}]", f"[{said}]")
+        return text
+
     def page(self, page: str, lesson: str) -> str:
         """A recorded output with those of its texts in this language that the catalogs have; code stays."""
         if lesson not in lessons_of(self.code):

@@ -55,6 +55,8 @@ def prepare(
             if "image/png" in data or _WIDGET.match(data.get("text/plain", "")):
                 drawn += 1
                 _show(output, f"{cell.id}-{number}", beside, waiting, edition)
+            elif "text/markdown" in data:
+                data["text/markdown"] = edition.titled(data["text/markdown"])
             elif "text/html" in data:
                 data["text/html"] = edition.page(_headed(_LINK.sub(r"\1.html", data["text/html"])), lesson[:2])
             elif output.output_type == "stream" and _UNSOLVED.search(output.text):

@@ -50,3 +50,15 @@ def test_no_mark_is_left_in_a_page_of_either_language_and_its_tags_are_the_same(
     assert "[[" not in english + german
     assert re.findall(r"</?\w+", english) == re.findall(r"</?\w+", german)
     assert (english == german) == (not marked_in(source))
+
+
+def test_recorded_outputs_of_a_translated_lesson_say_what_catalogs_know_and_others_stay():
+    asked = "Train the starved router with Adam. Will its borders stand still?"
+    page = f"<p><b>Predict:</b> {asked} <i>(They move)</i></p><td>open</td><code>open(x)</code>"
+    assert ENGLISH.page(page, "05") == page == GERMAN.page(page, "01")
+    said = GERMAN.page(page, "05")
+    assert translations("de", "05")[asked] in said and "<b>Sag voraus:</b>" in said
+    assert "<td>offen</td><code>open(x)</code>" in said and "They move" in said
+    assert (
+        GERMAN.titled("| [05 · Experts and a router](05_x.ipynb) |") == "| [05 · Experten und ein Router](05_x.ipynb) |"
+    )

@@ -64,7 +64,7 @@ export function player(begin, { wait = 0, ...attributes } = {}) {
   const stop = () => {
     cancel?.();
     cancel = undefined;
-    delete button.dataset.plays;
+    button.setAttribute("data-plays", "");
     button.textContent = t("▶ Play");
   };
   const start = () => {
@@ -75,7 +75,7 @@ export function player(begin, { wait = 0, ...attributes } = {}) {
         stop(); // it may have been stopped in between
       else soon(next, run);
     };
-    button.dataset.plays = "yes";
+    button.setAttribute("data-plays", "yes");
     button.textContent = t("❚❚ Pause");
     soon(wait, run);
   };
