@@ -53,7 +53,8 @@ def examine(name: str, attempt: Any) -> Verdict:
 
 def _known_mistake(name: str, verdict: Verdict) -> int:
     """The place, among the exercise's known mistakes, of the one that a verdict names; -1 for none."""
-    named = [(len(hint), at) for at, hint in enumerate(find(name).mistakes) if hint and hint in verdict.line]
+    hints = map(translate, find(name).mistakes)
+    named = [(len(hint), at) for at, hint in enumerate(hints) if hint and hint in verdict.line]
     return max(named)[1] if named and verdict.state != "correct" else -1
 
 

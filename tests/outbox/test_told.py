@@ -40,7 +40,9 @@ def test_what_a_lesson_measures_is_told_as_the_board_compares_it():
     assert found == {"05.one_sheet": 0.93, "05.router_share": 2.6, "05.starved_borders": 1.0}
 
 
-def test_a_check_tells_what_came_of_it_and_which_known_mistake_it_was(capsys):
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_check_tells_what_came_of_it_and_which_known_mistake_it_was(capsys, monkeypatch, language):
+    monkeypatch.setenv("MOE_LESSONS_LANGUAGE", language)
     exercise = find("05.mixture")
     for attempt in (None, exercise.reference, *exercise.mistakes.values(), lambda *_: 1 / 0):
         check("05.mixture", attempt)
