@@ -23,6 +23,7 @@ PACKAGE = Path(moe_lessons.__file__).parent
 FILES = {
     **{f"classroom/page/{path.name}": path.suffix for path in sorted((PACKAGE / "classroom" / "page").glob("*.*s"))},
     "widgets/shared/common.js": ".js",
+    "widgets/shared/language.js": ".js",
     "widgets/prediction_view/rule.js": ".js",
 }
 _TYPES = {".js": "text/javascript", ".css": "text/css"}

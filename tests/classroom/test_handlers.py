@@ -1,6 +1,7 @@
 """What a running class answers: over HTTP, to a teacher, to learners, to strangers and to worse."""
 
 import json
+import re
 import socket
 import time
 from statistics import median
@@ -8,6 +9,7 @@ from statistics import median
 import pytest
 from running_class import entry
 
+from moe_lessons.classroom import handlers
 from moe_lessons.outbox.membership import learner_id
 
 PATHS = ("/class/", "/class", "/class/board", "/class/entries", "/class/line", "/class/live")
@@ -214,3 +216,17 @@ def test_the_board_answers_within_a_tenth_of_a_second_at_the_median(running):
         running.board()
         taken.append(time.perf_counter() - begin)
     assert median(taken) < 0.1
+
+
+def test_whatever_a_served_script_imports_is_served():
+    scripts = {
+        name: (handlers.PACKAGE / name).read_text(encoding="utf-8")
+        for name, kind in handlers.FILES.items()
+        if kind == ".js"
+    }
+    wanted = {
+        (handlers.PACKAGE / name).parent.joinpath(path).resolve().relative_to(handlers.PACKAGE.resolve()).as_posix()
+        for name, script in scripts.items()
+        for path in re.findall(r'^import .* from "(.*)";$', script, re.MULTILINE)
+    }
+    assert "widgets/shared/common.js" in wanted and wanted <= set(handlers.FILES)
