@@ -3,8 +3,6 @@
 import json
 import re
 import socket
-import time
-from statistics import median
 
 import pytest
 from running_class import entry
@@ -207,15 +205,6 @@ def test_a_page_of_another_site_cannot_look_on(running):
     opening |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Origin": "http://evil.example"}
     cookie = running.ask("GET", f"/class/?token={running.token}")[1]["Set-Cookie"].partition(";")[0]
     assert running.ask("GET", "/class/live", Cookie=cookie, **opening)[0] == 403
-
-
-def test_the_board_answers_within_a_tenth_of_a_second_at_the_median(running):
-    taken = []
-    for _ in range(15):
-        begin = time.perf_counter()
-        running.board()
-        taken.append(time.perf_counter() - begin)
-    assert median(taken) < 0.1
 
 
 def test_whatever_a_served_script_imports_is_served():
