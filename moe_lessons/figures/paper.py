@@ -6,6 +6,7 @@ gray paper instead of white, which would glare in the dark, with round corners a
 
 import base64
 import io
+import os
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -20,6 +21,7 @@ from moe_lessons.figures.alt_text import describe
 from moe_lessons.figures.contrast import PAPER
 
 _CORNER = 0.09  # inches
+SHARPNESS = "MOE_LESSONS_SHARPNESS"  # environment variable: how many times as many dots an inch, for a projector
 
 
 class Figure(MatplotlibFigure):
@@ -31,6 +33,8 @@ class Figure(MatplotlibFigure):
     alt: str = ""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        if SHARPNESS in os.environ and "dpi" not in options:
+            options["dpi"] = mpl.rcParams["figure.dpi"] * float(os.environ[SHARPNESS])
         super().__init__(*arguments, **options)
         self.patch = _Card((0, 0), 1, 1, facecolor=PAPER, edgecolor="none", linewidth=0)
         cast(Any, self)._set_artist_props(self.patch)  # which matplotlib does with its own

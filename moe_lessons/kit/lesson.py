@@ -125,12 +125,16 @@ def read_lessons(numbers: list[str] | None = None) -> list[Lesson]:
 
 
 def read_lesson(path: Path) -> Lesson:
-    """A lesson from its notebook; ValueError where its first cell is no lesson's head."""
-    notebook = folder.read(path)
+    """A stored lesson; ValueError where its first cell is no lesson's head."""
+    return lesson_of(folder.read(path), path.name)
+
+
+def lesson_of(notebook: NotebookNode, file: str) -> Lesson:
+    """The lesson in a notebook that was run; ValueError where its first cell is no lesson's head."""
     text = notebook.cells[0].source if notebook.cells else ""
     title, minutes = re.search(r"^# (\d\d) · (.+)$", text, re.MULTILINE), re.search(r"(\d+)\**\s+minutes", text)
     if not title or not minutes:
-        raise ValueError(f"{path.name} does not begin with '# 05 · A title' and its minutes; it is no lesson")
+        raise ValueError(f"{file} does not begin with '# 05 · A title' and its minutes; it is no lesson")
     rows = dict(re.findall(r"^\| \*\*(.+?):?\*\*:?(?: \d+ minutes)? \| (.+) \|$", text, re.MULTILINE))
     claims = [(label, said) for label, said in rows.items() if label.startswith("The claim")]
     label, claim = claims[0] if claims else ("", "")
@@ -138,7 +142,7 @@ def read_lesson(path: Path) -> Lesson:
     summary = text[title.end() :].strip().split("\n\n")[0]
     return Lesson(
         number=title[1],
-        file=path.name,
+        file=file,
         title=title[2].strip(),
         minutes=int(minutes[1]),
         summary=re.sub(r"\s*\(\d+ minutes[^)]*\)", "", summary),
