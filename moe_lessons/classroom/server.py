@@ -16,6 +16,7 @@ class ClassServer(ServerApp):
     """Answers for the class alone: whatever else a Jupyter Server answers is taken off before the class comes on."""
 
     default_services = ()
+    only_a_class = True
 
     def init_webapp(self) -> None:
         super().init_webapp()
