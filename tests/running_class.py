@@ -36,7 +36,7 @@ class RunningClass:
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
-            env={**os.environ, "MOE_LESSONS_CACHE": str(cache)},
+            env={**os.environ, "MOE_LESSONS_CACHE": str(cache), "JUPYTER_RUNTIME_DIR": str(cache / "runtime")},
         )
         late = threading.Timer(SECONDS, self.process.kill)
         late.start()

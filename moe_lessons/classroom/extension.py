@@ -30,6 +30,11 @@ class ClassExtension(ExtensionApp):
     def get_extension_package(cls) -> str:
         return "moe_lessons.classroom"
 
+    def load_config_file(self, suppress_errors: bool = True) -> None:
+        """Nobody's settings on a server of the class's own, to which an extension would hand them on."""
+        if not getattr(self.serverapp, "only_a_class", False):
+            super().load_config_file(suppress_errors)
+
     def initialize_settings(self) -> None:
         """Read what was sent so far. Raises ValueError where another process has the class open."""
         self.classroom = Classroom(Path(self.journal) if self.journal else classroom_dir())

@@ -1,6 +1,5 @@
 """A Jupyter Server that is a class and nothing else: no kernel, no file, no terminal can be reached through it."""
 
-import os
 from pathlib import Path
 
 from jupyter_server.serverapp import ServerApp
@@ -17,10 +16,22 @@ class ClassServer(ServerApp):
     """Answers for the class alone: whatever else a Jupyter Server answers is taken off before the class comes on."""
 
     default_services = ()
+    only_a_class = True
 
     def init_webapp(self) -> None:
         super().init_webapp()
         self.web_app.wildcard_router.rules.clear()
+
+    def load_config_file(self, suppress_errors: bool = True) -> None:
+        """Nothing: somebody's settings for their own Jupyter, such as an open door, are not meant for a class."""
+
+    def write_browser_open_files(self) -> None:
+        """A file with the token in it, only where a browser is about to open it."""
+        if self.open_browser:
+            super().write_browser_open_files()
+
+    def write_server_info_file(self) -> None:
+        """Nothing: such a file would lie about with the token in it, where a class is killed."""
 
 
 class OwnClass(ClassExtension):
@@ -39,7 +50,6 @@ def class_server(
     browser: bool = False,
 ) -> ServerApp:
     """A server that is ready to `start()`; its port is taken. Raises ValueError where another one has the class."""
-    os.environ["JUPYTER_NO_CONFIG"] = "1"  # of this process: somebody's own Jupyter settings are not meant for a class
     address = f"http://{reachable(ip)}:{port}"
     config = Config(
         {

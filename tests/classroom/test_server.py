@@ -20,6 +20,8 @@ def test_a_killed_class_goes_on_with_all_that_it_acknowledged(start, tmp_path):
     assert first.send(SECRET, *made)[0] == 200
     before, lines = first.board(), first.journal()
     first.kill()
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.parent.name == "runtime"
+                and first.token in path.read_text(encoding="utf-8")]  # fmt: skip
     again = start(port=first.port)
     assert (again.code, again.token) == (first.code, first.token)
     assert again.journal() == lines and again.board() == before
@@ -81,6 +83,7 @@ def test_a_teacher_s_own_jupyter_server_shows_a_shared_folder_s_class(tmp_path):
     command += ["--ServerApp.jpserver_extensions={'moe_lessons.classroom': True}", f"--ClassExtension.shared={shared}"]
     command += ["--IdentityProvider.token=t", f"--ServerApp.root_dir={tmp_path}"]
     env = {**os.environ, "MOE_LESSONS_CACHE": str(tmp_path / "cache"), "JUPYTER_NO_CONFIG": "1"}
+    env["JUPYTER_RUNTIME_DIR"] = str(tmp_path / "runtime")
     server = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         asked = urllib.request.Request(f"http://127.0.0.1:{port}/class/board", headers={"Authorization": "token t"})
@@ -95,3 +98,22 @@ def test_a_teacher_s_own_jupyter_server_shows_a_shared_folder_s_class(tmp_path):
     finally:
         server.kill()
         server.wait(30)
+
+
+def test_somebody_s_own_jupyter_settings_open_no_door(start, tmp_path, monkeypatch):
+    settings = tmp_path / "settings"
+    settings.mkdir()
+    lines = ["c.ServerApp.allow_origin = '*'", "c.IdentityProvider.token = ''", "c.ServerApp.disable_check_xsrf = True"]
+    lines += [
+        "c.ServerApp.ip = '0.0.0.0'",
+        "c.ServerApp.allow_unauthenticated_access = True",
+        "c.ClassIdentity.token = ''",
+    ]
+    for name in ("jupyter_server_config.py", "jupyter_config.py"):
+        (settings / name).write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(settings))
+    running = start()
+    assert running.ask("GET", "/class/board")[0] == 403 and running.ask("GET", "/class/board", running.token)[0] == 200
+    origin = {"Origin": "http://evil.example"}
+    cookie = running.ask("GET", f"/class/?token={running.token}")[1]["Set-Cookie"].partition(";")[0]
+    assert "Access-Control-Allow-Origin" not in running.ask("GET", "/class/board", Cookie=cookie, **origin)[1]
