@@ -169,7 +169,7 @@ function render({ model, el }) {
       [counted, flops].forEach(({ total, byPart }, side) => {
         const share = (byPart[name] ?? 0) / total;
         const x = left + side * half;
-        const length = share * (half - 110);
+        const length = share * Math.max(0, half - 110); // a phone has room for the words alone
         const label = share ? `${brief(byPart[name], side ? "kMGT" : "kMBT")} (${(100 * share).toFixed(1)}%)` : "0";
         if (share && !side) words.push(`${t(PARTS[name][1])} ${label}`);
         bars.append(

@@ -72,9 +72,9 @@ GT"),t("FLOPs per token")]];if(counted.active<counted.total)words2.splice(1,0,[b
 "b",{},n),` ${name}`)));drawBars(counted,flops);drawColumns()});const color=name=>palette[PARTS[name][0]];function drawBars(counted,flops){const shown=Object.keys(PARTS).filter(name=>name in counted.byPart||
 name in flops.byPart);const[row,left,width]=[24,132,el.clientWidth];const half=(width-left)/2;bars.setAttribute("height",String(row*(shown.length+1)));const halves=[[t("parameters"),0],[t("FLOPs per t\
 oken"),half]];const head=halves.map(([text,x])=>shape("text",{x:left+x,y:12,class:"quiet"},text));bars.replaceChildren(...head);const words2=[];shown.forEach((name,i)=>{const y=row*(i+1);bars.append(shape(
-"text",{x:left-8,y:y+12,"text-anchor":"end"},t(PARTS[name][1])));[counted,flops].forEach(({total,byPart},side)=>{const share=(byPart[name]??0)/total;const x=left+side*half;const length=share*(half-110);
-const label=share?`${brief(byPart[name],side?"kMGT":"kMBT")} (${(100*share).toFixed(1)}%)`:"0";if(share&&!side)words2.push(`${t(PARTS[name][1])} ${label}`);bars.append(shape("rect",{x,y:y+1,width:length,
-height:row-9,rx:2,fill:color(name)}),shape("text",{x:x+length+6,y:y+12,class:"quiet"},label))})});bars.setAttribute("aria-label",t("Parameters: {list}",{list:words2.join(", ")}))}function drawColumns(){
+"text",{x:left-8,y:y+12,"text-anchor":"end"},t(PARTS[name][1])));[counted,flops].forEach(({total,byPart},side)=>{const share=(byPart[name]??0)/total;const x=left+side*half;const length=share*Math.max(
+0,half-110);const label=share?`${brief(byPart[name],side?"kMGT":"kMBT")} (${(100*share).toFixed(1)}%)`:"0";if(share&&!side)words2.push(`${t(PARTS[name][1])} ${label}`);bars.append(shape("rect",{x,y:y+
+1,width:length,height:row-9,rx:2,fill:color(name)}),shape("text",{x:x+length+6,y:y+12,class:"quiet"},label))})});bars.setAttribute("aria-label",t("Parameters: {list}",{list:words2.join(", ")}))}function drawColumns(){
 const table=parts(config);const n=config.n_layers;const stacks=Array.from({length:n+2},()=>[]);table.forEach((part2,i)=>stacks[part2.layer===null?i?n+1:0:part2.layer+1].push(part2));const peak=Math.max(
 ...stacks.map(stack=>stack.reduce((sum,part2)=>sum+part2.parameters,0)));const[top2,height,left,width]=[24,110,56,el.clientWidth];const step=Math.min(96,(width-left)/(n+2));columns.setAttribute("heigh\
 t",String(top2+height+22));columns.setAttribute("aria-label",t("Parameters by layer, from embedding to head; the most is {peak}",{peak:brief(peak)}));columns.replaceChildren(shape("text",{x:left,y:13,
