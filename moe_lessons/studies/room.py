@@ -71,7 +71,7 @@ def cells_until_picture(path: Path) -> list[str]:
         if cell.cell_type == "code":
             sources.append(cell.source)
             shown = [output.get("data", {}) for output in cell.outputs]
-            if any("image/png" in data and not data["text/plain"].startswith("<Figure") for data in shown):
+            if any("image/png" in data and not data["text/plain"].startswith(("<Figure", "<PredictionView")) for data in shown):
                 return sources
     raise ValueError(f"{path.name} shows no live picture; name another lesson")
 
