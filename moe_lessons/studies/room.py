@@ -36,6 +36,7 @@ from moe_lessons.text.corpus import course_corpus
 A_HEAD = 0.6  # GiB that a learner needs at most, and that must be free before a room opens
 LEAST_FREE = 1.0  # GiB below which a running room is closed
 _PSS = re.compile(r"^Pss:\s*(\d+) kB", re.MULTILINE)
+_STILL = ("<Figure", "<PredictionView")  # pictures that are drawn, or that ask; nobody waits for them
 _TRAIN = """
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.text.corpus import course_corpus
@@ -71,7 +72,7 @@ def cells_until_picture(path: Path) -> list[str]:
         if cell.cell_type == "code":
             sources.append(cell.source)
             shown = [output.get("data", {}) for output in cell.outputs]
-            if any("image/png" in data and not data["text/plain"].startswith(("<Figure", "<PredictionView")) for data in shown):
+            if any("image/png" in data and not data["text/plain"].startswith(_STILL) for data in shown):
                 return sources
     raise ValueError(f"{path.name} shows no live picture; name another lesson")
 
