@@ -11,7 +11,7 @@ from torch import Tensor
 from moe_lessons.accounting.flops import training_flops_per_token
 from moe_lessons.benchmark.timing import Timing, interleaved
 from moe_lessons.config import ModelConfig, MoEConfig, TrainConfig
-from moe_lessons.device import keep_freed_memory
+from moe_lessons.device import give_back_freed_memory, keep_freed_memory
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.model.upcycle import upcycle
 from moe_lessons.training.loop import training_step
@@ -78,6 +78,7 @@ def compare(
 
     With `parts`, each one's optimizer is timed alone, too. `peers` are others' steps, by name, to be timed among ours.
     """
+    give_back_freed_memory()
     keep_freed_memory()
     steps: dict[str, Step] = {}
     optimizers: dict[str, Callable[[], object]] = {}
