@@ -94,7 +94,7 @@ def draw_race(models: Race, title: str, units: Mapping[str, str]) -> Figure:
     heading(panels[0], title)
     second = list(models)[1]
     places = {unit: ahead_from(mean_gap(models, by)) for by, unit in units.items()}
-    passes = [f"not over {unit}" if at is None else f"from {at:.3g} {unit} on" for unit, at in places.items()]
+    passes = [f"not over {unit}" if at is None else f"from {_amount(at)} {unit} on" for unit, at in places.items()]
     last = [f"{name} ends at {', '.join(f'{run.loss[-1]:.3f}' for run in runs)}" for name, runs in models.items()]
     figure.alt = f"{title}. Held-out nats per token: {'; '.join(last)}. In the mean of the pairs, {second} is ahead "
     figure.alt += f"at the end {', '.join(passes)}."
@@ -122,10 +122,10 @@ def draw_gaps(races: Mapping[str, Race], title: str, units: Mapping[str, str]) -
             axis.plot(*mean, color=readable(PALETTE[1]), linewidth=2.2)
             if at is not None:
                 axis.axvline(at, color=MUTED, linewidth=0.8, dashes=(4, 3))
-            verdict = "not ahead at the end" if at is None else f"ahead from {at:.3g} on"
+            verdict = "not ahead at the end" if at is None else f"ahead from {_amount(at)} on"
             axis.set_title(f"{second} {verdict}", loc="left", fontsize=8, color=INK)
             axis.set_xlim(left=0)
-            clauses.append(f"{mean.loss[-1]:+.3f}, {'not ahead' if at is None else f'from {at:.3g}'}")
+            clauses.append(f"{mean.loss[-1]:+.3f}, {'not ahead' if at is None else f'from {_amount(at)}'}")
         row[0].set_ylabel(name)
         told.append(f"{name}: {'; '.join(clauses)}.")
     for axis, unit in zip(panels[-1], units.values(), strict=True):
@@ -134,6 +134,10 @@ def draw_gaps(races: Mapping[str, Race], title: str, units: Mapping[str, str]) -
     each = f"For each race, over {', '.join(units.values())}: the mean at the end, and from where {second} is ahead."
     figure.alt = f"{title}. {each} {' '.join(told)}"
     return figure
+
+
+def _amount(used: float) -> str:
+    return f"{used:,.0f}" if used >= 100 else f"{used:.3g}"
 
 
 def _common(ways: Sequence[Sequence[float]]) -> list[float]:

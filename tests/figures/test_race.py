@@ -85,4 +85,4 @@ def test_gaps_are_drawn_pair_by_pair_with_their_mean_and_a_word_on_who_is_ahead(
     assert won[0].get_title(loc="left") == "sparse ahead from 14.1 on"
     assert {axis.get_title(loc="left") for axis in lost} == {"sparse not ahead at the end"}
     assert [axis.get_xlabel() for axis in figure.axes] == ["", "", *UNITS.values()]
-    assert "won: -0.200, from 14.1; -0.200, from 1.41e+04. lost: +0.200, not ahead; +0.200, not ahead." in figure.alt
+    assert "won: -0.200, from 14.1; -0.200, from 14,142. lost: +0.200, not ahead; +0.200, not ahead." in figure.alt
