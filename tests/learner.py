@@ -69,7 +69,7 @@ def through(page: Page, questions: dict[str, Question], answers: dict[str, float
         if "predict(" not in cells.nth(row).inner_text():
             continue
         question.wait_for(timeout=30_000)
-        key = asked[question.inner_text().removeprefix("Predict").strip()]
+        key = next(key for ask, key in asked.items() if question.inner_text().endswith(ask))
         said[key] = answer(cells.nth(row), questions[key], answers[key])
         page.keyboard.press("Escape")
         cells.nth(min(row + 1, cells.count() - 1)).locator(".jp-InputPrompt, .jp-RenderedHTMLCommon").first.click()
