@@ -31,7 +31,8 @@ def test_only_widgets_titles_are_taken_from_code():
 
 def test_a_lesson_brings_its_prose_its_quiz_and_its_predictions():
     places = {place for each in found_in("05").values() for place in each}
-    assert {place.split("/")[0] for place in places} == {"notebooks", "data"}
+    from_checks = "moe_lessons"  # what they say to an attempt
+    assert {place.split("/")[0] for place in places} == {"notebooks", "data", from_checks}
     assert {"data/quiz/05.toml", "data/predictions/05.toml"} <= places
     with pytest.raises(ValueError, match="there is no lesson '99'"):
         found_in("99")

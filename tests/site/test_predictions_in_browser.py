@@ -86,7 +86,8 @@ def test_every_prediction_is_answered_by_keys_and_judged(chrome, site, lesson, r
                 continue
             (key,) = (question["key"] for question in state["traits"]["questions"])
             one, measured = questions[key], state["traits"]["measured"][key]["place"]
-            ask = page.locator(f'.moe-host:has(.moe-prediction[data-mode="ask"]:has-text({json.dumps(one.ask)}))')
+            words = json.dumps(one.ask, ensure_ascii=False)
+            ask = page.locator(f'.moe-host:has(.moe-prediction[data-mode="ask"]:has-text({words}))')
             ask.locator("input").first.focus()
             for pressed in answers_of(one, measured)[0 if right else 1]:
                 page.keyboard.press(pressed)
