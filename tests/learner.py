@@ -7,7 +7,6 @@ The pictures show each question as it was answered and what the lesson then drew
 
 import argparse
 import json
-import math
 import os
 import sys
 import tempfile
@@ -31,13 +30,7 @@ def wrong(one: Question) -> float:
     if one.kind == "choice":
         return next(i for i, words in enumerate(one.choices) if words not in one.expected)
     middle = (one.expected[0] + one.expected[-1]) / 2
-    return max((one.low, one.high), key=lambda end: abs(_share(one, end) - _share(one, middle)))
-
-
-def _share(one: Question, value: float) -> float:
-    """Where a value lies on the question's scale, from 0 to 1."""
-    low, high, value = (math.log(each) if one.log else each for each in (one.low, one.high, value))
-    return (value - low) / (high - low)
+    return max((one.low, one.high), key=lambda end: abs(one.share(end) - one.share(middle)))
 
 
 def answer(cell: Locator, one: Question, value: float) -> str:
@@ -47,7 +40,7 @@ def answer(cell: Locator, one: Question, value: float) -> str:
     elif one.kind == "slider":
         knob = cell.locator("input[type=range]")
         most = float(knob.get_attribute("max") or 100)
-        knob.fill(str(round(min(1, max(0, _share(one, value))) * most)))
+        knob.fill(str(round(one.share(value) * most)))
     else:
         cell.locator("input[type=text]").fill(f"{value:g}")
     cell.get_by_role("button", name="Predict").click()

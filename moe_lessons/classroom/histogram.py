@@ -1,6 +1,5 @@
 """A question with the room's answers: counts in bins, and the measurement once it may be seen."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from statistics import median, mode
@@ -57,9 +56,7 @@ def _places(one: Question) -> int:
 
 def _at(one: Question, value: float, places: int) -> float:
     """Where a value lies on the scale, from 0 to 1; a place of a short slider in the middle of its bin."""
-    if one.log:
-        return math.log(value / one.low) / math.log(one.high / one.low)
-    share = (value - one.low) / (one.high - one.low)
+    share = one.share(value)
     return (share * (places - 1) + 0.5) / places if places <= BINS else share
 
 

@@ -7,8 +7,7 @@ from moe_lessons import __version__
 from moe_lessons.exercises import progress
 from moe_lessons.kit.lesson import Lesson, place_of, read_lessons
 from moe_lessons.ledger.book import Line, show
-from moe_lessons.ledger.judges import JUDGES
-from moe_lessons.ledger.page_2026 import JUDGES_2026
+from moe_lessons.ledger.closing import judged
 from moe_lessons.predictions.calibration import Calibration, calibration
 from moe_lessons.predictions.store import remembered
 
@@ -60,7 +59,7 @@ def _measured(line: Line) -> Measured:
     here = {entry.where: entry.value for entry in line.entries}
     missing = tuple(lesson for lesson in line.claim.lessons if lesson not in here)
     whole = line.claim.lessons and not missing
-    return Measured(line, {**JUDGES, **JUDGES_2026}[line.claim.id](here).word if whole else "", missing)
+    return Measured(line, judged(line.claim.id, here).word if whole else "", missing)
 
 
 def _guesses(lessons: list[Lesson]) -> Calibration | None:

@@ -6,14 +6,6 @@ import math
 from moe_lessons.predictions.question import Question, rounded, with_unit
 
 
-def position(question: Question, number: float) -> float:
-    """Where a number lies on the scale: 0 at its left end, 1 at its right one, never beyond."""
-    low, high = question.low, question.high
-    if question.log:
-        low, high, number = math.log(low), math.log(high), math.log(max(number, low))
-    return min(1.0, max(0.0, (number - low) / (high - low)))
-
-
 def marks(question: Question) -> list[float]:
     """The numbers to write below the scale: both ends and, as far as there is room, round ones between."""
     low, high = question.low, question.high
@@ -34,19 +26,19 @@ def marks(question: Question) -> list[float]:
 def _apart(question: Question, left: float, right: float) -> bool:
     """Whether the labels of two marks have room beside each other."""
     letters = sum(len(with_unit(rounded(at), _short(question))) for at in (left, right))
-    return position(question, right) - position(question, left) > 0.05 + 0.012 * letters
+    return question.share(right) - question.share(left) > 0.05 + 0.012 * letters
 
 
 def scale(question: Question, band: tuple[float, float] | None = None, measured: float | None = None) -> str:
     """The scale as HTML, for a pen, or with the numbers that count as right and the one that was measured."""
     parts = ['<i class="line"></i>']
     if band:
-        left, right = (position(question, each) * 100 for each in band)
+        left, right = (question.share(each) * 100 for each in band)
         parts.append(f'<i class="band" style="left:{left:.1f}%;width:{max(right - left, 1.2):.1f}%"></i>')
     if measured is not None:
-        parts.append(f'<i class="found" style="left:{position(question, measured) * 100:.1f}%"></i>')
+        parts.append(f'<i class="found" style="left:{question.share(measured) * 100:.1f}%"></i>')
     for at in marks(question):
-        where = position(question, at) * 100
+        where = question.share(at) * 100
         parts.append(f'<i class="tick" style="left:{where:.1f}%"></i>')
         parts.append(f'<span style="left:{where:.1f}%">{html.escape(with_unit(rounded(at), _short(question)))}</span>')
     return f'<div class="scale">{"".join(parts)}</div>'

@@ -5,6 +5,7 @@ running the lesson does that. The verdict on a claim is computed from the number
 """
 
 import html
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from moe_lessons.html_table import html_table, td, th
@@ -70,12 +71,17 @@ def close(page: int = 1) -> Closing:
         own = {entry.where: entry for entry in recorded}
         computed = frozenset(lesson for lesson in claim.lessons if lesson not in own)
         entries = tuple(own.get(lesson) or measure(claim.id, lesson) for lesson in claim.lessons)
-        judgment = {**JUDGES, **JUDGES_2026}[claim.id]({entry.where: entry.value for entry in entries})
+        judgment = judged(claim.id, {entry.where: entry.value for entry in entries})
         result.append(Closed(claim, entries, computed, judgment))
     for line in result:
         if not line.claim.not_countable:
             tell("verdict", claim=line.claim.id, word=VERDICTS.index(line.judgment.word))
     return Closing(result)
+
+
+def judged(claim_id: str, numbers: Mapping[str, float]) -> Judgment:
+    """The verdict on a claim that is countable, from the number of each of its lessons."""
+    return {**JUDGES, **JUDGES_2026}[claim_id](numbers)
 
 
 def measure(claim_id: str, lesson: str) -> LedgerEntry:

@@ -77,6 +77,13 @@ class Question:
             raise ValueError(f"{self.key} was measured as {value!r}; hand over one finite number, or a choice's words")
         return 100.0 * value if self.unit == "%" else float(value)
 
+    def share(self, number: float) -> float:
+        """Where a number lies on the scale: 0 at its lower end, 1 at its upper one, never beyond."""
+        low, high = self.low, self.high
+        if self.log:
+            low, high, number = math.log(low), math.log(high), math.log(max(number, low))
+        return min(1.0, max(0.0, (number - low) / (high - low)))
+
     def shown(self, place: float) -> str:
         """An answer or a measurement in words; front ends say the same (`rule.js`)."""
         if self.kind == "choice":

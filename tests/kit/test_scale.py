@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from moe_lessons.kit.scale import closeness, marks, position, range_of, right_band, scale
+from moe_lessons.kit.scale import closeness, marks, range_of, right_band, scale
 from moe_lessons.predictions.calibration import is_right
 from moe_lessons.predictions.question import Question, lessons, questions_of
 
@@ -15,18 +15,11 @@ def number(**changes) -> Question:
 ALL = [one for lesson in lessons() for one in questions_of(lesson).values() if one.kind != "choice"]
 
 
-def test_a_place_on_a_scale_of_steps_and_of_ratios():
-    assert position(number(), 2.5) == 0.25
-    ratios = number(low=1.0, high=100.0, log=True, within=0.0, factor=2.0)
-    assert position(ratios, 10) == pytest.approx(0.5)
-    assert position(number(), -3) == 0 and position(ratios, 1000) == 1 and position(ratios, 0) == 0
-
-
 @pytest.mark.parametrize("one", ALL, ids=lambda one: one.key)
 def test_every_scale_has_its_ends_and_few_marks_that_do_not_touch(one):
     at = marks(one)
     assert at[0] == one.low and at[-1] == one.high and 2 <= len(at) <= 9 and at == sorted(at)
-    places = [position(one, each) for each in at]
+    places = [one.share(each) for each in at]
     assert min(b - a for a, b in zip(places, places[1:], strict=False)) > 0.05
     page = scale(one)
     assert page.count('class="tick"') == page.count("<span") == len(at)

@@ -48,6 +48,17 @@ def test_what_is_no_measurement_is_refused(value):
         SHARE.place(value)
 
 
+def slider(**scale) -> Question:
+    return Question(key="05.s", ask="?", kind="slider", measure="m", expected=(1, 2), **scale)
+
+
+def test_a_place_on_a_scale_of_steps_and_of_ratios():
+    assert slider(low=0.0, high=10.0, within=1.0).share(2.5) == 0.25
+    ratios = slider(low=1.0, high=100.0, log=True, factor=2.0)
+    assert ratios.share(10) == pytest.approx(0.5)
+    assert slider(low=0.0, high=10.0, within=1.0).share(-3) == 0 and ratios.share(1000) == 1 and ratios.share(0) == 0
+
+
 def test_a_choice_without_cuts_takes_words_alone():
     one = Question(key="05.c", ask="?", kind="choice", measure="m", expected=("a",), choices=("a", "b"))
     with pytest.raises(ValueError, match="hand over one of: a, b"):
