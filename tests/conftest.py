@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -43,6 +45,18 @@ def node() -> str:
 def chromium() -> str:
     """The path of Chromium, which shows JupyterLab."""
     return _program("chromium", "chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+@pytest.fixture(scope="module")
+def chrome(chromium) -> Iterator[Any]:
+    """A playwright Browser, closed after each file: two in one process cannot be driven."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
+    import lab  # tests/lab.py
+
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=lab.FLAGS)
+        yield browser
+        browser.close()
 
 
 def _program(package: str, *names: str) -> str:

@@ -13,6 +13,12 @@ from moe_lessons.site.build import build_front
 from moe_lessons.site.serve import server
 
 TOOLS = ROOT / "node_modules"
+#: What a file marks itself with that builds front ends and looks at them: `pytestmark = MARKS`.
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not (TOOLS / ".bin" / "esbuild").exists(), reason="esbuild is not installed; run npm ci"),
+]
 
 
 def new_site(root: Path) -> Path:

@@ -5,6 +5,9 @@ import json
 import pytest
 from full_room import records, write
 from running_class import RunningClass, entry
+
+pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
+
 from site_page import axe
 
 from moe_lessons.classroom.board import board
@@ -20,17 +23,6 @@ def room(tmp_path_factory):
     made = RunningClass(cache)
     yield made
     made.kill()
-
-
-@pytest.fixture(scope="module")
-def chrome(chromium):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
-    import lab  # tests/lab.py
-
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=lab.FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

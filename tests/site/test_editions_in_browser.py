@@ -7,16 +7,12 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
 from playwright.sync_api import expect
-from site_page import TOOLS, axe, opened
+from site_page import MARKS, axe, opened
 
 from moe_lessons.site.build import build_front
 from moe_lessons.site.editions import editions
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not (TOOLS / ".bin" / "esbuild").exists(), reason="esbuild is not installed; run npm ci"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,14 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
 from playwright.sync_api import expect
-from site_page import TOOLS, axe, new_site, opened
+from site_page import MARKS, axe, new_site, opened
 
 from moe_lessons.resources import data_path
 from moe_lessons.site.front import commands
 from moe_lessons.site.serve import server
 from moe_lessons.tracing import RoutingTrace
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not (TOOLS / ".bin" / "esbuild").exists(), reason="esbuild is not installed; run npm ci"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

@@ -9,17 +9,13 @@ from places import ROOT
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
 from playwright.sync_api import Locator, Page, expect
-from site_page import TOOLS, axe, new_site, opened
+from site_page import MARKS, axe, new_site, opened
 
 from moe_lessons.authoring import states
 from moe_lessons.predictions.calibration import is_right
 from moe_lessons.predictions.question import Question, lessons, questions_of
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not (TOOLS / ".bin" / "esbuild").exists(), reason="esbuild is not installed; run npm ci"),
-]
+pytestmark = MARKS
 
 
 def recorded(lesson: str) -> list[dict]:

@@ -11,7 +11,7 @@ from view_samples import by_words, causal, dense, random_loads
 pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
 
 from playwright.sync_api import expect
-from site_page import TOOLS, axe, new_site, opened
+from site_page import MARKS, TOOLS, axe, new_site, opened
 
 from moe_lessons.exercises import quiz
 from moe_lessons.figures.plane import PlaneRun
@@ -42,11 +42,7 @@ from moe_lessons.widgets import (
 from moe_lessons.widgets.keys_view.rule import KINDS
 from moe_lessons.widgets.shared.state import state_of
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not (TOOLS / ".bin" / "esbuild").exists(), reason="esbuild is not installed; run npm ci"),
-]
+pytestmark = MARKS
 RNG = np.random.default_rng(0)
 
 
