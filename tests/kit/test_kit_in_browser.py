@@ -3,7 +3,9 @@
 import re
 
 import pytest
-from lab import FLAGS, chromium
+
+pytest.importorskip("playwright.sync_api", reason="playwright, for the browser test, is not installed")
+
 from site_page import axe
 
 from moe_lessons.kit.answers import answer_key
@@ -13,7 +15,7 @@ from moe_lessons.kit.record import record
 from moe_lessons.kit.sheet import sheet
 from moe_lessons.kit.slides import slides
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(chromium() is None, reason="needs Chromium")]
+pytestmark = pytest.mark.browser
 LESSONS = [lesson.number for lesson in read_lessons()]
 # How far anything that can be seen reaches beyond the box of its slide or side, in pixels.
 BEYOND = """box => {
@@ -28,16 +30,11 @@ BEYOND = """box => {
 
 
 @pytest.fixture(scope="module")
-def page():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1920, "height": 1080})
-        page.on("pageerror", lambda error: pytest.fail(str(error)))
-        page.route(re.compile("^(?!file:|data:)"), lambda route: pytest.fail(f"asked for {route.request.url}"))
-        yield page
-        browser.close()
+def page(chrome):
+    page = chrome.new_page(viewport={"width": 1920, "height": 1080})
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page.route(re.compile("^(?!file:|data:)"), lambda route: pytest.fail(f"asked for {route.request.url}"))
+    return page
 
 
 def show(page, tmp_path, text: str):
