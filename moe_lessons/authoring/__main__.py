@@ -75,6 +75,7 @@ def _table(args: argparse.Namespace) -> bool:
     tables.write_lessons()
     tables.write_times()
     tables.write_room()
+    tables.write_doors()
     return True
 
 

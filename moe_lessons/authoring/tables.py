@@ -87,6 +87,49 @@ def room_table(study: Path | None = None) -> str:
     return "\n".join(lines)
 
 
+WAYS = {
+    "make lab": "`make lab`",
+    "uv": "uv, with the lock",
+    "pip": "pip, in the clone",
+    "wheel": "pip, the wheel alone",
+    "hosted": "the first cell of the copies for Colab",
+    "bundle": "a folder from `moe-lessons bundle`, no network",
+    "container": "the steps of `.devcontainer/Dockerfile`",
+}
+
+
+def doors_table(study: Path | None = None) -> str:
+    """What each way in takes on a bare Debian, as `studies.doors` measured it, or how to measure that."""
+    study = study or folder.NOTEBOOKS.parent / "data" / "studies" / "doors.json"
+    if not study.exists():
+        return "Not measured yet: `python -m moe_lessons.studies.doors --out data/studies/doors.json`."
+    found = json.loads(study.read_text(encoding="utf-8"))
+    lines = [
+        "| way in | commands | Debian's packages, s | until JupyterLab, s | until the picture, s | all, s | GB |",
+        "| --- |" + " ---: |" * 6,
+    ]
+    for row in found["doors"]:
+        seconds = (row["packages"], row["install"] + row["served"], row["picture"], row["all"])
+        cells = [str(row["commands"]), *(f"{each:.0f}" for each in seconds), f"{row['gb_on_disk']:.1f}"]
+        star = "*" if row["torch_apart"] else ""
+        lines.append(f"| {WAYS[row['door']]}{star} | {' | '.join(cells)} |")
+    on = found["machine"]
+    words = (
+        f"Each in a bare Debian ({found['debian']}) of its own, from no package to the router's picture of lesson 00. "
+    )
+    if found["lent"]:
+        words += "PyTorch lay on this machine's disk and other packages came from near: your network adds its time. "
+    if any(row["torch_apart"] for row in found["doors"]):
+        words += "* uv's own place for PyTorch could not be reached, so pip brought it, which is not counted. "
+    lines += [
+        "",
+        f"Measured by `{found['command']}` on {on['cores']} cores of {on['name']} with PyTorch {on['torch']}.",
+        "",
+        *textwrap.wrap(words, 118),
+    ]
+    return "\n".join(lines)
+
+
 def _wait(seconds: dict[str, float], learners: int) -> str:
     """A wait of somebody alone, or of a room: the median, and the last one's."""
     return f"{seconds['median']:.0f}" + (f", last {seconds['last']:.0f}" if learners > 1 else "")
@@ -111,6 +154,11 @@ def write_times() -> None:
 def write_room() -> None:
     """Put the table of a room on one machine between its marks in TEACHING.md."""
     _between_marks(folder.NOTEBOOKS.parent / "TEACHING.md", "room", room_table())
+
+
+def write_doors() -> None:
+    """Put the table of the ways in between its marks in TEACHING.md."""
+    _between_marks(folder.NOTEBOOKS.parent / "TEACHING.md", "ways", doors_table())
 
 
 def _between_marks(path: Path, name: str, table: str) -> None:
