@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make the project's own environment, .venv, with the versions of constraints.txt.
 #   sh .ci/setup.sh            what the lessons need
-#   sh .ci/setup.sh test       and what the tests need
+#   sh .ci/setup.sh test       and what the tests need, the site's builder with it
 # PYTHON names another interpreter, TORCH_INDEX another place for PyTorch ("pypi": no other place).
 set -eu
 cd "$(dirname "$0")/.."
@@ -56,7 +56,7 @@ case $index in "" | pypi) index= ;; esac
 
 say "[2/3] Installing PyTorch and JupyterLab; the first time this takes a few minutes (log: $log)"
 .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
-    -c constraints.txt ${index:+--extra-index-url "$index"} -e ".[interop${extra:+,$extra}]" >"$log" 2>&1 &
+    -c constraints.txt ${index:+--extra-index-url "$index"} -e ".[interop${extra:+,site,$extra}]" >"$log" 2>&1 &
 pip=$!
 trap 'kill $pip 2>/dev/null; say; refuse "stopped; the same command goes on where it was."' INT TERM
 seconds=0

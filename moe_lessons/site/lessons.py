@@ -99,8 +99,9 @@ def _show(output: NotebookNode, name: str, beside: Path, waiting: Iterator[dict[
     page = still
     if _WIDGET.match(data.get("text/plain", "")):
         state = next(waiting, None)
-        note, where = ("", f' data-state="{place}/{name}.json"') if state else (edition.said(_NO_STATE), "")
+        note, where = edition.said(_NO_STATE), ""
         if state:
+            note, where = "", f' data-state="{place}/{name}.json" data-view="{state["name"]}"'
             text = json.dumps(with_defaults(state), ensure_ascii=False, separators=(",", ":"))
             (beside / f"{name}.json").write_text(text, encoding="utf-8")
         page = (
