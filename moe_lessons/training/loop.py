@@ -34,6 +34,8 @@ from moe_lessons.training.resume import read_resume, write_resume
 from moe_lessons.training.schedule import learning_rate_factor
 from moe_lessons.training.team import ALONE, Alone
 
+GIVE_BACK_EVERY = 500  # steps, in which a sparse model leaves some 150 MB of freed pieces that nothing fits
+
 
 class DivergedError(ValueError):
     """A loss or gradient that is not a number any more."""
@@ -164,6 +166,8 @@ def train(
                 measure()
             if config.checkpoint_every and history.steps % config.checkpoint_every == 0:
                 save()
+            if history.steps % GIVE_BACK_EVERY == 0:
+                give_back_freed_memory()  # experts' shares change from step to step, and so do the pieces they leave
             clock += now() - pause  # the run's clock stands still meanwhile
         history.interrupted = stopped
     model.eval()

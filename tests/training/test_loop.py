@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from moe_lessons.model.load_balance import sequence_balance_loss
 from moe_lessons.tracing.record import find_routers
 from moe_lessons.tracing.steer import steer_routing
-from moe_lessons.training import DivergedError, load_checkpoint, train
+from moe_lessons.training import DivergedError, load_checkpoint, loop, train
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "moe"])
@@ -174,9 +174,27 @@ def test_the_bias_follows_what_was_chosen_also_where_it_was_dropped():
     assert biases[0].any()
 
 
+def test_freed_memory_goes_back_before_while_and_after_it_trains_outside_of_the_runs_clock(monkeypatch):
+    told = itertools.count(step=100)
+    given = [0]  # the clock moves on with each
+    monkeypatch.setattr(loop, "GIVE_BACK_EVERY", 2)
+    monkeypatch.setattr(loop, "give_back_freed_memory", lambda: given.append(next(told)))
+    history = train(model(), corpus(), config(steps=5), progress=False, now=lambda: given[-1])
+    assert len(given) - 1 == 1 + 5 // 2 + 1
+    assert history.seconds == 0
+
+
 def test_a_watcher_is_outside_of_the_runs_clock():
-    history = train(model(), corpus(), config(steps=3), watch=lambda *_: time.sleep(0.5), progress=False)
-    assert history.seconds < 1.5
+    seen = [0]  # the clock moves on with each
+    history = train(
+        model(),
+        corpus(),
+        config(steps=3),
+        watch=lambda step, _: seen.append(step),
+        progress=False,
+        now=lambda: seen[-1],
+    )
+    assert seen == [0, 1, 2, 3] and history.seconds == 0
 
 
 def test_the_sequence_balance_loss_evens_out_each_sequence():
