@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
