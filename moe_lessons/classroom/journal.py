@@ -11,6 +11,8 @@ from typing import Any
 from moe_lessons.outbox.membership import private_dir
 from moe_lessons.records import acquire
 
+NAME = "entries.jsonl"  # in the class's folder
+
 
 class Journal:
     """An open journal, which no other process can have open. Raises ValueError where one has, OSError for a disk."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from moe_lessons.classroom.journal import NAME, Journal
 from moe_lessons.files import moved_aside
 from moe_lessons.outbox.membership import private_dir, write_private
 from moe_lessons.resources import cache_dir
@@ -48,7 +49,11 @@ def plain(code: str) -> str:
 
 
 def set_aside(folder: Path) -> Path | None:
-    """Move an earlier class out of the way, for a new one; where it is now, or None where there was none."""
+    """Move an earlier class out of the way, for a new one; where it is now, or None where there was none.
+
+    Raises ValueError where it is open: whoever serves it would go on under a name that is the new one's by then.
+    """
     if not (folder / "class.json").exists():
         return None
+    Journal(folder / NAME).close()  # which only one process can have open
     return moved_aside(folder, time.strftime("%Y%m%d-%H%M%S"))

@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from moe_lessons.classroom.journal import NAME, Journal
 from moe_lessons.classroom.keys import keys, plain, set_aside
 
 
@@ -31,3 +32,13 @@ def test_a_class_is_set_aside_whole(tmp_path):
     keys(tmp_path / "class")
     aside = set_aside(tmp_path / "class")
     assert aside and (aside / "class.json").exists() and not (tmp_path / "class").exists()
+
+
+def test_a_class_that_is_open_is_not_set_aside(tmp_path):
+    keys(tmp_path / "class")
+    journal = Journal(tmp_path / "class" / NAME)
+    with pytest.raises(ValueError, match="stop it first"):
+        set_aside(tmp_path / "class")
+    assert (tmp_path / "class" / NAME).exists()
+    journal.close()
+    assert set_aside(tmp_path / "class")
