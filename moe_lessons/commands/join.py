@@ -36,8 +36,8 @@ def _join(args: argparse.Namespace) -> int:
     from moe_lessons.outbox.entries import entry
     from moe_lessons.outbox.membership import join, private_dir
     from moe_lessons.outbox.names import name_from
-    from moe_lessons.outbox.place import member_path, outbox_path
-    from moe_lessons.outbox.waiting import arrived, keep
+    from moe_lessons.outbox.place import member_path
+    from moe_lessons.outbox.waiting import arrived
 
     address = _address(args.address) if args.address else ""
     folder = _folder(args.folder) if args.folder else ""
@@ -46,10 +46,9 @@ def _join(args: argparse.Namespace) -> int:
     private_dir(member_path().parent)
     hello = entry("hello", {"name": name})
     shown, why = _reached(member, hello)
-    join(member)
-    keep(hello)  # so that it is shown among what was sent
+    end = join(member, [hello])  # so that it is shown among what was sent
     if shown:
-        arrived(member, outbox_path().stat().st_size, {})
+        arrived(member, end, {})
     elif folder:
         deliver(member)
     print(f"You joined as {shown or name}{f'; {why}, so entries wait here' if why else ''}.")

@@ -7,9 +7,12 @@ import time
 import pytest
 
 from moe_lessons import cli
-from moe_lessons.outbox.entries import KINDS
+from moe_lessons.outbox import membership as outbox_membership
+from moe_lessons.outbox.delivery import Answer
+from moe_lessons.outbox.entries import KINDS, entry
 from moe_lessons.outbox.membership import Membership, membership
 from moe_lessons.outbox.place import class_dir
+from moe_lessons.outbox.waiting import keep, next_batch
 from moe_lessons.records import acquire
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -101,3 +104,18 @@ def test_who_leaves_while_a_kernel_sends_waits_for_it_and_the_class_hears_of_it(
     sending.join()
     assert "does not hear" not in said and "dropped" not in said
     assert [json.loads(line)["kind"] for line in file.read_text(encoding="utf-8").splitlines()] == ["hello", "bye"]
+
+
+def test_what_another_kernel_tells_while_one_joins_is_not_taken_for_sent(capsys, monkeypatch):
+    told, join = entry("bye", {}), outbox_membership.join
+
+    def joined_and_told(*arguments) -> int:
+        end = join(*arguments)
+        keep(told)
+        return end
+
+    monkeypatch.setattr(outbox_membership, "join", joined_and_told)
+    monkeypatch.setattr("moe_lessons.outbox.delivery.post", lambda *_: Answer({}, "Ada"))
+    assert "You joined as Ada." in say(capsys, "http://127.0.0.1:9", "code", "--name", "Ada")
+    member = membership()
+    assert member and next_batch(member).entries == [told]
