@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moe_lessons import records
-from moe_lessons.exercises.progress import remembered
+from moe_lessons.exercises.progress import remember, remembered
 from moe_lessons.records import RecordFile, held
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -83,6 +83,7 @@ def test_records_are_handed_to_the_change_as_they_were_parsed():
 def test_a_file_that_cannot_be_read_is_not_replaced_by_the_new_record_alone(cache, monkeypatch):
     file = RecordFile(book="book", key="rows", parse=int, piece="row", remedy="do it again")
     file.update(lambda rows: [*rows, 1, 2, 3])
+    remember("00.merge")
 
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
@@ -90,4 +91,6 @@ def test_a_file_that_cannot_be_read_is_not_replaced_by_the_new_record_alone(cach
     with monkeypatch.context() as denied, pytest.warns(UserWarning, match="the row is shown, not saved"):
         denied.setattr(Path, "read_text", refuse)
         file.update(lambda rows: [*rows, 4])
-    assert file.read() == [1, 2, 3]
+        remember("00.another")
+        assert remembered() == set()
+    assert file.read() == [1, 2, 3] and remembered() == {"00.merge"}

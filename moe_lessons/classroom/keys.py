@@ -29,9 +29,12 @@ def classroom_dir() -> Path:
 
 
 def keys(folder: Path) -> Keys:
-    """The keys of the class in this folder; new ones where there are none, or their file makes no sense."""
+    """The keys of the class in this folder; new ones where there are none, or their file makes no sense.
+
+    Raises OSError for a file that is there and cannot be read: new keys would shut out whoever has the old ones.
+    """
     path = folder / "class.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
         noted = json.loads(path.read_text(encoding="utf-8"))
         found = Keys(str(noted["code"]), str(noted["token"]))
         if len(plain(found.code)) == LENGTH and len(found.token) == 48:

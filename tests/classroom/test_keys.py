@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,18 @@ def test_no_two_classes_have_the_same_keys(tmp_path):
 def test_a_spoiled_file_gives_new_keys_never_empty_ones(tmp_path, text):
     (tmp_path / "class.json").write_text(text, encoding="utf-8")
     assert len(keys(tmp_path).token) == 48
+
+
+def test_a_file_that_cannot_be_read_is_not_replaced_by_keys_that_nobody_has(tmp_path, monkeypatch):
+    made = keys(tmp_path)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as denied, pytest.raises(PermissionError):
+        denied.setattr(Path, "read_text", refuse)
+        keys(tmp_path)
+    assert keys(tmp_path) == made
 
 
 def test_a_class_is_set_aside_whole(tmp_path):
