@@ -6,8 +6,10 @@ OSError with one sentence, which is all that the user sees of it.
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from moe_lessons import __version__
@@ -46,13 +48,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack a letter of a file's name
     wait_briefly()
     try:
-        return module.run(args)
+        status = module.run(args)
+        sys.stdout.flush()  # here, where a reader that has gone is no traceback
+        return status
     except KeyboardInterrupt:
         print("moe-lessons: stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
+        _be_silent()
+        return 141  # as of a program that SIGPIPE ends
     except (ValueError, OSError) as error:
         print(f"moe-lessons: {error}", file=sys.stderr)
         return 1
+
+
+def _be_silent() -> None:
+    """Let what is left in the buffer of our output go nowhere, or Python would complain of it at its end."""
+    with suppress(OSError, ValueError):  # ValueError: it is no file, as in a test
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -273,7 +273,7 @@ class TrainConfig:
             value = getattr(self, name)
             require(0 <= value <= 1, f"{name} is {value}, but is a share and must lie between 0 and 1")
         shares = ("weight_decay", "balance_loss", "sequence_balance_loss", "z_loss", "bias_rate", "mtp_weight")
-        for name in (*shares, "evaluate_every", "checkpoint_every"):
+        for name in (*shares, "evaluate_every", "checkpoint_every", "seed"):
             value = getattr(self, name)
             require(value >= 0, f"{name} is {value}, but must be 0 or more")
 

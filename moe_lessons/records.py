@@ -28,7 +28,7 @@ def held(path: Path) -> Iterator[None]:
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock").open("ab")
-        acquire(lock.fileno())
+        acquire(lock.fileno(), PATIENCE)
     try:
         yield
     finally:
@@ -36,7 +36,7 @@ def held(path: Path) -> Iterator[None]:
             lock.close()
 
 
-def acquire(number: int, patience: float = PATIENCE) -> None:
+def acquire(number: int, patience: float) -> None:
     """Lock an open file, until it is closed; OSError where that takes longer than `patience` seconds."""
     until = time.monotonic() + patience
     while True:
@@ -76,22 +76,24 @@ class RecordFile(Generic[T]):
 
     def read(self) -> list[T]:
         """The records so far; a file that makes no sense is renamed, and a warning says so."""
-        path = self.path()
         try:
-            return self.parsed(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+            return self._records()
         except OSError as error:
-            self._warn(f"{path} cannot be read ({error.strerror}); the {self.book} is shown without it")
-            return []
-        except (ValueError, KeyError, TypeError):  # text that is not UTF-8 is a ValueError, too
-            self._set_aside(path)
+            self._warn(f"{self.path()} cannot be read ({error.strerror}); the {self.book} is shown without it")
             return []
 
     def update(self, change: Callable[[list[T]], Iterable[dict[str, Any]]]) -> None:
-        """Replace the records by what `change` makes of them, while no other process does the same."""
+        """Replace the records by what `change` makes of them, while no other process does the same.
+
+        A file that cannot be read stays as it is, with a warning: in its place would stand the new record alone.
+        """
         with held(self.path()):
-            self.write(list(change(self.read())))
+            try:
+                records = self._records()
+            except OSError as error:
+                self._warn(self._not_kept(error))
+                return
+            self.write(list(change(records)))
 
     def write(self, records: list[dict[str, Any]]) -> None:
         """Replace the file by these records in one step, so that no reader sees half of it."""
@@ -100,9 +102,18 @@ class RecordFile(Generic[T]):
             with replacing(path) as scratch:
                 scratch.write_text(json.dumps({self.key: records}, indent=1, allow_nan=False), encoding="utf-8")
         except OSError as error:
-            self._warn(
-                f"the {self.book} cannot be kept in {path} ({error.strerror}); the {self.piece} is shown, not saved"
-            )
+            self._warn(self._not_kept(error))
+
+    def _records(self) -> list[T]:
+        """The records so far, none where there is no file; OSError for one that is there and cannot be read."""
+        path = self.path()
+        try:
+            return self.parsed(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except (ValueError, KeyError, TypeError):  # text that is not UTF-8 is a ValueError, too
+            self._set_aside(path)
+            return []
 
     def _set_aside(self, path: Path) -> None:
         aside = path.with_name(f"{self.book}.damaged.json")
@@ -112,6 +123,10 @@ class RecordFile(Generic[T]):
         except OSError as error:
             done = f"it could not be moved ({error.strerror})"
         self._warn(f"{path} is damaged; {done}, and a new {self.book} begins: {self.remedy}")
+
+    def _not_kept(self, error: OSError) -> str:
+        where = f"{self.path()} ({error.strerror})"
+        return f"the {self.book} cannot be kept in {where}; the {self.piece} is shown, not saved"
 
     def _warn(self, sentence: str) -> None:
         warnings.warn(sentence, stacklevel=5)

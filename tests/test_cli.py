@@ -1,5 +1,8 @@
 """The shell commands: each has a module, and what fails is one sentence."""
 
+import subprocess
+import sys
+
 from places import ROOT
 
 from moe_lessons import cli
@@ -21,3 +24,10 @@ def test_a_failing_command_prints_one_sentence_and_no_traceback(monkeypatch, cap
     assert cli.main(["copy", str(tmp_path / "file")]) == 1
     said = capsys.readouterr()
     assert said.out == "" and said.err.count("\n") == 1 and said.err.startswith("moe-lessons: DIR is")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_to_tell_of():
+    command = [sys.executable, "-m", "moe_lessons", "count", "--all"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        running.stdout.close()
+        assert running.stderr.read() == "" and running.wait() == 141

@@ -38,6 +38,7 @@ def model(**changes) -> ModelConfig:
         (lambda: TrainConfig(seconds=0.0), ["seconds is 0.0"]),
         (lambda: TrainConfig(steps=3, optimizer="sgd"), ["'sgd'", "'muon'"]),
         (lambda: TrainConfig(steps=3, warmup=2.0), ["warmup is 2.0", "between 0 and 1"]),
+        (lambda: TrainConfig(steps=3, seed=-1), ["seed is -1", "0 or more"]),
         (lambda: AttentionConfig(n_heads=4).sizes, ["head_dim is None", "ModelConfig"]),
         (lambda: model().latent_attention, ["heads of keys and values"]),
         (lambda: model(attention=LATENT).grouped_attention, ["keeps latents"]),

@@ -4,6 +4,7 @@ import ast
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nbformat.v4 import new_notebook
 from places import PACKAGE
@@ -14,6 +15,8 @@ from moe_lessons.exercises.progress import remember
 from moe_lessons.files import replacing
 from moe_lessons.records import RecordFile
 from moe_lessons.text.corpus import course_corpus
+from moe_lessons.text.tokenizer import Tokenizer
+from moe_lessons.tracing import RoutingTrace
 from moe_lessons.training.checkpoint import write_atomically
 
 
@@ -70,6 +73,8 @@ WRITERS = {
     "exercises": lambda place: remember("00.merge"),
     "a corpus": lambda place: course_corpus(size_mb=0.01, progress=False),
     "a checkpoint": lambda place: write_atomically(place / "model", lambda scratch: scratch.write_bytes(b"weights")),
+    "a trace": lambda place: RoutingTrace.from_logits(np.zeros((1, 1, 2)), ["a"]).save(place / "trace"),
+    "a tokenizer": lambda place: Tokenizer.load().save(place / "tokenizer.json"),
     "a lesson": lambda place: folder.write(new_notebook(), place / "00_a.ipynb"),
     "a copy": copy_a_lesson,
 }

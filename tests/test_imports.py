@@ -53,7 +53,7 @@ ALLOWED = {
     "ledger": LIBRARY | {"languages", "outbox", "records"},
     "predictions": {"languages", "outbox", "records", "resources", "widgets"},
     "exercises": LIBRARY | {"languages", "outbox", "widgets", "ledger", "capstone", "records"},
-    "checkup": LIBRARY | {"widgets", "ledger", "capstone"},
+    "checkup": LIBRARY | {"widgets", "ledger", "capstone", "predictions"},
     "bundle": {"files", "resources"},
     "kit": {"__init__", "authoring", "benchmark", "exercises", "files", "ledger", "predictions", "resources"},
     "capstone": LIBRARY | {"__init__", "outbox", "records"},

@@ -7,6 +7,7 @@ from pathlib import Path
 from moe_lessons.authoring import folder
 from moe_lessons.authoring.execute import Timing, make
 from moe_lessons.checkup.speed import PROMISED, LessonTimes, read_times, tokens_per_second
+from moe_lessons.files import replacing
 
 REFERENCE = 13_000.0  # tokens a second in training the dense recipe, on the two cores of which PROMISED speaks
 
@@ -88,4 +89,5 @@ def _write_times(times: LessonTimes) -> None:
         if not values and name.startswith("gpu"):
             continue
         lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
-    _times_file().write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with replacing(_times_file()) as scratch:
+        scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")

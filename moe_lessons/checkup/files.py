@@ -21,6 +21,10 @@ REMADE = (
     ("ledger.json", "the ledger begins anew, and lessons fill it as they run"),
     ("leaderboard.json", "the board begins anew, and routers are entered again"),
     ("progress.json", "the marks of passed exercises begin anew"),
+    ("predictions.json", "what was predicted is lost, and lessons ask again"),
+    ("class/member.json", "what waits for the class is lost, and you join it again"),
+    ("class/sent.json", "what the class has is sent once more, which it counts once"),
+    ("classroom/class.json", "your class gets a new code, which its learners need"),
     ("", "what wrote it can write it again"),
 )
 
@@ -94,6 +98,10 @@ def _read_json(path: Path) -> None:
         FILE.parsed(text)
     if path.name == "leaderboard.json":
         from moe_lessons.capstone.leaderboard import FILE
+
+        FILE.parsed(text)
+    if path.name == "predictions.json":
+        from moe_lessons.predictions.store import FILE
 
         FILE.parsed(text)
     if path.name == "progress.json" and not (isinstance(content, list) and all(isinstance(n, str) for n in content)):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from moe_lessons.classroom.accepted import accepted
 from moe_lessons.classroom.board import board
-from moe_lessons.classroom.journal import Journal
+from moe_lessons.classroom.journal import NAME, Journal
 from moe_lessons.classroom.pace import Pace
 from moe_lessons.classroom.room import ENTRIES, LEARNERS, Room
 from moe_lessons.outbox.membership import learner_id, voter_id
@@ -35,7 +35,7 @@ class Classroom:
 
     def __init__(self, folder: Path) -> None:
         self.room = Room()
-        self._journal = Journal(folder / "entries.jsonl")
+        self._journal = Journal(folder / NAME)
         for record in self._journal.read():
             self._replay(record)
         self._pace = Pace()

@@ -1,6 +1,7 @@
 """What a class has acknowledged: one file of lines that only grows, on the disk before anybody is told that it is."""
 
 import errno
+import io
 import json
 import os
 from collections.abc import Iterable
@@ -9,6 +10,8 @@ from typing import Any
 
 from moe_lessons.outbox.membership import private_dir
 from moe_lessons.records import acquire
+
+NAME = "entries.jsonl"  # in the class's folder
 
 
 class Journal:
@@ -30,7 +33,7 @@ class Journal:
         """The records so far. A last line that was cut off was never acknowledged, and is taken away."""
         self._file.seek(0)
         records, end = [], 0
-        for line in self._file.readall().splitlines(keepends=True):
+        for line in io.BytesIO(self._file.readall()).readlines():  # splitlines would part a damaged line at its "\r"
             if not line.endswith(b"\n"):
                 break
             end += len(line)

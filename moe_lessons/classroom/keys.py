@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from moe_lessons.classroom.journal import NAME, Journal
 from moe_lessons.files import moved_aside
 from moe_lessons.outbox.membership import private_dir, write_private
 from moe_lessons.resources import cache_dir
@@ -28,9 +29,12 @@ def classroom_dir() -> Path:
 
 
 def keys(folder: Path) -> Keys:
-    """The keys of the class in this folder; new ones where there are none, or their file makes no sense."""
+    """The keys of the class in this folder; new ones where there are none, or their file makes no sense.
+
+    Raises OSError for a file that is there and cannot be read: new keys would shut out whoever has the old ones.
+    """
     path = folder / "class.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
         noted = json.loads(path.read_text(encoding="utf-8"))
         found = Keys(str(noted["code"]), str(noted["token"]))
         if len(plain(found.code)) == LENGTH and len(found.token) == 48:
@@ -48,7 +52,11 @@ def plain(code: str) -> str:
 
 
 def set_aside(folder: Path) -> Path | None:
-    """Move an earlier class out of the way, for a new one; where it is now, or None where there was none."""
+    """Move an earlier class out of the way, for a new one; where it is now, or None where there was none.
+
+    Raises ValueError where it is open: whoever serves it would go on under a name that is the new one's by then.
+    """
     if not (folder / "class.json").exists():
         return None
+    Journal(folder / NAME).close()  # which only one process can have open
     return moved_aside(folder, time.strftime("%Y%m%d-%H%M%S"))

@@ -40,6 +40,7 @@ class Room:
         self.asked: dict[str, Asked] = {}
         self.measured: dict[str, dict[str, float]] = {}  # question -> voter -> what their lesson measured
         self._seen: set[tuple[str, str]] = set()
+        self._shown: set[str] = set()  # also before the first answer: a shared folder is read after the journal
 
     def knows(self, who: str, entry: Mapping[str, Any]) -> bool:
         """Whether this entry was counted already."""
@@ -52,6 +53,7 @@ class Room:
     def apply(self, record: Mapping[str, Any]) -> None:
         """Count a record; one that was counted already changes nothing."""
         if "show" in record:
+            self._shown.add(record["show"])
             if record["show"] in self.asked:
                 self.asked[record["show"]].shown = True
             return
@@ -81,7 +83,7 @@ class Room:
         self.learner(who).here = False
 
     def _prediction(self, who: str, entry: Mapping[str, Any], at: float) -> None:
-        asked = self.asked.setdefault(entry["key"], Asked(at))
+        asked = self.asked.setdefault(entry["key"], Asked(at, shown=entry["key"] in self._shown))
         before = asked.answers.get(who)
         if before is None or before[1] or not entry["late"]:  # what was given in time stands
             asked.answers[who] = float(entry["answer"]), bool(entry["late"])

@@ -53,7 +53,7 @@ class SharedFolder:
         if not whole and len(text) > BYTES:
             whole = text
         self._read[name] = start + len(whole)
-        for line in whole.splitlines():
+        for line in whole.removesuffix(b"\n").split(b"\n"):
             self._take(name, line)
 
     def _take(self, name: str, line: bytes) -> None:

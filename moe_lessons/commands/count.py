@@ -3,7 +3,6 @@
 import argparse
 import json
 
-HELP = "count a model's parameters, in all and at work on one token, its cache and its FLOPs"
 CONTEXTS = (4096, 131_072, 1_048_576)
 IN_COLUMNS = {
     "cache_bytes": "cache bytes",

@@ -36,23 +36,19 @@ def _join(args: argparse.Namespace) -> int:
     from moe_lessons.outbox.entries import entry
     from moe_lessons.outbox.membership import join, private_dir
     from moe_lessons.outbox.names import name_from
-    from moe_lessons.outbox.place import member_path, outbox_path
-    from moe_lessons.outbox.waiting import arrived, keep
+    from moe_lessons.outbox.place import member_path
+    from moe_lessons.outbox.waiting import arrived
 
-    asked = args.name
-    if asked is None and sys.stdin.isatty():
-        asked = input("Your name on the class's board (Enter for none): ")
-    name = name_from(asked or "") or "Guest"
     address = _address(args.address) if args.address else ""
     folder = _folder(args.folder) if args.folder else ""
-    member = Membership(name=name, address=address, code=args.code or "", folder=folder)
+    name = name_from(_name(args.name)) or "Guest"
+    member = Membership(name=name, address=address, code=_code(args.code or ""), folder=folder)
     private_dir(member_path().parent)
     hello = entry("hello", {"name": name})
     shown, why = _reached(member, hello)
-    join(member)
-    keep(hello)  # so that it is shown among what was sent
+    end = join(member, [hello])  # so that it is shown among what was sent
     if shown:
-        arrived(member, outbox_path().stat().st_size, {})
+        arrived(member, end, {})
     elif folder:
         deliver(member)
     print(f"You joined as {shown or name}{f'; {why}, so entries wait here' if why else ''}.")
@@ -82,15 +78,36 @@ def _reached(member: Membership, hello: dict[str, Any]) -> tuple[str, str]:
     return answer.name or member.name, ""
 
 
+def _name(given: str | None) -> str:
+    """The name that was given, or is asked for where somebody sits at a terminal."""
+    if given is not None or not sys.stdin.isatty():
+        return given or ""
+    try:
+        return input("Your name on the class's board (Enter for none): ")
+    except EOFError:  # Ctrl-D
+        print()
+        return ""
+
+
 def _address(text: str) -> str:
     """An address as `http://host:port`; ValueError for any other."""
     from urllib.parse import urlsplit
 
-    whole = text if "://" in text else f"http://{text}"
-    parts = urlsplit(whole)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise ValueError(f"ADDRESS is {text[:60]!r}, but must be like http://192.168.1.5:8870")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/class')}"
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        sound = parts.scheme in ("http", "https") and parts.hostname and not parts.username and not parts.query
+        if sound and parts.port != 0:  # which is a ValueError for a port that there is not
+            return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/class')}"
+    except ValueError:
+        pass
+    raise ValueError(f"ADDRESS is {text[:60]!r}, but must be like http://192.168.1.5:8870")
+
+
+def _code(text: str) -> str:
+    """A code that a request's header can carry; ValueError for any other."""
+    if not text.isascii() or not text.isprintable():
+        raise ValueError(f"CODE is {text[:60]!r}, but has plain letters and digits; type it as the teacher shows it")
+    return text
 
 
 def _folder(path: Path) -> str:
@@ -132,7 +149,7 @@ def _show() -> int:
 
 
 def _leave() -> int:
-    from moe_lessons.outbox.delivery import deliver
+    from moe_lessons.outbox.delivery import SECONDS, deliver
     from moe_lessons.outbox.entries import entry
     from moe_lessons.outbox.membership import leave, membership
     from moe_lessons.outbox.waiting import keep, next_batch
@@ -143,7 +160,7 @@ def _leave() -> int:
         return 0
     keep(entry("bye", {}))
     try:
-        while deliver(member):
+        while deliver(member, patience=2 * SECONDS):  # a kernel that is sending now has these for its answer
             pass
     except OSError as error:
         print(f"The class does not hear of it now: {error}.")

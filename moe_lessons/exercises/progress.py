@@ -13,17 +13,24 @@ from moe_lessons.resources import cache_dir
 
 
 def remember(name: str) -> None:
-    """Note that an exercise was passed."""
+    """Note that an exercise was passed; a file that cannot be read stays as it is."""
     path = _path()
     with held(path), contextlib.suppress(OSError):
-        passed = remembered() | {name}
+        passed = _passed() | {name}
         with replacing(path) as scratch:
             scratch.write_text(json.dumps(sorted(passed)), encoding="utf-8")
 
 
 def remembered() -> set[str]:
-    """The names of the exercises passed so far; none where the file is missing or spoiled."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
+    """The names of the exercises passed so far; none where the file is missing, spoiled or cannot be read."""
+    with contextlib.suppress(OSError):
+        return _passed()
+    return set()
+
+
+def _passed() -> set[str]:
+    """The same, but OSError for a file that is there and cannot be read."""
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
         return {str(name) for name in json.loads(_path().read_text(encoding="utf-8"))}
     return set()
 

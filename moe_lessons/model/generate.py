@@ -52,7 +52,7 @@ def draw(
 
 
 def _check(temperature: float, top_p: float) -> None:
-    if temperature < 0:
+    if not temperature >= 0:  # nan is neither
         raise ValueError(f"temperature is {temperature}, but must be 0 (always the likeliest token) or more")
     if not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p}, but must be above 0 and at most 1")
@@ -83,7 +83,7 @@ def generate(
 ) -> Int[Tensor, "batch longer"]:
     """Append `n_new` sampled tokens to each sequence; the same seed gives the same text, cached or not.
 
-    Raises ValueError for an empty prompt, or when prompt and new tokens exceed the model's max_length.
+    Raises ValueError for an empty prompt, a negative `n_new`, or more tokens than the model's max_length.
     """
     total = require_room(model, tokens, n_new)
     generator = torch.Generator().manual_seed(seed)
@@ -99,6 +99,8 @@ def generate(
 
 def require_room(model: Transformer, tokens: Int[Tensor, "batch time"], n_new: int) -> int:
     """The length of prompt and new tokens together; ValueError where there is no prompt, or no room for them."""
+    if n_new < 0:
+        raise ValueError(f"n_new is {n_new}, but must be 0 or more; what is written already cannot be taken back")
     if tokens.shape[1] == 0:
         raise ValueError("the prompt is empty, but the model needs at least one token; start with <|doc|>")
     total = tokens.shape[1] + n_new

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from moe_lessons.model.dispatch import gated, sort_by_expert
 from moe_lessons.model.moe import MoE
-from moe_lessons.model.shaped_moe import ShapedMoE
+from moe_lessons.model.shaped_moe import ShapedExperts
 from moe_lessons.model.transformer import Transformer
 from moe_lessons.offload.slots import Slots, Worth
 from moe_lessons.offload.store import ExpertFile
@@ -120,7 +120,7 @@ def load_offloaded(path: str | Path, *, slots: int, worth: Worth | None = None) 
     sparse = {name: each for name, each in model.named_modules() if isinstance(each, MoE)}
     if not sparse:
         raise ValueError(f"{file.path.name} holds a dense model; only experts can be left in the file")
-    if any(isinstance(moe, ShapedMoE) for moe in sparse.values()):
+    if any(isinstance(moe.experts, ShapedExperts) for moe in sparse.values()):
         raise ValueError(
             f"{file.path.name} holds experts with biases or another gate; only plain ones can be left in the file"
         )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from moe_lessons.config import ModelConfig
 
-_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 _LONGEST_HEADER = 100_000_000  # bytes, as safetensors itself allows
 
 

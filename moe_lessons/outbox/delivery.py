@@ -13,6 +13,7 @@ from moe_lessons.outbox.waiting import append_line, arrived, next_batch
 from moe_lessons.records import acquire
 
 SECONDS = 5.0  # for a connection and for an answer
+SOONEST = 0.5  # seconds: whoever is asked to wait for none waits all the same, or one would send without a pause
 
 
 class Busy(OSError):
@@ -41,11 +42,14 @@ class _Stays(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stays)
 
 
-def deliver(member: Membership) -> int:
-    """Send the next entries, if no other kernel of this machine does; how many went. OSError where they did not."""
+def deliver(member: Membership, patience: float = 0.0) -> int:
+    """Send the next entries; how many went. OSError where they did not.
+
+    Another kernel of this machine that is sending now is waited for `patience` seconds; it sends the same entries.
+    """
     with (class_dir() / ".sending.lock").open("ab") as lock:
         try:
-            acquire(lock.fileno(), patience=0)
+            acquire(lock.fileno(), patience)
         except OSError:
             raise Busy(1) from None
         batch = next_batch(member)
@@ -77,7 +81,8 @@ def post(member: Membership, entries: list[dict[str, Any]]) -> Answer:
             return Answer({str(one.get("id", "")): "the class could not read it" for one in entries}, "")
         if error.code in (429, 503):
             asked = error.headers.get("Retry-After", "")
-            raise Busy(min(60.0, float(asked)) if asked.isdigit() else 5.0) from None
+            seconds = float(asked) if asked.isdecimal() else 5.0
+            raise Busy(min(60.0, max(SOONEST, seconds))) from None
         raise OSError(f"no class answers at {member.address} (HTTP {error.code})") from None
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         raise OSError(f"{member.address} cannot be reached ({getattr(error, 'reason', error)})") from None

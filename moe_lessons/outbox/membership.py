@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -65,12 +65,18 @@ def private_dir(path: Path) -> None:
         path.chmod(0o700)
 
 
-def join(member: Membership) -> None:
-    """Remember this membership, in place of an earlier one; its outbox begins anew."""
+def join(member: Membership, entries: Iterable[Mapping[str, Any]] = ()) -> int:
+    """Remember this membership, in place of an earlier one; its outbox begins anew with these entries.
+
+    Returns the place in the outbox where they end: what other kernels tell from now on stands behind it.
+    """
+    lines = b"".join(json.dumps(one, allow_nan=False).encode() + b"\n" for one in entries)
     private_dir(class_dir())
     with held(outbox_path()):
         _forget()
+        outbox_path().write_bytes(lines)
         write_private(member_path(), asdict(member))
+    return len(lines)
 
 
 def leave() -> None:

@@ -62,30 +62,38 @@ def arrived(member: Membership, end: int, refused: dict[str, str]) -> None:
 
 
 def next_batch(member: Membership) -> Batch:
-    """The oldest entries that have not arrived, as many as go into one request."""
-    start, entries = sent(member).offset, []
-    try:
-        with outbox_path().open("rb") as file:
-            file.seek(start)
-            read = file.read(BYTES)
-    except FileNotFoundError:
-        return Batch([], start)
+    """The oldest entries that have not arrived, as many as go into one request; damaged lines are passed over."""
+    start, entries, size = sent(member).offset, [], 0
     end = start
-    for line in read.splitlines(keepends=True)[:MOST]:
-        if not line.endswith(b"\n"):
-            break
-        end += len(line)
-        with suppress(ValueError):  # a line that was cut off
-            entries.append(json.loads(line))
+    with suppress(FileNotFoundError), outbox_path().open("rb") as file:
+        file.seek(start)
+        for line in file:
+            made = _entry(line)
+            full = len(entries) == MOST or size + len(line) > BYTES
+            if not line.endswith(b"\n") or (made and full):
+                break
+            end += len(line)
+            if made:
+                entries.append(made)
+                size += len(line)
     return Batch(entries, end)
 
 
 def all_entries() -> list[tuple[dict[str, Any], int]]:
     """Every entry of the outbox, with the place in the file where it ends."""
     found, end = [], 0
-    with suppress(FileNotFoundError):
-        for line in outbox_path().read_bytes().splitlines(keepends=True):
+    with suppress(FileNotFoundError), outbox_path().open("rb") as file:
+        for line in file:
             end += len(line)
-            with suppress(ValueError):
-                found.append((json.loads(line), end))
+            if made := _entry(line):
+                found.append((made, end))
     return found
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """The entry in a line; None in one that was cut off or damaged."""
+    try:
+        made = json.loads(line)
+    except ValueError:
+        return None
+    return made if isinstance(made, dict) else None

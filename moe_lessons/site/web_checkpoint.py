@@ -56,7 +56,7 @@ def write_web_checkpoint(source: Path, target: Path) -> int:
             written[name] = weights
     header = {"format": FORMAT, "config": json.dumps(config)}  # what was noted in training stays at home
     with replacing(target) as scratch:
-        safetensors.numpy.save_file(written, scratch, metadata=header)
+        scratch.write_bytes(safetensors.numpy.save(written, metadata=header))
     return target.stat().st_size
 
 

@@ -38,9 +38,9 @@ def course_corpus(
     """The seven domains with about `size_mb` million bytes each for training and 8% of that for validation.
 
     With `extras`, the domains of the pip extra `texts` that are installed come after them. The first call builds the
-        corpus and keeps it under `cache_dir()`; later calls read it. A domain whose source this installation lacks is
-        left out with a warning. Where the cache cannot be written the corpus is returned all the same, with a warning.
-        Raises ValueError for a size outside 0.01 to 100.
+    corpus and keeps it under `cache_dir()`; later calls read it. A domain whose source this installation lacks is left
+    out with a warning. Where the cache cannot be written the corpus is returned all the same, with a warning. Raises
+    ValueError for a size outside 0.01 to 100.
     """
     if not 0.01 <= size_mb <= 100:
         raise ValueError(

@@ -16,7 +16,10 @@ from moe_lessons.text.tokenizer import Tokenizer
 
 
 def write_corpus(path: Path, corpus: Corpus) -> None:
-    """Arrays in safetensors, what they are in JSON beside them; each appears whole or not at all."""
+    """Arrays in safetensors, what they are in JSON beside them; each appears whole or not at all.
+
+    The arrays appear last: a corpus whose card is not there yet would be taken for a damaged one.
+    """
     tensors = {
         f"{side}.{name}": value
         for side in ("train", "valid")
@@ -24,10 +27,10 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
     }
     card = {"fingerprint": corpus.fingerprint, "domains": corpus.domains, "sha256": checksum(tensors)}
     try:
-        with replacing(path) as scratch:
-            scratch.write_bytes(safetensors.numpy.save(tensors))
-        with replacing(path.with_suffix(".json")) as scratch:
-            scratch.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        with replacing(path) as arrays:
+            arrays.write_bytes(safetensors.numpy.save(tensors))
+            with replacing(path.with_suffix(".json")) as scratch:
+                scratch.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         warnings.warn(
             f"the corpus could not be kept in {path.parent} ({error.strerror or error}) and is built again next time; "

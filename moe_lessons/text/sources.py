@@ -6,6 +6,7 @@ Documents are pieces of files; a file belongs to training or to validation as a 
 
 import ast
 import functools
+import gc
 import importlib.util
 import json
 import os
@@ -13,7 +14,9 @@ import random
 import re
 import sysconfig
 import warnings
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,14 +140,41 @@ def _english_units() -> list[str]:
 def _english_documents(unit: str) -> list[str]:
     if unit.startswith("topic:"):
         return _lawless(chunks(_prose(_topics()[unit.removeprefix("topic:")])))
+    # one-line docstrings are labels; several sentences are English
+    texts = (text for text in _docstrings(_read(Path(unit))) if len(text) >= 120)
+    return _lawless(piece for text in texts for piece in chunks(_prose(text)))
+
+
+def _docstrings(code: str) -> list[str]:
+    """All docstrings of a module, the outer ones first; none where it is not Python that this interpreter reads."""
     try:
-        tree = ast.parse(_read(Path(unit)))
+        with _no_collection():
+            waiting = deque[ast.AST]([ast.parse(code)])
     except SyntaxError:
         return []
-    nodes = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = (ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, nodes))
-    # one-line docstrings are labels; several sentences are English
-    return _lawless(piece for text in docstrings if text and len(text) >= 120 for piece in chunks(_prose(text)))
+    found = []
+    while waiting:
+        node = waiting.popleft()
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.append(ast.get_docstring(node) or "")
+        # Statements alone: ast.walk would look into every expression, where nobody defines anything with a docstring.
+        for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+            below = getattr(node, part, None)
+            waiting.extend(below if isinstance(below, list) else ())
+    return found
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Inside the block, which makes no garbage, nobody looks for any: among a tree's many new nodes that takes longer
+    than to make them."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _prose(text: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from moe_lessons.files import replacing
 from moe_lessons.resources import data_path
 
 DOCUMENT = "<|doc|>"
@@ -137,8 +138,9 @@ class Tokenizer:
         return hashlib.sha256(self._backend.to_str().encode()).hexdigest()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the tokenizer in the format of the `tokenizers` library."""
-        Path(path).write_text(self._backend.to_str(pretty=True) + "\n", encoding="utf-8")
+        """Write the tokenizer in the format of the `tokenizers` library, whole or not at all; OSError where not."""
+        with replacing(Path(path)) as scratch:
+            scratch.write_text(self._backend.to_str(pretty=True) + "\n", encoding="utf-8")
 
     def __repr__(self) -> str:
         return f"Tokenizer(vocab_size={self.vocab_size})"

@@ -10,6 +10,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
+from moe_lessons.files import replacing
 from moe_lessons.routing_rule import SETTINGS, FollowsRule, RoutingRule
 from moe_lessons.tracing.rule import Knobs, Routed, route_with
 
@@ -201,7 +202,10 @@ class RoutingTrace(FollowsRule):
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the trace to `path`, which may end in .safetensors or not; raises OSError where that is impossible."""
+        """Write the trace to `path`, which may end in .safetensors or not, whole or not at all.
+
+        Raises OSError where that is impossible; an older file then stays as it was.
+        """
         path = Path(path)
         path = path.with_name(path.name.removesuffix(".safetensors") + ".safetensors")
         kept = [name for name in (*_ARRAYS, *_MAY_LACK) if getattr(self, name) is not None]
@@ -210,7 +214,9 @@ class RoutingTrace(FollowsRule):
         arrays["experts"] = arrays["experts"].astype(small)
         rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_ARRAYS, *_MAY_LACK, "rule")}
         rest |= self.rule.as_dict()
-        safetensors.numpy.save_file(arrays, path, metadata={"format": _FORMAT, "trace": json.dumps(rest)})
+        content = safetensors.numpy.save(arrays, metadata={"format": _FORMAT, "trace": json.dumps(rest)})
+        with replacing(path) as scratch:
+            scratch.write_bytes(content)
         return path
 
     @classmethod

@@ -37,12 +37,16 @@ def save_checkpoint(
 ) -> Path:
     """Write `path` (.safetensors) and the same name with .json: configuration and notes, to be read by people.
 
-    `dtype` float16 halves the file; weights are read back as float32. Where several processes share the model, all
-    call this and one of them writes. Raises OSError where nothing can be written.
+    `dtype` float16 halves the file; weights are read back as float32. Whole numbers, such as a table of routes, stay
+    what they are. Where several processes share the model, all call this and one of them writes. Raises OSError where
+    nothing can be written.
     """
     path = beside(path, ".safetensors")
     notes = dict(notes or {})
-    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in _own_tensors(model).items()}
+    tensors = {
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+        for name, tensor in _own_tensors(model).items()
+    }
     if not write:
         return path
     header = {"format": _FORMAT, "config": json.dumps(model.config.to_dict()), "notes": json.dumps(notes)}

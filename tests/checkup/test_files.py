@@ -55,6 +55,14 @@ DAMAGE = {
     ),
     "an empty record of exercises": ("progress.json", lambda p: p.write_bytes(b""), "exercises begin anew"),
     "something else for exercises": ("progress.json", lambda p: p.write_text("{}", encoding="utf-8"), "begin anew"),
+    "half of the predictions": ("predictions.json", half, "is lost, and lessons ask again"),
+    "predictions of another shape": (
+        "predictions.json",
+        lambda p: p.write_text('{"answers": [{"key": "05.one_sheet"}]}', encoding="utf-8"),
+        "is lost, and lessons ask again",
+    ),
+    "half of a membership": ("class/member.json", half, "you join it again"),
+    "half of a class's keys": ("classroom/class.json", half, "a new code"),
     "half of a model": ("runs/model.safetensors", half, "write it again"),
     "half of its notes": ("runs/model.json", half, "write it again"),
     "half of a tokenizer": ("runs/model.tokenizer.json", half, "write it again"),
@@ -64,10 +72,15 @@ DAMAGE = {
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory) -> Path:
-    """A cache as lessons leave it: a corpus, a ledger, a leaderboard, passed exercises, a model with a tokenizer."""
+    """A cache as lessons and a class leave it: a corpus, a model with a tokenizer, and all that is noted in JSON."""
     from moe_lessons import ledger
     from moe_lessons.capstone.leaderboard import Row, keep
+    from moe_lessons.classroom.keys import keys
     from moe_lessons.exercises.progress import remember
+    from moe_lessons.outbox.membership import Membership, join
+    from moe_lessons.predictions.answer import answered
+    from moe_lessons.predictions.question import question
+    from moe_lessons.predictions.store import remember as remember_prediction
 
     folder = tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as patch:
@@ -77,6 +90,9 @@ def kept(tmp_path_factory) -> Path:
         ledger.settle(claim.id, 1.0, claim.units[claim.lessons[0]], "so", claim.lessons[0])
         remember("01.merge")
         keep(Row(name="dice", ours=False, seed=0, settings={}, conditions={}, refused="it is blind"))
+        remember_prediction(answered(question("05.one_sheet"), 0))
+        join(Membership(name="Ada", address="http://127.0.0.1:9", code="code"))
+        keys(folder / "classroom")
         checkpoint = load_checkpoint(data_path("checkpoints/course-dense.safetensors"))
         save_checkpoint(folder / "runs" / "model", checkpoint.model)
         shutil.copy(data_path("tokenizer.json"), folder / "runs" / "model.tokenizer.json")
@@ -85,7 +101,7 @@ def kept(tmp_path_factory) -> Path:
 
 def test_what_lessons_keep_is_whole(kept, monkeypatch):
     monkeypatch.setenv("MOE_LESSONS_CACHE", str(kept))
-    assert sum(path.is_file() and not path.name.startswith(".") for path in kept.rglob("*")) == 8
+    assert sum(path.is_file() and not path.name.startswith(".") for path in kept.rglob("*")) == 12
     assert files.check_cache().remedy == ""
 
 

@@ -33,11 +33,13 @@ def test_a_last_line_that_was_cut_off_is_taken_away_and_the_next_one_stays_whole
         journal.close()
 
 
-def test_a_damaged_line_in_the_middle_costs_that_line_alone(path):
+@pytest.mark.parametrize("damaged", [b"\x00\x00\xff", b'{"b\r": 2', b"\r", b"\x0b\x0c\x1c\x85"])
+def test_a_damaged_line_in_the_middle_costs_that_line_alone(path, damaged):
     path.parent.mkdir()
-    path.write_bytes(b'{"a": 1}\n\x00\x00\xff\n{"c": 3}\n')
+    path.write_bytes(b'{"a": 1}\n' + damaged + b'\n{"c": 3}\n')
     journal = Journal(path)
     assert journal.read() == [{"a": 1}, {"c": 3}]
+    assert path.read_bytes().endswith(b'\n{"c": 3}\n')
     journal.close()
 
 

@@ -2,9 +2,11 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
+from moe_lessons.classroom.journal import NAME, Journal
 from moe_lessons.classroom.keys import keys, plain, set_aside
 
 
@@ -26,8 +28,30 @@ def test_a_spoiled_file_gives_new_keys_never_empty_ones(tmp_path, text):
     assert len(keys(tmp_path).token) == 48
 
 
+def test_a_file_that_cannot_be_read_is_not_replaced_by_keys_that_nobody_has(tmp_path, monkeypatch):
+    made = keys(tmp_path)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as denied, pytest.raises(PermissionError):
+        denied.setattr(Path, "read_text", refuse)
+        keys(tmp_path)
+    assert keys(tmp_path) == made
+
+
 def test_a_class_is_set_aside_whole(tmp_path):
     assert set_aside(tmp_path / "class") is None
     keys(tmp_path / "class")
     aside = set_aside(tmp_path / "class")
     assert aside and (aside / "class.json").exists() and not (tmp_path / "class").exists()
+
+
+def test_a_class_that_is_open_is_not_set_aside(tmp_path):
+    keys(tmp_path / "class")
+    journal = Journal(tmp_path / "class" / NAME)
+    with pytest.raises(ValueError, match="stop it first"):
+        set_aside(tmp_path / "class")
+    assert (tmp_path / "class" / NAME).exists()
+    journal.close()
+    assert set_aside(tmp_path / "class")

@@ -50,6 +50,16 @@ def test_a_prediction_in_time_stands_against_a_late_one_and_the_last_in_time_cou
         assert room.asked["05.one_sheet"].answers["v"][0] == want
 
 
+def test_what_the_teacher_let_be_seen_stays_so_where_the_answers_are_read_after_it():
+    answer = entry("prediction", key="05.one_sheet", answer=1, sure=0, late=0)
+    shown, answered = {"at": 1.8e9, "show": "05.one_sheet"}, {"at": 1.8e9, "who": "v", "entry": answer}
+    for day in ([answered, shown], [shown, answered]):  # the second is how a restart over a shared folder reads
+        room = Room()
+        for record in day:
+            room.apply(record)
+        assert room.asked["05.one_sheet"].shown
+
+
 def test_a_mistake_is_made_now_until_the_exercise_passes_or_another_is_made():
     def check(who: str, passed: int, mistake: int) -> tuple[str, dict]:
         return who, entry("check", exercise="05.mixture", passed=passed, mistake=mistake)

@@ -51,7 +51,16 @@ def test_whatever_else_lies_there_is_not_read(tmp_path, folder, counted):
 
 
 def test_bad_lines_cost_themselves_alone(tmp_path, folder, counted):
-    bad = [b"\n", b"{\n", b"\xff\n", b"NaN\n", line(kind="hello", name="<b>"), b"x" * 2000 + b"\n", b"[" * 900 + b"\n"]
+    bad = [
+        b"\n",
+        b"{\n",
+        b"{\r{\n",
+        b"\xff\n",
+        b"NaN\n",
+        line(kind="hello", name="<b>"),
+        b"x" * 2000 + b"\n",
+        b"[" * 900 + b"\n",
+    ]
     (tmp_path / f"{WHO}.jsonl").write_bytes(b"".join(bad) + line(kind="bye"))
     folder.look()
     assert [made["kind"] for _, made in counted] == ["bye"] and folder.refused == len(bad) - 1

@@ -1,12 +1,19 @@
 """`moe-lessons join`: one command to join, one to see every field, one to leave."""
 
 import json
+import threading
+import time
 
 import pytest
 
 from moe_lessons import cli
-from moe_lessons.outbox.entries import KINDS
+from moe_lessons.outbox import membership as outbox_membership
+from moe_lessons.outbox.delivery import Answer
+from moe_lessons.outbox.entries import KINDS, entry
 from moe_lessons.outbox.membership import Membership, membership
+from moe_lessons.outbox.place import class_dir
+from moe_lessons.outbox.waiting import keep, next_batch
+from moe_lessons.records import acquire
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -56,6 +63,11 @@ def test_a_class_that_cannot_be_reached_is_joined_and_entries_wait(capsys):
         (["--show", "--leave"], "give ADDRESS and CODE"),
         (["file:///etc/passwd", "code"], "must be like http://"),
         (["http://user:word@host", "code"], "must be like http://"),
+        (["http://127.0.0.1:99999999", "code"], "must be like http://"),
+        (["http://127.0.0.1:abc", "code"], "must be like http://"),
+        (["http://[::1", "code"], "must be like http://"),
+        (["http://127.0.0.1:9", "cöde"], "type it as the teacher shows it"),
+        (["http://127.0.0.1:9", "co\nde"], "type it as the teacher shows it"),
         (["--folder", "/no/such/folder"], "which is no folder"),
     ],
 )
@@ -63,3 +75,47 @@ def test_what_makes_no_sense_is_one_sentence_and_joins_nothing(words, sentence, 
     assert cli.main(["join", *words]) == 1
     said = capsys.readouterr()
     assert sentence in said.err and said.err.count("\n") == 1 and membership() is None
+
+
+def test_who_presses_ctrl_d_at_the_name_joins_without_one(shared, capsys, monkeypatch):
+    def ends(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", ends)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert "You joined as Guest." in say(capsys, "--folder", shared)
+
+
+def test_who_leaves_while_a_kernel_sends_waits_for_it_and_the_class_hears_of_it(shared, capsys):
+    say(capsys, "--folder", shared, "--name", "Ada")
+    (file,) = shared.iterdir()
+    locked = threading.Event()
+
+    def kernel() -> None:
+        with (class_dir() / ".sending.lock").open("ab") as lock:
+            acquire(lock.fileno(), patience=0)
+            locked.set()
+            time.sleep(0.3)
+
+    sending = threading.Thread(target=kernel)
+    sending.start()
+    assert locked.wait(60)
+    said = say(capsys, "--leave")
+    sending.join()
+    assert "does not hear" not in said and "dropped" not in said
+    assert [json.loads(line)["kind"] for line in file.read_text(encoding="utf-8").splitlines()] == ["hello", "bye"]
+
+
+def test_what_another_kernel_tells_while_one_joins_is_not_taken_for_sent(capsys, monkeypatch):
+    told, join = entry("bye", {}), outbox_membership.join
+
+    def joined_and_told(*arguments) -> int:
+        end = join(*arguments)
+        keep(told)
+        return end
+
+    monkeypatch.setattr(outbox_membership, "join", joined_and_told)
+    monkeypatch.setattr("moe_lessons.outbox.delivery.post", lambda *_: Answer({}, "Ada"))
+    assert "You joined as Ada." in say(capsys, "http://127.0.0.1:9", "code", "--name", "Ada")
+    member = membership()
+    assert member and next_batch(member).entries == [told]

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { follow } from "../../moe_lessons/classroom/page/live.js";
 import { current, sentence } from "../../moe_lessons/classroom/page/predictions.js";
 
 const question = {
@@ -40,4 +41,42 @@ test("what the room's machines measured is said as a range, or as one number, or
   assert.match(sentence({ ...shown, late: 2 }), /2 more did when it stood on their page already/);
   assert.match(sentence({ ...shown, kind: "choice" }), /3 chose it/);
   assert.match(sentence({ ...shown, measured: null, right: null }), /No machine of the room has measured it yet/);
+});
+
+/** A page whose websockets are these. */
+function page() {
+  const sockets = [];
+  globalThis.location = new URL("http://127.0.0.1:8870/class/");
+  globalThis.WebSocket = class {
+    static OPEN = 1;
+    readyState = 0;
+    sent = [];
+    constructor() {
+      sockets.push(this);
+    }
+    send(text) {
+      this.sent.push(text);
+    }
+  };
+  return sockets;
+}
+
+test("a teacher who lets a measurement be seen is told where the class cannot hear of it", () => {
+  const sockets = page();
+  const said = [];
+  const show = follow(
+    () => {},
+    (trouble) => said.push(trouble),
+  );
+  show("05.one_sheet");
+  assert.match(said.at(-1), /cannot tell the class now/);
+  sockets[0].readyState = 1;
+  sockets[0].onmessage({ data: "{}" });
+  show("05.one_sheet");
+  assert.deepEqual(sockets[0].sent, ['{"show":"05.one_sheet"}']);
+  assert.equal(said.at(-1), "");
+  sockets[0].readyState = 3;
+  show("05.one_sheet");
+  assert.match(said.at(-1), /cannot tell the class now/);
+  assert.equal(sockets[0].sent.length, 1);
 });

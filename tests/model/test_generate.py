@@ -24,12 +24,22 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(values, top_p, temperature)
     assert (full[~chosen] <= weakest + 1e-12).all()
 
 
-@pytest.mark.parametrize(("temperature", "top_p"), [(-1.0, 1.0), (1.0, 0.0), (1.0, 1.5), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("temperature", "top_p"), [(-1.0, 1.0), (float("nan"), 1.0), (1.0, 0.0), (1.0, 1.5), (0.0, 0.0)]
+)
 def test_impossible_sampling_settings_are_refused(temperature, top_p):
     with pytest.raises(ValueError, match="must be"):
         next_token_distribution(torch.zeros(3), temperature, top_p)
     with pytest.raises(ValueError, match="must be"):
         draw(torch.zeros(1, 3), torch.Generator(), temperature, top_p)
+
+
+def test_fewer_tokens_than_none_are_refused():
+    model = small_model()
+    prompt = some_tokens(model.config, 1, 3)
+    assert torch.equal(generate(model, prompt, 0), prompt)
+    with pytest.raises(ValueError, match="n_new is -1, but must be 0 or more"):
+        generate(model, prompt, -1)
 
 
 def test_a_seed_draws_what_multinomial_draws_from_the_distribution():

@@ -112,7 +112,7 @@ def test_what_is_missing_damaged_or_foreign_is_refused_in_one_sentence(tmp_path,
         path.write_bytes(content)
         with pytest.raises(ValueError, match="is damaged or not a safetensors file"):
             ExpertFile(path)
-    for entry in ('{"dtype": "I64", "shape": [2], "data_offsets": [0, 16]}', '{"dtype": "F32"}', "[1]",
+    for entry in ('{"dtype": "I32", "shape": [4], "data_offsets": [0, 16]}', '{"dtype": "F32"}', "[1]",
                   '{"dtype": "F32", "shape": ["2"], "data_offsets": [0, 8]}'):  # fmt: skip
         header = f'{{"a": {entry}}}'.encode()
         path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))

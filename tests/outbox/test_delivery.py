@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from moe_lessons.outbox.delivery import Answer, Busy, post
+from moe_lessons.outbox.delivery import SOONEST, Answer, Busy, post
 from moe_lessons.outbox.entries import entry
 from moe_lessons.outbox.membership import Membership
 
@@ -72,7 +72,8 @@ def test_another_class_s_code_is_said(answering):
 
 
 @pytest.mark.parametrize(
-    ("status", "asked", "seconds"), [(429, "7", 7), (503, "9999", 60), (503, "soon", 5), (429, "-1", 5)]
+    ("status", "asked", "seconds"),
+    [(429, "7", 7), (503, "9999", 60), (503, "soon", 5), (429, "-1", 5), (503, "0", SOONEST), (503, "²", 5)],
 )
 def test_a_busy_class_is_left_alone_as_long_as_it_asks_but_never_for_good(answering, status, asked, seconds):
     with pytest.raises(Busy) as error:

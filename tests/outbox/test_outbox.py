@@ -75,13 +75,25 @@ def test_a_line_that_was_cut_off_costs_itself_alone(member):
     assert deliver(member) == 2 and in_folder(member)[-1] == last
 
 
+@pytest.mark.parametrize("damaged", [b"\x00" * 40_000, b'{"id\r": 5', b"\r", b"5", b"\n" * 60])
+def test_damaged_lines_hold_up_nothing_that_comes_after_them(member, damaged):
+    first, last = (entry("hello", {"name": name}) for name in ("Ada", "Bo"))
+    keep(first)
+    with outbox_path().open("ab") as file:
+        file.write(damaged)
+    keep(last)
+    while deliver(member):
+        pass
+    assert in_folder(member) == [first, last] and [each for each, _ in all_entries()] == [first, last]
+
+
 def test_a_second_kernel_does_not_send_while_one_does(member):
     from moe_lessons.outbox.delivery import Busy
     from moe_lessons.records import acquire
 
     keep(entry("bye", {}))
     with (class_dir() / ".sending.lock").open("ab") as other:
-        acquire(other.fileno())
+        acquire(other.fileno(), patience=0)
         with pytest.raises(Busy):
             deliver(member)
     assert deliver(member) == 1

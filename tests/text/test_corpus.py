@@ -138,6 +138,24 @@ def test_a_full_disk_costs_a_warning_and_leaves_no_half_file(quick, cache, monke
     assert [p for p in cache.rglob("*") if p.is_file()] == []
 
 
+def test_a_corpus_whose_writer_was_stopped_between_its_files_is_not_called_damaged(quick, cache, monkeypatch):
+    replace, targets = Path.replace, []
+
+    def stop_at_the_second(scratch, target):
+        targets.append(target.suffix)
+        if len(targets) == 2:
+            raise KeyboardInterrupt
+        return replace(scratch, target)
+
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(Path, "replace", stop_at_the_second)
+        course_corpus(size_mb=0.05, progress=False)
+    assert targets == [".json", ".safetensors"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert equal(course_corpus(size_mb=0.05, progress=False).train, quick.train)
+
+
 def test_a_missing_source_leaves_the_other_domains(monkeypatch):
     from moe_lessons.text import sources
 

@@ -1,3 +1,5 @@
+import ast
+import gc
 import importlib.util
 import json
 import random
@@ -118,3 +120,49 @@ def test_a_shuffle_depends_on_the_seed_alone():
     first = installed_text("python", train_bytes=5_000, valid_bytes=100)
     random.seed(2)
     assert first == installed_text("python", train_bytes=5_000, valid_bytes=100)
+
+
+NESTED = '''
+"""A module."""
+class A:
+    """A class."""
+    def f(self):
+        """A method."""
+        async def g():
+            """Inside it."""
+        class B: "Inside it, too."
+try:
+    def a(): "In try."
+except ValueError:
+    def b(): "In except."
+else:
+    def c(): "In else."
+finally:
+    def d(): "In finally."
+match 1:
+    case 1:
+        def e(): "In a case."
+for _ in ():
+    with x:
+        if y:
+            def h(): "Deep."
+        else:
+            def i(): "Deeper."
+def after(): lambda: "none"
+'''
+
+
+@pytest.mark.parametrize("code", [NESTED, "", "1", *(sources._read(path) for path in sources._library_files()[1::60])])
+def test_docstrings_are_found_in_the_order_in_which_a_walk_through_everything_meets_them(code):
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    walked = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(code)) if isinstance(node, kinds)]
+    assert sources._docstrings(code) == walked
+
+
+@pytest.mark.parametrize("code", ["def f():\n    'is read'", "def f(:"])
+def test_reading_code_leaves_the_collection_of_garbage_as_it_was(code):
+    for before in (gc.disable, gc.enable):
+        before()
+        was = gc.isenabled()
+        sources._docstrings(code)
+        assert gc.isenabled() is was

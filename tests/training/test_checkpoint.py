@@ -43,6 +43,15 @@ def test_loading_the_shipped_model_does_not_wait_for_torchs_compiler():
     assert run.stdout.strip() == "False"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_table_of_routes_is_what_it_was_in_whatever_precision_weights_are_kept(tmp_path, dtype):
+    moe = MoEConfig(n_routed_experts=3000, top_k=2, hidden_dim=1, n_hash_layers=1)  # bfloat16 counts up to 256
+    model = small_model(1, vocab_size=3000, max_length=8, moe=moe)
+    loaded = load_checkpoint(save_checkpoint(tmp_path / "model", model, dtype=dtype)).model
+    routes = [each.blocks[0].feed_forward.router.routes for each in (model, loaded)]
+    assert torch.equal(*routes) and routes[1].dtype == torch.long
+
+
 def sparse(**changes) -> Transformer:
     moe = MoEConfig(n_routed_experts=3, top_k=2, hidden_dim=8, expert_bias=True)
     return small_model(1, **({"vocab_size": 40, "max_length": 8, "moe": moe} | changes))

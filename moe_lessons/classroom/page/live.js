@@ -80,5 +80,8 @@ export function follow(draw, say) {
   }
 
   connect();
-  return (/** @type {string} */ key) => socket?.send(JSON.stringify({ show: key }));
+  return (/** @type {string} */ key) => {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ show: key }));
+    else say("This page cannot tell the class now; it tries to reach it, and then the key shows the measurement.");
+  };
 }

@@ -3,7 +3,7 @@
 import { element, listen, messageLine, slider } from "../shared/common.js";
 import { later, t } from "../shared/language.js";
 import { localized } from "./localized.js";
-import { allows, positionOf, quoted, shown, stepsOf, valueAt } from "./rule.js";
+import { allows, positionOf, quoted, shown, stepsOf, typedNumber, valueAt } from "./rule.js";
 import { tell } from "./told.js";
 
 /** Radio buttons; `get` gives the picked index, or NaN. @param {import("./rule.js").Question} question */
@@ -68,7 +68,7 @@ function typed(question) {
   const root = element("label", { class: "moe-knob" }, element("span", {}, t("Your prediction")), input, unit);
   return {
     root,
-    get: () => (input.value.trim() ? Number(input.value.replace(/[\s,_]/g, "").replace(/%$/, "")) : NaN),
+    get: () => typedNumber(input.value),
     set: (given) => (input.value = String(given)),
   };
 }

@@ -59,6 +59,18 @@ export function quoted(question, place) {
   return question.kind === "choice" ? inQuotes(shown(question, place)) : shown(question, place);
 }
 
+/**
+ * A number as somebody types it; NaN for what is none. Commas part thousands where each has three digits behind it, as
+ * in "1,500"; a single other one is a decimal comma: "0,5", and "0,125", too.
+ * @param {string} text
+ */
+export function typedNumber(text) {
+  const written = text.replace(/[\s_]/g, "").replace(/%$/, "");
+  if (!written) return NaN;
+  if (/^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$/.test(written)) return Number(written.replace(/,/g, ""));
+  return Number(/^[-+]?\d*,\d*$/.test(written) ? written.replace(",", ".") : written);
+}
+
 /** Whether a question allows an answer. @param {Question} question @param {any} value */
 export function allows(question, value) {
   if (typeof value !== "number" || !Number.isFinite(value)) return false;

@@ -56,7 +56,7 @@ function pairOf(view, focus, shares) {
     return {
       ...common,
       names: [t("as it was"), t("applied")],
-      guesses: [before.guesses[focus], after.guesses[focus]],
+      guesses: [before.guesses?.[focus], after.guesses?.[focus]],
       nats: [before.nats, after.nats],
       layers: shares.map((share, row) => [
         t("layer {layer}", { layer: base.numbers[row] }),

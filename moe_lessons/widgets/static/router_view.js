@@ -59,7 +59,7 @@ get(piece)??[piece,void 0,void 0];row[2]=share;rows.set(piece,row)}const high=([
 return nats?.length?nats.reduce((sum,x)=>sum+x,0)/nats.length:void 0}function pairOf(view,focus,shares){const get=name=>view.model.get(name);const[base,other]=view.sides;const state=[focus,view.asked,
 get("side"),get("drawn"),get("answered"),view.isApplied,view.busy];const common={key:JSON.stringify(state),piece:view.trace.pieces[focus],words:t(": the loss on this text")};if(other){if(!base.guesses&&
 !other.guesses)return void 0;const which=get("side");const at=[focus,view.partners[which][focus]];const[a,b]=which?at.reverse():at;return{...common,names:["A","B"],guesses:[base.guesses?.[a],other.guesses?.[b]],
-nats:[base.nats,other.nats],words:", A → B"}}if(view.isApplied){const{before,after}=get("applied");return{...common,names:[t("as it was"),t("applied")],guesses:[before.guesses[focus],after.guesses[focus]],
+nats:[base.nats,other.nats],words:", A → B"}}if(view.isApplied){const{before,after}=get("applied");return{...common,names:[t("as it was"),t("applied")],guesses:[before.guesses?.[focus],after.guesses?.[focus]],
 nats:[before.nats,after.nats],layers:shares.map((share,row)=>[t("layer {layer}",{layer:base.numbers[row]}),share,t("what if: {share}",{share:percent(difference(base.now[row],base.own[row],base.tokens))})])}}
 if(!base.guesses)return void 0;const pretends=view.moved&&get("can_apply");const note=pretends?t("The knobs above only pretend: apply them to see what the model makes of them."):"";return{...common,names:[
 ""],guesses:[base.guesses[focus]],nats:[base.nats],note}}function makeAnswer(view){const{title,say}=heading();const guesses=element("div",{class:"moe-router-guesses",role:"table","aria-label":t("Likel\
