@@ -108,7 +108,8 @@ def test_the_sum_is_said_in_sentences(node):
         start | {"answered": 7, "right": 7, "sure": 3, "sure_right": 3},
         start | {"answered": 7, "sure": 3},
     ]
-    none, some, late, *alike = (" ".join(s) for s in javascript(node, "prediction_view/rule", "value.map(m.sentences)", sums))
+    said = javascript(node, "prediction_view/rule", "value.map(m.sentences)", sums)
+    none, some, late, *alike = map(" ".join, said)
     assert none.startswith("You predicted none of 9.")
     assert (
         "You predicted 7 of 9, and 4 came out right. You were sure of 3, and 3 of them did; of the other 4, 1 did."
