@@ -179,7 +179,8 @@ def run_all(page: Page, *, seconds: float = 180) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"{len(waiting)} cells were not finished after {seconds:.0f} s")
         page.wait_for_timeout(200)
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
+    idle = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
+    page.wait_for_selector(idle, state="attached", timeout=60_000)  # a narrow window has no room to show it
     page.wait_for_timeout(500)  # widgets draw after their cell is finished
     broken = BAD_WIDGET.search(page.locator(".jp-Notebook").inner_text())
     assert not broken, f"a widget shows {broken.group()!r}; the page said {page.problems}"  # type: ignore

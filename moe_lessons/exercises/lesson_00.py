@@ -81,6 +81,9 @@ EXERCISES = (
             "You count each token's first choice only; all top_k choices are work.": lambda experts, n_experts: (
                 np.bincount(experts[:, 0], minlength=n_experts)
             ),
+            "Those are shares; return how many tokens each expert received.": lambda experts, n_experts: (
+                np.bincount(experts.ravel(), minlength=n_experts) / experts.size
+            ),
         },
         success="The sum of the loads is tokens times top_k: no token is lost, but some experts work "
         "much more than others.",

@@ -167,6 +167,12 @@ EXERCISES = (
             "Your window is one too wide: the position itself counts as one of the `window`.": (
                 lambda q, k, window: _masked(_scaled(q, k), _band(q.shape[1], window + 1))
             ),
+            "Your window is one too narrow: with window 2 a position sees itself and the one before.": (
+                lambda q, k, window: _masked(_scaled(q, k), _band(q.shape[1], window - 1))
+            ),
+            "You hide what is too far back, but not what comes later; both are out of sight.": (
+                lambda q, k, window: _masked(_scaled(q, k), _band(q.shape[1], window) | ~_past(q.shape[1]))
+            ),
             "The window reaches into the future: a position must not see later ones.": (
                 lambda q, k, window: _masked(_scaled(q, k), _band(q.shape[1], window) | _band(q.shape[1], window).mT)
             ),

@@ -244,6 +244,9 @@ EXERCISES = (
             "You take the sum of the squares; take their mean, so that the size does not shrink as dim grows.": (
                 lambda h, w, eps: h / (h.square().sum(dim=-1, keepdim=True) + eps).sqrt() * w
             ),
+            "That makes each vector's length 1; make its root mean square 1, whatever dim is.": (
+                lambda h, w, eps: F.normalize(h, dim=-1) * w
+            ),
             "The root is missing: divide by the root of the mean square.": lambda h, w, eps: (
                 h / (_mean_square(h) + eps) * w
             ),

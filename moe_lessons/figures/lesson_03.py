@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from moe_lessons.figures.contrast import SHEET
+from moe_lessons.figures.contrast import SHEET, readable
 from moe_lessons.figures.style import (
     INK,
     MUTED,
@@ -103,7 +103,7 @@ def draw_gate(pieces: Sequence[str], gates: Float[np.ndarray, "tokens hidden"]) 
     left.plot(z, np.maximum(z, 0), color=MUTED, linewidth=1.4, linestyle="--")
     left.plot(z, z / (1 + np.exp(-z)), color=PALETTE[1], linewidth=2.2)
     left.text(1.9, 3.1, "relu", color=MUTED, fontsize=8.5, ha="right")
-    left.text(2.6, 1.6, "silu", color=PALETTE[3], fontsize=8.5)
+    left.text(2.6, 1.6, "silu", color=readable(PALETTE[3]), fontsize=8.5)
     left.text(-5, 0.95, "shut", color=INK, fontsize=8.5)
     left.text(-0.6, 3.7, "open", color=INK, fontsize=8.5, ha="right")
     left.set(xlabel="gate(x), one unit", xticks=[-4, -2, 0, 2, 4], ylim=(-0.6, 4.2))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from moe_lessons.figures.contrast import readable
 from moe_lessons.figures.style import INK, MUTED, PALETTE, WIDEST, clean, heading, new_figure, printable
 
 
@@ -21,7 +22,7 @@ def draw_costs(
     top = max(costs) * 1.18 or 1.0
     axis.set(ylim=(0, top), ylabel=ylabel)
     for name, color in zip(names, PALETTE, strict=False):
-        axis.text(groups.index(name) - 0.4, top, name, color=color, fontsize=8.5, va="top")
+        axis.text(groups.index(name) - 0.4, top, name, color=readable(color), fontsize=8.5, va="top")
     heading(axis, title)
     return figure
 

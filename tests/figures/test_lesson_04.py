@@ -4,6 +4,7 @@ import pytest
 
 from moe_lessons.figures.alt_text import describe
 from moe_lessons.figures.charts import draw_by_group, draw_curves
+from moe_lessons.figures.contrast import PAPER, contrast
 from moe_lessons.figures.lesson_04 import draw_above_floor, draw_costs
 
 
@@ -21,6 +22,7 @@ def test_a_token_is_a_bar_as_high_as_its_cost_and_one_color_means_one_group():
     first, second, third = (bar.get_facecolor() for bar in figure.axes[0].patches)
     assert first == third != second
     assert words(figure) == "dice\nform"
+    assert all(contrast(text.get_color(), PAPER) > 4.4 for text in figure.axes[0].texts)
 
 
 def test_what_lies_above_the_floor_begins_where_the_floor_ends():

@@ -141,7 +141,8 @@ export function sentences(sum) {
         others_right,
       }),
     );
-    if (Math.min(sum.sure, others) >= FEW) {
+    // where all came out right, or none, there is nothing to compare
+    if (Math.min(sum.sure, others) >= FEW && sum.right > 0 && sum.right < sum.answered) {
       const more = sum.sure_right / sum.sure > others_right / others;
       said.push(
         t(
