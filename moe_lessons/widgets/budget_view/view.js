@@ -226,8 +226,8 @@ function render({ model, el }) {
             );
         }
       }
-      const label =
-        i === 0 ? t("in") : i === n + 1 ? t("out") : (i - 1) % every || (step < 24 && i + 1 > n) ? "" : String(i - 1);
+      const crowded = i * step < 14 || (n + 1 - i) * step < 24; // too near to "in" or to "out"
+      const label = i === 0 ? t("in") : i === n + 1 ? t("out") : (i - 1) % every || crowded ? "" : String(i - 1);
       columns.append(
         shape(
           "text",
