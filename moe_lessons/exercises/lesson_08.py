@@ -237,6 +237,9 @@ EXERCISES = (
                     ]
                 ).mean()
             ),
+            "f is divided by all choices, padding included; divide by those of real tokens.": (
+                lambda logits, experts, real: model_balance_loss(logits, experts, real) * real.float().mean()
+            ),
             "You take as many tokens from the start as are real, but padding need not come last; index with `real`.": (
                 lambda logits, experts, real: model_balance_loss(
                     logits, experts, torch.arange(len(real)) < int(real.sum())
@@ -269,6 +272,9 @@ EXERCISES = (
             ),
             "You move by how far the load is off; only the side counts, so take the sign.": (
                 lambda bias, loads, rate: bias + rate * (loads.sum(dim=0).float().mean() - loads.sum(dim=0))
+            ),
+            "You compare the load of the step with the mean of a micro-batch; add up the loads first, for both.": (
+                lambda bias, loads, rate: bias + rate * torch.sign(loads.float().mean() - loads.sum(dim=0))
             ),
             "You look at the last micro-batch only; the load of a step is the sum of all.": (
                 lambda bias, loads, rate: _moved(bias, loads[-1], rate)

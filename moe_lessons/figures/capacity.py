@@ -55,7 +55,7 @@ def draw_slots(
         top += 0.08
     dropped = int(lost.sum())
     padded = sum(max(0, slots - len(line)) for line in lines) if slots is not None else 0
-    limit = "no limit" if slots is None else f"{slots} slots an expert"
+    limit = "no limit" if slots is None else f"{slots} slot{'s' * (slots != 1)} an expert"
     choices = sum(len(line) for line in lines)
     marks = "; struck out: all its choices dropped" if (lost == top_k).any() else ""
     marks += "; hatched: some of them" if ((lost > 0) & (lost < top_k)).any() else ""

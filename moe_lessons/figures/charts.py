@@ -174,7 +174,8 @@ def draw_bars(
         heights = [values[group] for group in groups]
         axis.bar(places, heights, width=width * 0.92, color=color, label=series)
         for place, height in zip(places, heights, strict=True):
-            words = f"{height:.0%}".replace("-0%", "0%") if percent else f"{height:.2f}"
+            plain = f"{height:.2f}" if abs(height) < 100 else f"{height:,.0f}"
+            words = f"{height:.0%}".replace("-0%", "0%") if percent else plain
             over = (0, -8) if words.startswith("-") else (0, 2)  # what reads as zero stands above the axis
             axis.annotate(
                 words, (place, height), over, textcoords="offset points", fontsize=size, ha="center", color=MUTED

@@ -56,6 +56,13 @@ class Transformer(nn.Module):
                 std = 0.02 if self.config.tie_embeddings else std
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
 
+    def allocate(self, device: torch.device | str = "cpu") -> None:
+        """Give a model on the `meta` device memory that is still to be filled; a tied head stays tied."""
+        # nn.Module.to_empty would load torch's symbolic algebra: 35 MB, and half a second of a lesson's first cells
+        self._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
+        if self.config.tie_embeddings:
+            self.head.weight = self.embedding.weight  # each has been given its own
+
     def forward(
         self, tokens: Int[Tensor, "batch time"], cache: Cache | None = None
     ) -> Float[Tensor, "batch time vocab"]:

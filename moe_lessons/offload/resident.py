@@ -126,9 +126,7 @@ def load_offloaded(path: str | Path, *, slots: int, worth: Worth | None = None) 
         )
     for moe in sparse.values():
         moe.add_module("experts", nn.Identity())  # so that nothing is allocated for them
-    model.to_empty(device="cpu")
-    if model.config.tie_embeddings:
-        model.head.weight = model.embedding.weight  # to_empty makes two tensors of one
+    model.allocate()
     rest = {name: tensor for name, tensor in model.state_dict().items() if name in file.places}
     for name, moe in sparse.items():
         moe.add_module("experts", OffloadedExperts(file, f"{name}.experts", slots, worth))

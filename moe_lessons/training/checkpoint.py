@@ -73,9 +73,8 @@ def load_checkpoint(path: str | Path, device: torch.device | str | None = None) 
         notes = json.loads(header.get("notes", "{}"))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path.name} has a damaged header ({error}); write the checkpoint again") from None
-    model = Transformer(config, device="meta").to_empty(device=device or "cpu")
-    if config.tie_embeddings:
-        model.head.weight = model.embedding.weight  # to_empty makes two tensors of one
+    model = Transformer(config, device="meta")
+    model.allocate(device or "cpu")
     restore(model, tensors, path.name)
     return Checkpoint(model, notes)
 

@@ -1,5 +1,8 @@
 """Work is counted, not timed: sums that can be done by hand come out exactly."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -73,3 +76,15 @@ def test_the_number_of_threads_is_as_it_was_even_after_an_error():
     with pytest.raises(ZeroDivisionError):
         tally(lambda: 1 / 0)
     assert torch.get_num_threads() == before
+
+
+def test_counting_does_not_load_torchs_compiler():
+    program = (
+        "import sys, torch\n"
+        "from moe_lessons.benchmark.tally import tally\n"
+        "a = torch.ones(2, 2, requires_grad=True)\n"
+        "assert tally(lambda: (a @ a).sum().backward()).flops == 3 * 16\n"
+        "print({'torch._dynamo', 'sympy'} & sys.modules.keys())"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"

@@ -32,6 +32,11 @@ def test_what_reads_as_zero_stands_above_its_axis_and_a_long_legend_does_not_wid
     assert figure.legends[0].get_window_extent().width < figure.bbox.width
 
 
+def test_a_large_number_over_a_bar_has_no_decimals():
+    (axis,) = draw_bars({"time": {"short": 27.94, "long": 2138.18}}, "title", "milliseconds").axes
+    assert [text.get_text() for text in axis.texts] == ["27.94", "2,138"]
+
+
 def test_columns_that_are_experts_have_their_experts_colors_and_nothing_changed_is_drawn_too():
     (axis,) = draw_changes({"json": {str(expert): 0.0 for expert in range(16)}}, "title").axes
     boxes = [label.get_bbox_patch().get_facecolor() for label in axis.get_xticklabels()]

@@ -31,16 +31,16 @@ def test_a_loaded_model_gives_the_saved_models_logits_and_shares_what_it_shared(
     assert len(list(loaded.parameters())) == len(list(model.parameters()))
 
 
-def test_loading_the_shipped_model_does_not_wait_for_torchs_compiler():
+def test_loading_the_shipped_model_does_not_wait_for_torchs_compiler_nor_for_its_algebra():
     code = (
         "import sys\n"
         "from moe_lessons.resources import data_path\n"
         "from moe_lessons.training import load_checkpoint\n"
         "load_checkpoint(data_path('checkpoints/course-moe.safetensors'))\n"
-        "print('torch._dynamo' in sys.modules)"
+        "print({'torch._dynamo', 'sympy'} & sys.modules.keys())"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "False"
+    assert run.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])

@@ -109,6 +109,10 @@ def test_sequences_may_have_any_numbers_and_lengths():
     view.figure()
 
 
+def test_a_single_slot_is_one_slot():
+    assert "; 1 slot an expert: " in DropView(trace(experts=8, top_k=1), factor=0.25).figure().alt
+
+
 @pytest.mark.parametrize("experts", [1, 64])
 def test_one_expert_and_64_can_be_drawn(experts):
     DropView(trace(experts=experts, top_k=1)).figure().draw_without_rendering()
@@ -119,6 +123,7 @@ def test_one_expert_and_64_can_be_drawn(experts):
     [
         ({"factor": 0.0}, "factor is 0.0"),
         ({"factor": float("nan")}, "factor is nan"),
+        ({"factor": 1e9}, "at most 16"),
         ({"layer": 9}, "layer is 9"),
         ({"batch": []}, "batch is"),
         ({"batch": [0, 0]}, "each once"),

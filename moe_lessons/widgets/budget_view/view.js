@@ -226,7 +226,7 @@ function render({ model, el }) {
             );
         }
       }
-      const crowded = (step < 24 && i + 1 > n) || (step < 16 && i === 1); // beside "out", beside "in"
+      const crowded = i * step < 14 || (n + 1 - i) * step < 24; // too near to "in" or to "out"
       const label = i === 0 ? t("in") : i === n + 1 ? t("out") : (i - 1) % every || crowded ? "" : String(i - 1);
       columns.append(
         shape(

@@ -14,6 +14,7 @@ from moe_lessons.widgets.shared.view import View, front_end
 
 RULES = (*DROPPING, "none")
 MOST_TOKENS = 512  # more would be a page full of slots, and nobody reads it
+MOST_SLOTS = 16  # times the choices: a larger factor would draw nothing but more empty slots
 
 
 class DropView(View):
@@ -92,8 +93,10 @@ class DropView(View):
 
     @traitlets.validate("factor")
     def _possible_factor(self, proposal: dict) -> float:
-        if not 0 < proposal["value"] < np.inf:
-            raise ValueError(f"factor is {proposal['value']}, but must be above 0 and finite; 1.25 is usual")
+        if not 0 < proposal["value"] <= MOST_SLOTS:
+            raise ValueError(
+                f"factor is {proposal['value']}, but must be above 0 and at most {MOST_SLOTS}; 1.25 is usual"
+            )
         return proposal["value"]
 
     @traitlets.validate("layer")

@@ -8,7 +8,7 @@ export function makeTotals(names) {
 
   const draw = (counts, slots, batch, [lost, found]) => {
     const words = [
-      [slots === Infinity ? "no" : String(slots), slots === Infinity ? "limit" : "slots an expert"],
+      slots === Infinity ? ["no", "limit"] : [String(slots), `${slots === 1 ? "slot" : "slots"} an expert`],
       [`${counts.dropped} of ${counts.choices}`, `choices dropped (${wholePercent(counts.dropped, counts.choices)})`],
       [String(counts.lost), `${counts.lost === 1 ? "token" : "tokens"} with nothing left`],
     ];

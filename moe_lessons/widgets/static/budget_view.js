@@ -81,5 +81,5 @@ t",String(top2+height+22));columns.setAttribute("aria-label",t("Parameters by la
 class:"quiet"},t(config.moe?later("parameters by layer (pale: idle for one token)"):later("parameters by layer"))),shape("text",{x:left-6,y:top2+8,"text-anchor":"end",class:"quiet"},brief(peak)),shape(
 "line",{x1:left,x2:left+step*(n+2),y1:top2+height,y2:top2+height,class:"rule"}));const every=Math.ceil(n*24/Math.max(24,step*n));stacks.forEach((stack,i)=>{let y=top2+height;for(const{name,parameters,
 active}of stack){for(const[count,opacity]of[[active,1],[parameters-active,.3]]){const tall=height*count/peak;y-=tall;if(tall>.05)columns.append(shape("rect",{x:left+i*step+step*.06,y,width:step*.88,height:tall,
-fill:color(name),opacity}))}}const crowded=step<24&&i+1>n||step<16&&i===1;const label=i===0?t("in"):i===n+1?t("out"):(i-1)%every||crowded?"":String(i-1);columns.append(shape("text",{x:left+(i+.5)*step,
-y:top2+height+14,"text-anchor":"middle",class:"quiet"},label))})}addKnobs();return follow(model,el,["message"],draw)}var view_default={render};export{view_default as default};
+fill:color(name),opacity}))}}const crowded=i*step<14||(n+1-i)*step<24;const label=i===0?t("in"):i===n+1?t("out"):(i-1)%every||crowded?"":String(i-1);columns.append(shape("text",{x:left+(i+.5)*step,y:top2+
+height+14,"text-anchor":"middle",class:"quiet"},label))})}addKnobs();return follow(model,el,["message"],draw)}var view_default={render};export{view_default as default};
