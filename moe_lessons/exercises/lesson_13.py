@@ -126,6 +126,11 @@ def _silenced(scores: Tensor, bias: Tensor, off: int, top_k: int) -> tuple[Tenso
     return weights.masked_fill(experts == off, 0.0), experts
 
 
+def _column_taken_out(scores: Tensor, bias: Tensor, off: int, top_k: int) -> tuple[Tensor, Tensor]:
+    weights, experts = route_without(scores, bias, off, top_k)
+    return weights, experts - (experts > off).long()
+
+
 def _wanted_without(scores: Tensor, bias: Tensor, off: int) -> Tensor:
     return (scores + bias).index_fill(1, torch.tensor([off]), -torch.inf)
 
@@ -319,6 +324,9 @@ EXERCISES = (
             ),
             "The bias takes no part in the choice; choose by score + bias.": lambda scores, bias, off, top_k: (
                 _normalized(scores, choose(scores.index_fill(1, torch.tensor([off]), -torch.inf), top_k))
+            ),
+            "You took the expert's column out, so that all behind it have other numbers; give experts their own.": (
+                _column_taken_out
             ),
             "The weights are not divided by their sum.": lambda scores, bias, off, top_k: (
                 scores.gather(1, route_without(scores, bias, off, top_k)[1]),

@@ -72,14 +72,13 @@ def _routers(rng: np.random.Generator) -> dict[str, Route]:
         return plain(hidden - hidden.mean(dim=0))
 
     def louder(hidden: Tensor) -> tuple[Tensor, Tensor]:
-        weights, experts = plain(hidden)  # the same experts, but what they weigh depends on all tokens
-        return weights / (1 + hidden.square().mean()), experts
+        weights, experts = plain(hidden)  # the same experts, but what they weigh depends on the last tokens' spread
+        return weights / (1 + hidden[-4:].var(dim=0).mean()), experts
 
     def queue(hidden: Tensor) -> tuple[Tensor, Tensor]:
-        scores = (hidden @ rows.T).softmax(dim=-1)
-        taken = torch.zeros_like(scores).scatter(0, choose(scores.T, len(hidden) // 2).T, 1.0)
-        experts = choose(scores * taken, 2)
-        return (scores * taken).gather(1, experts), experts
+        scores = (hidden @ rows.T).softmax(dim=0)  # whatever stands later takes its share of each expert
+        experts = choose(scores, 2)
+        return scores.gather(1, experts), experts
 
     def following(hidden: Tensor) -> tuple[Tensor, Tensor]:
         return plain(hidden + hidden.roll(-1, 0))
@@ -90,8 +89,9 @@ def _routers(rng: np.random.Generator) -> dict[str, Route]:
         return weights, experts
 
     def others(hidden: Tensor) -> tuple[Tensor, Tensor]:
-        weights, experts = plain(hidden)  # the same weights for other experts
-        return weights, hidden[-1, :4].argsort()[experts]
+        weights, experts = plain(hidden)  # the same weights for other experts, by one of the last four tokens
+        orders = hidden[-4:, :4].argsort(dim=1)
+        return weights, orders[torch.arange(len(hidden)) % 4].gather(1, experts)
 
     def by_signs(hidden: Tensor) -> tuple[Tensor, Tensor]:
         return plain(hidden + hidden.sign().mean(dim=0))
@@ -197,6 +197,12 @@ EXERCISES = (
             ),
             "You make the later tokens larger or smaller only; a router that looks at their signs is not caught so.": (
                 _compare(lambda hidden, n: torch.cat([hidden[:n], 2 * hidden[n:]]))
+            ),
+            "You add one number to all later tokens; a router that looks at their differences is not caught so.": (
+                _compare(lambda hidden, n: torch.cat([hidden[:n], hidden[n:] + 1]))
+            ),
+            "You only turn the later tokens' signs; a router that looks at their size is not caught so.": (
+                _compare(lambda hidden, n: torch.cat([hidden[:n], -hidden[n:]]))
             ),
             "You change the first tokens; keep those, and change what comes after them.": _compare(
                 lambda hidden, n: torch.cat([hidden[:n] * -3 + 1, hidden[n:]])

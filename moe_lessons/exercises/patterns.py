@@ -279,9 +279,9 @@ def _truth(mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> str:
     if len(a) > 2 and (a == a[0]).all():
         return f"Every answer is {bool(a[0])}, whatever the input."
     if (a | ~b).all():
-        return "True wherever it should be, and elsewhere too."
+        return "You have True wherever that is right, and in cases where False is right as well."
     if (b | ~a).all():
-        return "False wherever it should be, and elsewhere too."
+        return "You have False wherever that is right, and in cases where True is right as well."
     return ""
 
 

@@ -36,6 +36,7 @@ PATTERNS = [
     ("07.chosen_weights", lambda right: right / right.amax(-1, keepdim=True), "Each row is off by a factor of its own"),
     ("06.first_come", lambda right: ~right, "Every answer is the opposite of what was expected."),
     ("10.absorbing_is_cheaper", lambda right: True, "Every answer is True, whatever the input."),
+    ("06.first_come", lambda right: right & (right.cumsum(0) == 1), "You have False wherever that is right, and in"),
 ]  # fmt: skip
 
 

@@ -141,6 +141,18 @@ def test_other_right_ways_pass():
             assert verdict.state == "correct", verdict.line
 
 
+@pytest.mark.parametrize("draw", [torch.randn_like, torch.rand_like, torch.zeros_like])
+def test_whatever_takes_the_place_of_the_later_tokens_shows_who_looks_ahead(draw):
+    def looks_ahead(route, hidden, n):
+        told = zip(route(hidden), route(torch.cat([hidden[:n], draw(hidden[n:])])), strict=True)
+        return not all(torch.allclose(a[:n].float(), b[:n].float()) for a, b in told)
+
+    for seed in range(20):
+        torch.manual_seed(seed)
+        verdict = examine("14.looks_ahead", looks_ahead)
+        assert verdict.state == "correct", (seed, verdict.line)
+
+
 def test_a_whole_model_counted_by_hand_equals_the_reference():
     def parameters(config):
         width, kv = config.dim, config.attention.n_kv_heads * config.attention.head_dim

@@ -123,6 +123,11 @@ def test_knobs_that_make_no_sense_are_refused_in_one_sentence(change, sentence):
             setattr(shown, name, value)
 
 
+def test_one_token_and_one_entry_are_counted_as_one():
+    first, fifth = view(query=0, kind="window"), view(query=4, kind="sparse")
+    assert "reads 1 token; at" in repr(first) and " and 1 entry; at" in repr(fifth)
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [

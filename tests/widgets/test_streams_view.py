@@ -130,6 +130,6 @@ def test_the_still_picture_holds_every_stream_and_every_sum():
     assert [line.get_ydata()[-1] for line in curves] == pytest.approx(sizes(view.states())[-1])
     written = [text.get_text() for text in left.texts]
     assert len(written) == 16 + 8 and written.count("1.00") >= 4
-    assert repr(view).startswith("<StreamsView: Sinkhorn, 1 iterations, size 2: after 12 mixings")
+    assert repr(view).startswith("<StreamsView: Sinkhorn, 1 iteration, size 2: after 12 mixings")
     for iterations, size in ((0, 8.0), (0, 0.0), (50, 8.0)):
         StreamsView(size=size, iterations=iterations, depth=DEEPEST).figure().draw_without_rendering()

@@ -94,7 +94,8 @@ class KeysView(View):
 
     def describe(self) -> str:
         tokens, entries, rate = self.reading()
-        read = f"{len(tokens)} tokens" + (f" and {len(entries)} entries" if rate else "")
+        entered = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+        read = f"{len(tokens)} token{'s' * (len(tokens) != 1)}" + (f" and {entered}" if rate else "")
         seen, _, kept = at_length(self.published[self.kind], self.context)
         return (
             f"KeysView: token {self.query + 1} of {len(self.pieces)}, {NAMES[self.kind]}: reads {read}; "

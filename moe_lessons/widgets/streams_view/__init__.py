@@ -72,13 +72,17 @@ class StreamsView(View):
         return draw_streams(self.matrices()[-1], sizes(self.states()), self._title())
 
     def _title(self) -> str:
-        how = f"Sinkhorn, {self.iterations} iterations" if self.iterations else "no Sinkhorn"
+        how = f"Sinkhorn, {_some(self.iterations, 'iteration')}" if self.iterations else "no Sinkhorn"
         return f"{how}, size {self.size:g}"
 
     def describe(self) -> str:
         states = self.states()
         grown = float(f"{sizes(states)[-1].max() / sizes(states)[0].max():.2g}")
         return (
-            f"StreamsView: {self._title()}: after {self.depth} mixings the largest stream is {grown:g} times as "
-            f"large as at first, and {apart(states)[-1]:.0%} of what the streams hold sets them apart"
+            f"StreamsView: {self._title()}: after {_some(self.depth, 'mixing')} the largest stream is {grown:g} times "
+            f"as large as at first, and {apart(states)[-1]:.0%} of what the streams hold sets them apart"
         )
+
+
+def _some(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
