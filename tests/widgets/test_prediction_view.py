@@ -115,7 +115,7 @@ def test_the_sum_is_said_in_sentences(node):
         "You predicted 7 of 9, and 4 came out right. You were sure of 3, and 3 of them did; of the other 4, 1 did."
         in some
     )
-    assert "You were right more often where you were sure." in some and "2 were too high and 1 too low" in some
+    assert "You were right more often where you were sure." in some and "2 too high, 1 too low" in some
     assert not any("more often" in one for one in alike)
     assert late.endswith("You were sure of each. 2 were given when the measurement stood on the page already.")
 

@@ -154,7 +154,7 @@ export function sentences(sum) {
     }
   } else if (sum.sure) said.push(t("You were sure of each."));
   if (sum.too_high + sum.too_low > 1)
-    said.push(t("Of the numbers that were off, {too_high} were too high and {too_low} too low.", sum));
+    said.push(t("Numbers that were off: {too_high} too high, {too_low} too low.", sum));
   if (sum.late) said.push(t("{late} were given when the measurement stood on the page already.", sum));
   return said;
 }
