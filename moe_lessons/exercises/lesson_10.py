@@ -330,6 +330,12 @@ EXERCISES = (
                     wanted @ latents[:, None].mT * (nope_dim + rope_query.shape[-1]) ** -0.5
                 )
             ),
+            "You divide by the width of the query; scores are divided by its root.": (
+                lambda wanted, rope_query, *rest: _sum(wanted, rope_query, *rest[:2]) / (rest[2] + rope_query.shape[-1])
+            ),
+            "These are shares already; the softmax comes later, behind the mask.": lambda *parts: latent_scores(
+                *parts
+            ).softmax(dim=-1),
         },
         success="Nothing crashes with a wrong scale; only a comparison with the slow form finds it.",
         difficulty=2,

@@ -68,6 +68,9 @@ def _groups(axis: Axes, view: Still) -> None:
         return
     shut = shut_groups(view)
     size = n / knobs.n_groups
+    # Neighbors must not overprint each other; a dashed box and a color of its own say "shut" too.
+    name = "group " if knobs.n_groups <= 8 else ""
+    closed = ", shut out" if knobs.n_groups <= 6 else ", shut" if knobs.n_groups <= 12 else ""
     for group in range(knobs.n_groups):
         box = Rectangle(
             (group * size - 0.48, -0.42),
@@ -81,7 +84,7 @@ def _groups(axis: Axes, view: Still) -> None:
             clip_on=False,
         )
         axis.add_patch(box)
-        words = f"group {group}{', shut out' if group in shut else ''}"
+        words = f"{name}{group}{closed if group in shut else ''}"
         axis.annotate(
             words,
             ((group + 0.5) * size - 0.5, -0.34),

@@ -45,6 +45,17 @@ def test_the_still_picture_says_which_groups_are_shut_out():
     assert [f"group {group}, shut out" in words for group in range(4)] == [group in shut for group in range(4)]
 
 
+@pytest.mark.parametrize("n_groups", [2, 4, 6, 8, 12, 16])
+def test_the_names_of_neighboring_groups_do_not_overprint_each_other(n_groups):
+    figure = RouterView(make(experts=2 * n_groups, n_groups=n_groups, top_groups=1, top_k=1, tokens=30)).figure()
+    figure.canvas.draw()
+    bins = axis_named(figure, "bins")
+    names = [text for text in bins.texts if text.get_fontsize() == 6.5]
+    assert len(names) == n_groups
+    boxes = [text.get_window_extent() for text in names]
+    assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+
+
 def test_the_still_picture_shows_what_is_dropped_biased_and_off():
     view = RouterView(make(tokens=40))
     view.layer, view.pinned = 0, 39

@@ -166,24 +166,27 @@ function render({ model, el }) {
   function drawChart(drawn, { context, conversations }) {
     const [left, top, bottom] = [64, 14, 292];
     const right = el.clientWidth - 150;
+    const narrow = el.clientWidth < 560; // a phone
     const sizes = Object.values(memories);
     const cost = ({ kept }, length) => at(kept, length) * conversations;
     const low = Math.log10(Math.min(...drawn.map((curve) => cost(curve, SHORTEST)))) - 0.2;
     const high = Math.log10(Math.max(1.6 * Math.max(...sizes), ...drawn.map((curve) => cost(curve, LONGEST))));
     const toX = (count) => left + ((right - left) * Math.log2(count / SHORTEST)) / Math.log2(LONGEST / SHORTEST);
     const toY = (size) => bottom - ((bottom - top) * (Math.log10(size) - low)) / (high - low);
-    chart.setAttribute("height", String(bottom + 34));
+    chart.setAttribute("height", String(bottom + (narrow ? 62 : 34)));
     const show = (size) => bytes(size).replace(/\.0+ /, " ");
     chart.replaceChildren(...rules(powers(Math.ceil(low), high), { left, right, toY, gap: 7, show }));
-    for (let count = SHORTEST; count <= LONGEST; count *= 4)
+    for (let count = SHORTEST; count <= LONGEST; count *= narrow ? 16 : 4)
       chart.append(
         shape("text", { x: toX(count), y: bottom + 15, "text-anchor": "middle", class: "quiet" }, inK(count)),
       );
-    chart.append(
-      shape(
-        "text",
-        { x: (left + right) / 2, y: bottom + 31, "text-anchor": "middle", class: "quiet" },
-        "tokens of context (dashed: beyond what the model was made for, or not published so)",
+    const words = narrow
+      ? ["tokens of context", "(dashed: beyond what the model was made for,", "or not published so)"]
+      : ["tokens of context (dashed: beyond what the model was made for, or not published so)"];
+    const middle = (narrow ? el.clientWidth : left + right) / 2;
+    words.forEach((line, i) =>
+      chart.append(
+        shape("text", { x: middle, y: bottom + 31 + 14 * i, "text-anchor": "middle", class: "quiet" }, line),
       ),
     );
     for (const [name, size] of Object.entries(memories)) {

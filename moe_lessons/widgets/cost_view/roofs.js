@@ -12,7 +12,8 @@ export function makeRoofs(el, palette) {
 
   /** Tokens a second over texts at once: either roof, and the lower of the two as far as memory holds the caches. */
   const draw = (sizes, device, found, knobs) => {
-    const [left, top, height, right] = [56, 26, 150, 110];
+    const narrow = el.clientWidth < 480; // a phone: the title takes two lines
+    const [left, top, height, right] = [56, narrow ? 40 : 26, 150, 110];
     const width = Math.max(120, el.clientWidth - left - right);
     const room = found.devices * device.memory - PRECISIONS[knobs.precision] * sizes.total;
     const most = Math.floor(room / (PRECISIONS[knobs.precision] * sizes.cache_numbers * knobs.context));
@@ -31,13 +32,15 @@ export function makeRoofs(el, palette) {
     root.setAttribute("aria-label", `Tokens a second over texts at once; ${here}`);
     const [busy, read] = [knobs.utilization, knobs.bandwidth_utilization].map(percent);
     const shares = busy === read ? busy : `${busy} and ${read}`;
-    const assumed = `${found.devices} devices, ${shares} of the peaks`;
+    const many = `${found.devices} device${found.devices > 1 ? "s" : ""}`;
+    const [title, assumed] = ["tokens a second, at best, over texts at once", `(${many}, ${shares} of the peaks)`];
+    const titles = narrow ? [title, assumed] : [`${title} ${assumed}`];
     const show = (rate) => brief(rate).replace(/\.0+/, "");
     root.replaceChildren(
-      shape("text", { x: left, y: 12, class: "quiet" }, `tokens a second, at best, over texts at once (${assumed})`),
+      ...titles.map((words, i) => shape("text", { x: left, y: 12 + 14 * i, class: "quiet" }, words)),
       ...rules(powers(low, high), { left, right: left + width, toY: y, gap: 6, show }),
     );
-    for (const batch of BATCHES.filter((_, i) => i % 2 === 0)) {
+    for (const batch of BATCHES.filter((_, i) => i % (narrow ? 4 : 2) === 0)) {
       root.append(
         shape("text", { x: x(batch), y: top + height + 15, "text-anchor": "middle", class: "quiet" }, String(batch)),
       );
@@ -77,7 +80,13 @@ export function makeRoofs(el, palette) {
       .sort((a, b) => a[0] - b[0]);
     if (last[1][0] - last[0][0] < 14) last[1][0] = last[0][0] + 14;
     last.forEach(([place, text, color]) =>
-      root.append(shape("text", { x: left + width + 6, y: place + 4, style: `fill: ${color}` }, text)),
+      root.append(
+        shape(
+          "text",
+          { x: left + width + 6, y: place + 4, style: `fill: color-mix(in srgb, ${color} 78%, var(--ink))` },
+          text,
+        ),
+      ),
     );
     if (most >= 1 && most < 4096) {
       root.append(
