@@ -55,7 +55,7 @@ def tokens_per_word() -> Measured:
         texts[name] = "".join(grammar.sample(rng).text for _ in range(100))
     for name in SOURCES:
         texts[name] = "\n".join(installed_text(name, train_bytes=1, valid_bytes=40_000).valid)
-    each = {name: len(tokenizer.encode(text)) / len(text.split()) for name, text in texts.items()}
+    each = {name: len(tokenizer.encode(text)) / len(text.split()) for name, text in texts.items() if text}
     english = each["english"]
     return Measured(
         english,

@@ -10,6 +10,7 @@ from places import NOTEBOOKS
 
 from moe_lessons import ledger
 from moe_lessons.ledger import closing, measures
+from moe_lessons.text.sources import InstalledText
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -34,6 +35,17 @@ def test_a_line_is_computed_without_being_recorded(line):
     assert math.isfinite(entry.value) and entry.verdict.endswith(".")
     assert (entry.claim_id, entry.where, entry.unit) == (*line, claim.units[line[1]])
     assert all(each.state == "open" for each in ledger.show())
+
+
+def test_a_kind_of_text_that_this_computer_lacks_is_left_out(monkeypatch):
+    """As with Debian's python3-torch, which brings no C++ headers."""
+    everything, read = measures.tokens_per_word(), measures.installed_text
+
+    def lacking(name: str, **sizes: int) -> InstalledText:
+        return InstalledText([], []) if name == "cpp" else read(name, **sizes)
+
+    monkeypatch.setattr(measures, "installed_text", lacking)
+    assert measures.tokens_per_word().value == everything.value
 
 
 def settled_in(lesson: str) -> dict[str, str]:
