@@ -1,11 +1,10 @@
 """Who imports whom, read from the source: the package stays a stack, not a knot."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from loaded import loaded_after
 from places import PACKAGE
 
 BASE = {"axes", "blame", "cards", "concerns", "config", "device", "files", "html_table", "lazy", "long_texts"}
@@ -124,12 +123,6 @@ def test_pictures_are_drawn_without_pyplot_and_without_torch(folder):
 def test_the_reader_of_imports_sees_functions_but_not_type_checking():
     source = "import a.b\nif TYPE_CHECKING:\n    import c\nelse:\n    import d\ndef f():\n    from e import g\n"
     assert imported(source) == {"a.b", "d", "e.g"}
-
-
-def loaded_after(statement: str) -> set[str]:
-    code = f"{statement}\nimport sys\nprint(*sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in run.stdout.split()}
 
 
 def test_importing_the_package_loads_neither_torch_nor_matplotlib():

@@ -4,6 +4,7 @@ import json
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from moe_lessons.authoring import folder, links
 from moe_lessons.authoring.text import header
@@ -51,10 +52,8 @@ def times_table() -> str:
 
 def room_table(study: Path | None = None) -> str:
     """How a room of learners on one machine fared, as `studies.room` measured it, or how to measure that."""
-    study = study or folder.NOTEBOOKS.parent / "data" / "studies" / "room.json"
-    if not study.exists():
+    if not (found := _study("room", study)):
         return "Not measured yet: `python -m moe_lessons.studies.room --learners 1 30 --out data/studies/room.json`."
-    found = json.loads(study.read_text(encoding="utf-8"))
     lines = [
         "| learners | how | first picture, s | trained model, s | s of a core, each | MB, each | GB, all "
         "| MB on disk, each |",
@@ -100,10 +99,8 @@ WAYS = {
 
 def doors_table(study: Path | None = None) -> str:
     """What each way in takes on a bare Debian, as `studies.doors` measured it, or how to measure that."""
-    study = study or folder.NOTEBOOKS.parent / "data" / "studies" / "doors.json"
-    if not study.exists():
+    if not (found := _study("doors", study)):
         return "Not measured yet: `python -m moe_lessons.studies.doors --out data/studies/doors.json`."
-    found = json.loads(study.read_text(encoding="utf-8"))
     lines = [
         "| way in | commands | Debian's packages, s | until JupyterLab, s | until the picture, s | all, s | GB |",
         "| --- |" + " ---: |" * 6,
@@ -128,6 +125,12 @@ def doors_table(study: Path | None = None) -> str:
         *textwrap.wrap(words, 118),
     ]
     return "\n".join(lines)
+
+
+def _study(name: str, path: Path | None) -> dict[str, Any]:
+    """The record of a study, from data/studies/ or this path; empty where nobody has made it."""
+    path = path or folder.NOTEBOOKS.parent / "data" / "studies" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _wait(seconds: dict[str, float], learners: int) -> str:
