@@ -31,10 +31,7 @@ class Ends(NamedTuple):
 
 
 def dice(length: int) -> Mapping[str, type[HashRouter]]:
-    """Four tables of dice, alike but for what is looked up; for texts that come whole, `length` tokens each."""
-
-    class ByToken(HashRouter):
-        """Lesson 14's: experts by the id of the token itself."""
+    """Four tables of dice, lesson 14's first, alike but for what is looked up; a text has `length` tokens."""
 
     class ByTokenBefore(HashRouter):
         """Experts by the id of the token before; the first of a text counts as token 0."""
@@ -56,7 +53,7 @@ def dice(length: int) -> Mapping[str, type[HashRouter]]:
         def forward(self, hidden: Float[Tensor, "tokens dim"], token_ids: Int[Tensor, " tokens"]) -> Routing:
             return super().forward(hidden, torch.randint(len(self.table), token_ids.shape, device=hidden.device))
 
-    return {"token": ByToken, "token before": ByTokenBefore, "place": ByPlace, "anew": Anew}
+    return {"token": HashRouter, "token before": ByTokenBefore, "place": ByPlace, "anew": Anew}
 
 
 class FrozenRouter(SoftmaxRouter):
